@@ -1,0 +1,161 @@
+# Everything that a developer and CI do here. `make help` lists it.
+# A fresh Debian 12 needs Go, gcc, make, git, node and npm; what else a target
+# needs it fetches itself, pinned, into the cache.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+
+# A program says its version by VERSION. The stamp of the version control would
+# say it again, and fails in checkouts that belong to another user.
+export GOFLAGS := -buildvcs=false $(GOFLAGS)
+
+MODULES  := $(patsubst $(CURDIR)/%,%,$(shell go list -m -f '{{.Dir}}'))
+PACKAGES := $(MODULES:%=./%/...)
+VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+
+# The programs, each by its folder. Those that are not written yet are left out.
+PROGRAMS := \
+	controlplane/cmd/corral-controlplane \
+	controlplane/cmd/corral \
+	agent/cmd/corral-agent
+PROGRAMS := $(patsubst %/main.go,%,$(wildcard $(PROGRAMS:%=%/main.go)))
+
+# Linker flags of single programs beside the version: the agent is on every host.
+LDFLAGS_corral-agent := -s -w
+
+# What the tests may not do without: where one of these is missing, a test that
+# needs it fails instead of being skipped.
+export CORRAL_MUST_RUN ?= ollama,node,chromium
+
+FUZZTIME ?= 10s
+SOAKTIME ?= 10m
+SOAKRUNS ?= 20
+
+# Tools are built once for each version of Go, which they have to know as well as
+# what they check, and kept outside of the repository.
+CACHE := $(or $(CORRAL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/corral)
+TOOLS := $(CACHE)/bin/$(shell go env GOVERSION)
+GOLANGCI_LINT := $(TOOLS)/golangci-lint@v2.15.0
+BUF           := $(TOOLS)/buf@v1.75.0
+
+##@ Develop
+
+.PHONY: help
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## the programs, into bin/
+	@mkdir -p bin
+	@$(foreach p,$(PROGRAMS),$(call build-program,$(firstword $(subst /, ,$(p))),$(p)); )
+
+# Releases are built without the workspace, each module by its own go.mod alone.
+build-program = echo "build bin/$(notdir $(2))"; GOWORK=off CGO_ENABLED=0 go build -C $(1) -trimpath \
+	-ldflags "$(strip $(LDFLAGS_$(notdir $(2))) -X main.version=$(VERSION))" -o $(CURDIR)/bin/ ./$(2:$(1)/%=%)
+
+.PHONY: run
+run: build ## a control plane, an agent and an Ollama on this machine
+	@scripts/run.sh
+
+.PHONY: gen
+gen: $(BUF) ## generated code, from the schemas in sdk/proto
+	cd sdk && $(BUF) generate proto --template proto/buf.gen.yaml
+
+.PHONY: fix
+fix: $(GOLANGCI_LINT) ## what the formatters and linters can mend by themselves
+	$(GOLANGCI_LINT) fmt $(MODULES)
+	$(GOLANGCI_LINT) run --allow-parallel-runners --fix $(PACKAGES)
+
+.PHONY: clean
+clean: ## what the targets here have built, the cache not included
+	rm -rf bin
+
+##@ Check
+
+.PHONY: check
+check: fmt-check vet lint arch gen-check tidy-check ## everything but the tests, in under a minute when warm
+
+.PHONY: fmt-check
+fmt-check: ## gofmt has nothing to change
+	@unformatted=$$(find $(MODULES) -name node_modules -prune -o -name '*.go' -exec gofmt -l {} +); \
+	if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
+
+.PHONY: vet
+vet: ## go vet
+	go vet $(PACKAGES)
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## golangci-lint, with the rules of .golangci.yml
+	$(GOLANGCI_LINT) run --allow-parallel-runners $(PACKAGES)
+
+# -count=1: the test cache does not see what the test reads, so that a cached
+# result would hide a new import.
+.PHONY: arch
+arch: ## who imports whom, and each module built without the workspace
+	go test -count=1 -run '^TestImport' ./e2e
+	@for m in $(MODULES); do echo "GOWORK=off go build -C $$m ./..."; GOWORK=off go build -C $$m ./...; done
+
+.PHONY: gen-check
+gen-check: $(BUF) ## the generated code is what the schemas say
+	$(BUF) lint sdk/proto
+	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
+	(cd sdk && $(BUF) generate proto --template proto/buf.gen.yaml --output "$$tmp"); \
+	diff -r "$$tmp/internal/pb" sdk/internal/pb || { echo "the generated code is out of date: make gen"; exit 1; }
+
+.PHONY: tidy-check
+tidy-check: ## go.mod and go.sum of every module are tidy
+	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff) || { echo "$$m: run GOWORK=off go mod tidy there"; exit 1; }; done
+
+##@ Test
+
+.PHONY: test
+test: check unit e2e ## everything that CI runs
+
+.PHONY: unit
+unit: ## the tests of every module but e2e, with the race detector where it can be
+	@CORRAL_OLLAMA_BIN=$${CORRAL_OLLAMA_BIN:-$$(scripts/ollama.sh path)}; export CORRAL_OLLAMA_BIN; \
+	go test -race -timeout 20m $(filter-out ./e2e/...,$(PACKAGES)); \
+	go test -timeout 20m $$(scripts/norace.sh $(MODULES))
+
+# -count=1: the test cache does not see the programs that the tests start.
+.PHONY: e2e
+e2e: build node ## the built programs with a real Ollama, a real browser and real clients
+	@CORRAL_OLLAMA_BIN=$${CORRAL_OLLAMA_BIN:-$$(scripts/ollama.sh path)}; export CORRAL_OLLAMA_BIN; \
+	CORRAL_BIN_DIR=$(CURDIR)/bin go test -race -count=1 -timeout 20m ./e2e/...
+
+.PHONY: fuzz
+fuzz: ## every fuzz target for FUZZTIME (10s)
+	@scripts/fuzz.sh $(FUZZTIME) $(PACKAGES)
+
+.PHONY: soak
+soak: ## the tests SOAKRUNS (20) times over, every fuzz target for SOAKTIME (10m)
+	@CORRAL_OLLAMA_BIN=$${CORRAL_OLLAMA_BIN:-$$(scripts/ollama.sh path)}; export CORRAL_OLLAMA_BIN; \
+	go test -race -count=$(SOAKRUNS) -timeout 12h $(filter-out ./e2e/...,$(PACKAGES))
+	@scripts/fuzz.sh $(SOAKTIME) $(PACKAGES)
+
+.PHONY: bench
+bench: build ## the benchmarks in the packages, and those of the built programs
+	@scripts/bench.sh $(CURDIR)/bin $(PACKAGES)
+
+# What the targets above need.
+
+# A folder with a package-lock.json has its modules installed, exactly as locked,
+# and those of e2e drive a browser.
+LOCKS := $(shell find $(MODULES) -name node_modules -prune -o -name package-lock.json -print)
+
+.PHONY: node
+node: $(LOCKS:%/package-lock.json=%/node_modules/.package-lock.json)
+	@$(if $(filter e2e/%,$(LOCKS)),scripts/deps.sh chromium)
+
+%/node_modules/.package-lock.json: %/package-lock.json
+	npm ci --no-audit --no-fund --prefix $*
+	@touch $@
+
+$(GOLANGCI_LINT):
+	@scripts/tool.sh $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BUF):
+	@scripts/tool.sh $@ github.com/bufbuild/buf/cmd/buf

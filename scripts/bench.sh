@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Runs the benchmarks: those in the packages, then those of the built programs.
+#
+#   bench.sh BIN PACKAGE...
+#
+# BIN is the folder with the built programs; the reports go to BIN/bench. Nothing
+# here fails because a machine is slow: the reports say which targets were met.
+set -euo pipefail
+
+bin=$1
+shift
+reports=$bin/bench
+mkdir -p "$reports"
+
+# has_benchmarks prints the packages that have any: building the tests of the
+# others would take most of the time.
+has_benchmarks() {
+  local dir package
+  go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.Dir}} {{.ImportPath}}{{end}}' "$@" |
+    while read -r dir package; do
+      if grep -qE '^func Benchmark\w+' "$dir"/*_test.go; then echo "$package"; fi
+    done
+}
+
+packages=$(has_benchmarks "$@")
+if [[ -n $packages ]]; then
+  # One package at a time, or they would measure each other.
+  # shellcheck disable=SC2086 # a list of import paths, which hold no spaces
+  go test -p 1 -run '^$' -bench . -benchmem $packages | tee "$reports/packages.txt"
+fi
+
+controlplane=$bin/corral-controlplane
+agent=$bin/corral-agent
+if [[ ! -x $controlplane || ! -x $agent ]]; then
+  echo "bench.sh: $controlplane and $agent are needed for the rest: make build" >&2
+  exit 1
+fi
+go run ./e2e/bench/cmd/chatbench -controlplane "$controlplane" -agent "$agent" -out "$reports/chat.md"
+go run ./e2e/bench/cmd/agentbench -controlplane "$controlplane" -agent "$agent" -out "$reports/agent.md"
+go run ./e2e/bench/cmd/socketbench -controlplane "$controlplane" -agent "$agent" -out "$reports/sockets.md"
