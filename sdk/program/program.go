@@ -1,0 +1,78 @@
+// Package program is what corral's programs have in common at their start and
+// their end: signals, exit codes and the logger.
+package program
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/corral-fleet/corral/sdk/config"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// The exit codes.
+const (
+	ExitOK     = 0
+	ExitFailed = 1
+	ExitUsage  = 2 // of flags, arguments or settings
+)
+
+// impatience is how long after the first signal another one means "at once".
+// Terminals and supervisors sometimes send the first one twice.
+const impatience = time.Second
+
+// ErrUsage marks an error as one of usage.
+var ErrUsage = errors.New("usage")
+
+// Run calls run with a context that SIGINT and SIGTERM end, prints what it
+// returns to stderr, and returns the exit code. A further signal, a second or
+// more later, ends the process at once.
+func Run(name string, stderr io.Writer, run func(ctx context.Context) error) int {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- run(ctx) }()
+	var first time.Time
+	for {
+		select {
+		case err := <-done:
+			return exitCode(name, stderr, err)
+		case <-signals:
+			if first.IsZero() {
+				first = time.Now()
+				cancel()
+			} else if time.Since(first) >= impatience {
+				fmt.Fprintf(stderr, "%s: stopped at once\n", name)
+				return ExitFailed
+			}
+		}
+	}
+}
+
+func exitCode(name string, stderr io.Writer, err error) int {
+	var faults *config.Faults
+	switch {
+	case err == nil:
+		return ExitOK
+	case errors.As(err, &faults):
+		fmt.Fprintf(stderr, "%s: the settings have faults:\n%v\n", name, faults)
+		return ExitUsage
+	case errors.Is(err, ErrUsage):
+		fmt.Fprintf(stderr, "%s: %v\n", name, err)
+		return ExitUsage
+	}
+	fmt.Fprintf(stderr, "%s: %v\n", name, err)
+	if fault.KindOf(err) == fault.Invalid {
+		return ExitUsage
+	}
+	return ExitFailed
+}
