@@ -1,0 +1,234 @@
+// Package agent puts an agent together. Reading it shows the whole program:
+// what runs, and who tells whom.
+package agent
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/agent/internal/config"
+	"github.com/corral-fleet/corral/agent/internal/demo"
+	"github.com/corral-fleet/corral/agent/internal/hostmetrics"
+	"github.com/corral-fleet/corral/agent/internal/identity"
+	"github.com/corral-fleet/corral/agent/internal/ollama"
+	"github.com/corral-fleet/corral/agent/internal/relay"
+	"github.com/corral-fleet/corral/agent/internal/status"
+	"github.com/corral-fleet/corral/agent/internal/uplink"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/wire"
+)
+
+// historySize is how many samples are kept for a control plane that is away:
+// an hour's at one a second.
+const historySize = 3600
+
+// demoPoll is how often the demo model looks whether Ollama is there yet.
+const demoPoll = 200 * time.Millisecond
+
+// Agent is one host's agent.
+type Agent struct {
+	cfg     config.Config
+	version string
+	log     hclog.Logger
+}
+
+// New returns an agent that does nothing until Run.
+func New(cfg config.Config, version string, log hclog.Logger) *Agent {
+	return &Agent{cfg: cfg, version: version, log: log}
+}
+
+// Run works until ctx ends and returns nil when everything that the agent
+// started is gone, or the first error of a part that cannot go on.
+func (a *Agent) Run(ctx context.Context) (err error) {
+	if len(a.cfg.Server) == 0 {
+		return fault.New(fault.Invalid, "no control plane is configured; name one with --server")
+	}
+	id, err := identity.Open(a.cfg.DataDir)
+	if err != nil {
+		return err
+	}
+	defer id.Close() // releases the lock; nothing is written by it
+	if !id.Joined() && a.cfg.Token.Reveal() == "" {
+		return fault.New(fault.Invalid, "this agent has not joined a control plane; start it with --token and a token from `corral-controlplane token create`")
+	}
+	supervisor, err := ollama.New(ollamaConfig(&a.cfg), a.log.Named("ollama"))
+	if err != nil {
+		return err
+	}
+	sampler := hostmetrics.New(hostmetrics.Options{Logger: a.log.Named("host")})
+	samples := uplink.NewRing(historySize)
+	calls := relay.New(map[string]*ollama.Supervisor{wire.DefaultInstance: supervisor}, a.log.Named("relay"))
+	link := uplink.New(uplink.Options{
+		Servers: a.servers(), Insecure: a.cfg.Insecure, Token: a.cfg.Token.Reveal(),
+		Identity: id, Samples: samples, Log: a.log.Named("uplink"),
+		Facts:     func(ctx context.Context) (wire.HostFacts, error) { return a.facts(ctx, sampler) },
+		Instances: func() []wire.Instance { return []wire.Instance{supervisor.Snapshot()} },
+		Changed:   supervisor.Changed(),
+		Act:       func(ctx context.Context, action *wire.Action) error { return act(ctx, supervisor, action) },
+		Serve:     func(ctx context.Context, stream net.Conn) { calls.Serve(ctx, stream) },
+	})
+	network, address := a.cfg.StatusAddress()
+	health := status.New(network, address, func() status.Report { return a.report(id, link, supervisor) }, a.log.Named("status"))
+
+	parts := map[string]func(context.Context) error{
+		"ollama": supervisor.Run,
+		"host":   sampler.Run,
+		"sample": func(ctx context.Context) error { return a.sample(ctx, sampler, samples, calls) },
+		"uplink": link.Run,
+		"status": health.Run,
+	}
+	if a.cfg.DemoModel {
+		parts["demo"] = func(ctx context.Context) error { return a.demo(ctx, supervisor) }
+	}
+	return runAll(ctx, parts)
+}
+
+// runAll runs the parts until the first one fails or ctx ends, and waits for all.
+func runAll(ctx context.Context, parts map[string]func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var working sync.WaitGroup
+	for name, run := range parts {
+		working.Go(func() {
+			if err := run(ctx); err != nil {
+				cancel(fmt.Errorf("%s: %w", name, err))
+			}
+		})
+	}
+	working.Wait()
+	if cause := context.Cause(ctx); cause != nil && cause != context.Canceled {
+		return cause
+	}
+	return nil
+}
+
+func (a *Agent) servers() []*url.URL {
+	var list []*url.URL
+	for _, s := range a.cfg.Server {
+		if u, err := url.Parse(string(s)); err == nil { // config has checked them
+			list = append(list, u)
+		}
+	}
+	return list
+}
+
+// facts are the host's, under the name and labels that the settings give it.
+func (a *Agent) facts(ctx context.Context, sampler *hostmetrics.Sampler) (wire.HostFacts, error) {
+	facts, err := sampler.Facts(ctx)
+	if err != nil {
+		a.log.Warn("some host facts could not be read", "error", err)
+	}
+	facts.Name, facts.AgentVersion = a.cfg.Name, a.version
+	for name, value := range a.cfg.Labels {
+		facts.Labels = append(facts.Labels, wire.Label{Name: name, Value: value})
+	}
+	return facts, nil
+}
+
+// sample takes a sample at each interval. One sample's memory serves for all.
+func (a *Agent) sample(ctx context.Context, sampler *hostmetrics.Sampler, samples *uplink.Ring, calls *relay.Relay) error {
+	tick := time.NewTicker(a.cfg.SampleInterval)
+	defer tick.Stop()
+	var s wire.Sample
+	for {
+		s.Reset()
+		sampler.Sample(ctx, &s)
+		s.UnixMillis, s.InFlight = time.Now().UnixMilli(), uint32(calls.InFlight())
+		samples.Push(&s)
+		select {
+		case <-ctx.Done():
+			return calls.Close()
+		case <-tick.C:
+		}
+	}
+}
+
+// act carries out the actions that a control plane may ask for.
+func act(ctx context.Context, supervisor *ollama.Supervisor, action *wire.Action) error {
+	if action.Instance != wire.DefaultInstance {
+		return fault.New(fault.NotFound, "this host has no Ollama instance %q", action.Instance)
+	}
+	switch action.Kind {
+	case wire.ActionRestartInstance:
+		return supervisor.Restart(ctx)
+	case wire.ActionRefresh:
+		supervisor.Refresh()
+		return nil
+	}
+	return fault.New(fault.NotImplemented, "this agent does not know the action %q; a newer one may", action.Kind)
+}
+
+// demo gives an Ollama of ours the demo model when it has no model.
+func (a *Agent) demo(ctx context.Context, supervisor *ollama.Supervisor) error {
+	tick := time.NewTicker(demoPoll)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		s := supervisor.Snapshot()
+		if s.Mode == string(ollama.ModeAttached) {
+			return nil // somebody else's; nothing is put into it
+		}
+		hostPort, ok := supervisor.Endpoint()
+		if !ok || !s.ModelsKnown {
+			continue
+		}
+		if len(s.Models) > 0 {
+			return nil
+		}
+		if err := demo.Create(ctx, hostPort); err != nil {
+			a.log.Warn("no demo model", "error", err)
+			return nil
+		}
+		a.log.Info("demo model created", "model", demo.Model)
+		supervisor.Refresh()
+		return nil
+	}
+}
+
+func (a *Agent) report(id *identity.Identity, link *uplink.Uplink, supervisor *ollama.Supervisor) status.Report {
+	up, instance := link.Status(), supervisor.Snapshot()
+	report := status.Report{
+		Version: a.version, Joined: id.Joined(), HostID: id.Membership().HostID, Host: id.Membership().Name,
+		Connected: up.Connected, Server: up.Server,
+		Ollama: status.Ollama{
+			Instance: instance.Name, Mode: instance.Mode, State: instance.State, Message: instance.Message,
+			Version: instance.Version, PID: int(instance.PID), Models: len(instance.Models),
+		},
+	}
+	if !up.Connected && up.Err != nil {
+		report.Problems = append(report.Problems, "not connected to the control plane: "+fault.MessageOf(up.Err))
+	}
+	if instance.State != wire.InstanceReady {
+		report.Problems = append(report.Problems, fmt.Sprintf("Ollama is %q: %s", instance.State, instance.Message))
+	}
+	return report
+}
+
+// ollamaConfig translates the settings for the supervisor.
+func ollamaConfig(cfg *config.Config) ollama.Config {
+	set := cfg.Ollama.Settings
+	dataDir, err := filepath.Abs(filepath.Join(cfg.DataDir, "ollama", wire.DefaultInstance))
+	if err != nil {
+		dataDir = filepath.Join(cfg.DataDir, "ollama", wire.DefaultInstance) // the supervisor says what is wrong with it
+	}
+	return ollama.Config{
+		Instance: wire.DefaultInstance, Mode: ollama.Mode(cfg.Ollama.Mode), Bin: cfg.Ollama.Bin, URL: cfg.Ollama.URL, DataDir: dataDir,
+		Settings: ollama.Settings{
+			KeepAlive: keepAlive(set.KeepAlive), NumParallel: uint(set.NumParallel), MaxLoadedModels: uint(set.MaxLoadedModels),
+			ContextLength: uint(set.ContextLength), FlashAttention: flashAttention(set.FlashAttention),
+			KVCacheType: set.KVCacheType, ModelsDir: set.ModelsDir,
+		},
+		Stalls: ollama.Stalls{FirstToken: cfg.Ollama.Stalls.FirstToken, Token: cfg.Ollama.Stalls.Token},
+	}
+}

@@ -1,0 +1,141 @@
+// Package cli is corral-agent's command line.
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/corral-fleet/corral/agent/internal/agent"
+	"github.com/corral-fleet/corral/agent/internal/config"
+	"github.com/corral-fleet/corral/agent/internal/status"
+	sdkconfig "github.com/corral-fleet/corral/sdk/config"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/program"
+)
+
+// Main runs the program and returns its exit code.
+func Main(version string, args, environ []string, stdout, stderr io.Writer) int {
+	return program.Run("corral-agent", stderr, func(ctx context.Context) error {
+		root := newRoot(version, environ)
+		root.SetArgs(args)
+		root.SetOut(stdout)
+		root.SetErr(stderr)
+		return root.ExecuteContext(ctx)
+	})
+}
+
+func newRoot(version string, environ []string) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "corral-agent",
+		Short:         "Look after this host's Ollama and report to a corral control plane",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errors.Join(program.ErrUsage, err) })
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddCommand(newRun(version, environ), newStatus(environ), &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)
+			return err
+		},
+	})
+	return root
+}
+
+// settings adds every setting as a flag to cmd and returns what reads them.
+func settings(cmd *cobra.Command, environ []string) func() (config.Config, error) {
+	cfg := config.Default()
+	sdkconfig.BindFlags(cmd.Flags(), &cfg)
+	return func() (config.Config, error) {
+		_, err := sdkconfig.Load(&cfg, sdkconfig.Source{Prefix: config.Prefix, Environ: environ, Flags: cmd.Flags()})
+		return cfg, err
+	}
+}
+
+func newRun(version string, environ []string) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "Run the agent in the foreground",
+		Long:  "Run the agent in the foreground. With --token it joins a control plane first, unless it has joined already.",
+		Args:  cobra.NoArgs,
+	}
+	load := settings(cmd, environ)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := load()
+		if err != nil {
+			return err
+		}
+		log := program.NewLogger("corral-agent", cfg.LogLevel, cfg.LogFormat, cmd.ErrOrStderr())
+		return agent.New(cfg, version, log).Run(cmd.Context())
+	}
+	return cmd
+}
+
+// statusTimeout is how long a running agent may take to say how it is.
+const statusTimeout = 5 * time.Second
+
+func newStatus(environ []string) *cobra.Command {
+	cmd := &cobra.Command{Use: "status", Short: "Show how the running agent is", Args: cobra.NoArgs}
+	load := settings(cmd, environ)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := load()
+		if err != nil {
+			return err
+		}
+		network, address := cfg.StatusAddress()
+		report, err := ask(cmd.Context(), network, address)
+		if err != nil {
+			return err
+		}
+		return printReport(cmd.OutOrStdout(), report)
+	}
+	return cmd
+}
+
+func ask(ctx context.Context, network, address string) (report status.Report, err error) {
+	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
+	defer cancel()
+	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		var d net.Dialer
+		return d.DialContext(ctx, network, address)
+	}}
+	defer transport.CloseIdleConnections()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://agent/readyz", nil)
+	if err != nil {
+		return report, err
+	}
+	res, err := (&http.Client{Transport: transport}).Do(req)
+	if err != nil {
+		return report, fault.Wrap(fault.Unavailable, err, "no agent answers at %s; is it running with this data directory?", address)
+	}
+	defer func() { err = errors.Join(err, res.Body.Close()) }()
+	return report, json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&report)
+}
+
+func printReport(w io.Writer, r status.Report) error {
+	connection := "not connected"
+	if r.Connected {
+		connection = "connected to " + r.Server
+	}
+	ollama := r.Ollama.State
+	if r.Ollama.Version != "" {
+		ollama += fmt.Sprintf(", version %s, %d models", r.Ollama.Version, r.Ollama.Models)
+	}
+	_, err := fmt.Fprintf(w, "host      %s (%s)\nagent     %s, %s\nollama    %s, %s\n", r.Host, r.HostID, r.Version, connection, r.Ollama.Mode, ollama)
+	for _, p := range r.Problems {
+		_, perr := fmt.Fprintf(w, "problem   %s\n", p)
+		err = errors.Join(err, perr)
+	}
+	return err
+}

@@ -1,0 +1,130 @@
+package ollama
+
+import (
+	"reflect"
+	"slices"
+	"sync"
+
+	"github.com/corral-fleet/corral/sdk/wire"
+)
+
+// keptRestarts is how many restarts an instance tells of.
+const keptRestarts = 10
+
+// board is what is known of the instance, and the signal that it changed.
+type board struct {
+	mu       sync.Mutex
+	instance wire.Instance
+	troubles map[Cause]string // what a running instance fails to do, with a sentence
+	changed  chan struct{}
+}
+
+// troubleOrder is the order in which troubles are told: the first one only.
+var troubleOrder = [...]Cause{CauseUnresponsive, CauseStalled}
+
+func newBoard(name string) *board {
+	return &board{
+		instance: wire.Instance{Name: name},
+		troubles: map[Cause]string{},
+		changed:  make(chan struct{}, 1),
+	}
+}
+
+// snapshot returns a copy that shares no memory with the board.
+func (b *board) snapshot() wire.Instance {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := b.instance
+	i.Restarts, i.Models, i.Loaded = slices.Clone(i.Restarts), slices.Clone(i.Models), slices.Clone(i.Loaded)
+	if i.State != wire.InstanceReady && i.State != wire.InstanceStarting {
+		return i
+	}
+	for _, cause := range troubleOrder {
+		if sentence, ok := b.troubles[cause]; ok {
+			i.State, i.Reason, i.Message = wire.InstanceDegraded, string(cause), sentence
+			break
+		}
+	}
+	return i
+}
+
+// serves reports whether requests make sense.
+func (b *board) serves() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	_, unresponsive := b.troubles[CauseUnresponsive]
+	return b.instance.State == wire.InstanceReady && !unresponsive
+}
+
+// update changes the instance and signals if that made a difference.
+func (b *board) update(f func(i *wire.Instance)) {
+	b.mu.Lock()
+	before := b.instance
+	f(&b.instance)
+	same := reflect.DeepEqual(before, b.instance)
+	b.mu.Unlock()
+	if !same {
+		b.signal()
+	}
+}
+
+// state sets the state, its reason and its sentence.
+func (b *board) state(state, reason, message string) {
+	b.update(func(i *wire.Instance) { i.State, i.Reason, i.Message = state, reason, message })
+}
+
+// over forgets what belonged to an Ollama that is gone.
+func (b *board) over() {
+	b.update(func(i *wire.Instance) {
+		i.PID, i.StartedUnixMillis, i.Version = 0, 0, ""
+		i.ModelsKnown, i.Models, i.Loaded = false, nil, nil
+	})
+	for _, cause := range troubleOrder {
+		b.clear(cause)
+	}
+}
+
+// trouble says what a running instance fails to do.
+func (b *board) trouble(cause Cause, sentence string) {
+	b.mu.Lock()
+	same := b.troubles[cause] == sentence
+	b.troubles[cause] = sentence
+	b.mu.Unlock()
+	if !same {
+		b.signal()
+	}
+}
+
+// troubled returns the sentence of a trouble, or the empty string.
+func (b *board) troubled(cause Cause) string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.troubles[cause]
+}
+
+// clear takes a trouble back.
+func (b *board) clear(cause Cause) {
+	b.mu.Lock()
+	_, had := b.troubles[cause]
+	delete(b.troubles, cause)
+	b.mu.Unlock()
+	if had {
+		b.signal()
+	}
+}
+
+// restarted adds to the history.
+func (b *board) restarted(r wire.Restart) {
+	b.update(func(i *wire.Instance) {
+		i.RestartCount++
+		i.Restarts = append(slices.Clone(i.Restarts), r)
+		i.Restarts = i.Restarts[max(len(i.Restarts)-keptRestarts, 0):]
+	})
+}
+
+func (b *board) signal() {
+	select {
+	case b.changed <- struct{}{}:
+	default: // whoever listens has one to come
+	}
+}

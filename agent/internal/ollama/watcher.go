@@ -1,0 +1,167 @@
+package ollama
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/sdk/wire"
+)
+
+// pollTimeout is for an answer about models, of which an Ollama may have many.
+const pollTimeout = 5 * time.Second
+
+// verdict is what a watcher found to be wrong.
+type verdict struct {
+	cause   Cause
+	message string
+	refused bool // of CauseUnresponsive: nobody listens
+}
+
+// watcher observes one Ollama that has answered once. It changes nothing but
+// the board; what is to be done about a verdict is decided elsewhere.
+type watcher struct {
+	cfg      Config
+	log      hclog.Logger
+	client   *client
+	progress *Progress
+	board    *board
+	refresh  <-chan struct{}
+	servePID int // 0 when it is not ours
+	verdicts chan<- verdict
+
+	mu        sync.Mutex
+	freshLoad time.Time // when a model last came into memory, or was seen on its way there
+}
+
+// run watches until ctx is done.
+func (w *watcher) run(ctx context.Context) {
+	var loops sync.WaitGroup
+	for _, loop := range []func(context.Context){w.watchAPI, w.poll, w.watchProgress, w.probe} {
+		loops.Go(func() { loop(ctx) })
+	}
+	loops.Wait()
+}
+
+func (w *watcher) tell(ctx context.Context, v verdict) {
+	select {
+	case w.verdicts <- v:
+	case <-ctx.Done():
+	}
+}
+
+// every calls f at once and then each period, until ctx is done.
+func every(ctx context.Context, period time.Duration, f func()) {
+	ticks := time.NewTicker(period)
+	defer ticks.Stop()
+	for {
+		f()
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticks.C:
+		}
+	}
+}
+
+// watchAPI finds an Ollama that does not answer.
+func (w *watcher) watchAPI(ctx context.Context) {
+	misses := 0
+	every(ctx, w.cfg.Timing.VersionEvery, func() {
+		asking, cancel := context.WithTimeout(ctx, w.cfg.Timing.VersionTimeout)
+		version, err := w.client.version(asking)
+		cancel()
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err == nil:
+			misses = 0
+			w.board.clear(CauseUnresponsive)
+			w.board.update(func(i *wire.Instance) {
+				i.State, i.Reason, i.Message, i.Version = wire.InstanceReady, "", "", version
+			})
+			return
+		}
+		misses++
+		w.log.Debug("ollama did not answer", "misses", misses, "error", err)
+		if misses%w.cfg.Timing.VersionMisses == 0 {
+			w.tell(ctx, verdict{
+				cause:   CauseUnresponsive,
+				message: fmt.Sprintf("Ollama did not answer %d times in a row, %v each.", misses, w.cfg.Timing.VersionTimeout),
+				refused: errors.Is(err, syscall.ECONNREFUSED),
+			})
+		}
+	})
+}
+
+// poll keeps the lists of models. After an error they stay as they were: an
+// Ollama that answers nothing is found by watchAPI.
+func (w *watcher) poll(ctx context.Context) {
+	models := time.NewTicker(w.cfg.Timing.TagsEvery)
+	defer models.Stop()
+	loaded := time.NewTicker(w.cfg.Timing.LoadedEvery)
+	defer loaded.Stop()
+	w.pollModels(ctx)
+	w.pollLoaded(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-models.C:
+			w.pollModels(ctx)
+		case <-loaded.C:
+			w.pollLoaded(ctx)
+		case <-w.refresh:
+			w.pollModels(ctx)
+			w.pollLoaded(ctx)
+		}
+	}
+}
+
+func (w *watcher) pollModels(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	models, err := w.client.models(ctx)
+	if err != nil {
+		w.log.Debug("list of models not read", "error", err)
+		return
+	}
+	w.board.update(func(i *wire.Instance) { i.ModelsKnown, i.Models = true, models })
+}
+
+func (w *watcher) pollLoaded(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
+	defer cancel()
+	loaded, err := w.client.loaded(ctx)
+	if err != nil {
+		w.log.Debug("list of loaded models not read", "error", err)
+		return
+	}
+	w.board.update(func(i *wire.Instance) {
+		for _, m := range loaded {
+			known := slices.ContainsFunc(i.Loaded, func(l wire.LoadedModel) bool { return l.Digest == m.Digest })
+			if !known {
+				w.loadSeen(time.Now())
+			}
+		}
+		i.Loaded = loaded
+	})
+}
+
+func (w *watcher) loadSeen(at time.Time) {
+	w.mu.Lock()
+	w.freshLoad = at
+	w.mu.Unlock()
+}
+
+func (w *watcher) lastLoad() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.freshLoad
+}

@@ -1,0 +1,236 @@
+// Package relay serves the streams that a control plane opens: it carries each
+// request to the instance's Ollama and each piece of the answer back as it
+// comes, and shows what an instance printed.
+package relay
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/agent/internal/ollama"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/wire"
+	"github.com/corral-fleet/corral/sdk/wire/exchange"
+)
+
+// Kept connections to an Ollama, and for how long an idle one is kept.
+const (
+	maxIdle     = 64
+	idleTimeout = 90 * time.Second
+)
+
+// pieceSize is the most that one read of an answer takes on, in bytes.
+const pieceSize = 16 << 10
+
+// Relay serves streams. Its methods may be called concurrently.
+type Relay struct {
+	instances map[string]*instance
+	log       hclog.Logger
+	inFlight  atomic.Int64
+	pieces    sync.Pool
+}
+
+// instance is one Ollama with the connections to it.
+type instance struct {
+	*ollama.Supervisor
+
+	mu      sync.Mutex
+	address string // that calls go to
+	calls   *exchange.Client
+}
+
+// New returns a relay to these instances, by their names.
+func New(instances map[string]*ollama.Supervisor, log hclog.Logger) *Relay {
+	r := &Relay{instances: map[string]*instance{}, log: log}
+	r.pieces.New = func() any { b := make([]byte, pieceSize); return &b }
+	for name, s := range instances {
+		r.instances[name] = &instance{Supervisor: s}
+	}
+	return r
+}
+
+// InFlight returns how many requests are being relayed.
+func (r *Relay) InFlight() int { return int(r.inFlight.Load()) }
+
+// Serve serves one stream until it ends or ctx does.
+func (r *Relay) Serve(ctx context.Context, stream net.Conn) {
+	if err := exchange.Serve(ctx, stream, r.handle); err != nil && ctx.Err() == nil {
+		r.log.Debug("stream ended", "error", err)
+	}
+}
+
+// Close closes what is kept open to the instances.
+func (r *Relay) Close() error {
+	var errs []error
+	for _, i := range r.instances {
+		i.mu.Lock()
+		if i.calls != nil {
+			errs = append(errs, i.calls.Close())
+		}
+		i.mu.Unlock()
+	}
+	return errors.Join(errs...)
+}
+
+// handle answers one request, and says in the answer when it is not Ollama's.
+func (r *Relay) handle(ctx context.Context, in *exchange.Incoming, out *exchange.Reply) error {
+	err := r.route(ctx, in, out)
+	if err == nil || ctx.Err() != nil || out.Started() {
+		return err
+	}
+	mark := fault.KindOf(err).String() + " " + fault.SideOf(err).String()
+	return out.Send(502, exchange.Fields{{Name: wire.FaultField, Value: mark}}, []byte(fault.MessageOf(err)))
+}
+
+func (r *Relay) route(ctx context.Context, in *exchange.Incoming, out *exchange.Reply) error {
+	if rest, ok := strings.CutPrefix(in.Target, wire.OllamaPath); ok {
+		i, target, err := r.find(rest)
+		if err != nil {
+			return err
+		}
+		return r.ollama(ctx, i, target, in, out)
+	}
+	if rest, ok := strings.CutPrefix(in.Target, wire.LogsPath); ok {
+		i, query, err := r.find(rest)
+		if err != nil {
+			return err
+		}
+		return r.logs(ctx, i, query, out)
+	}
+	return errNotServed
+}
+
+var errNotServed = fault.New(fault.NotFound, "the agent does not serve this path").On(fault.Host)
+
+// find splits a target behind its prefix into the instance that it names and the rest.
+func (r *Relay) find(target string) (*instance, string, error) {
+	end := strings.IndexAny(target, "/?")
+	if end < 0 {
+		end = len(target)
+	}
+	name, err := url.PathUnescape(target[:end])
+	if err != nil {
+		return nil, "", errNotServed
+	}
+	i := r.instances[name]
+	if i == nil {
+		return nil, "", fault.New(fault.NotFound, "this host has no Ollama instance %q", name).On(fault.Host)
+	}
+	return i, target[end:], nil
+}
+
+// allowed are the paths of Ollama that may be reached: its API and nothing else.
+func allowed(target string) bool {
+	return target == "/" || strings.HasPrefix(target, "/api/") || strings.HasPrefix(target, "/v1/")
+}
+
+// ollama relays one exchange with an instance's Ollama.
+func (r *Relay) ollama(ctx context.Context, i *instance, target string, in *exchange.Incoming, out *exchange.Reply) error {
+	if !allowed(target) {
+		return errNotServed
+	}
+	calls, err := i.client()
+	if err != nil {
+		return err
+	}
+	r.inFlight.Add(1)
+	defer r.inFlight.Add(-1)
+	if in.Fields.Get(wire.StreamField) == "" {
+		return r.exchange(ctx, calls, target, in, out, func() {})
+	}
+	generation := i.Progress().Begin()
+	err = r.exchange(ctx, calls, target, in, out, generation.Advance)
+	generation.End(err == nil)
+	return err
+}
+
+// exchange sends the request and relays the answer, calling advance for each piece.
+func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target string, in *exchange.Incoming, out *exchange.Reply, advance func()) error {
+	req := exchange.Request{Method: in.Method, Target: target, Fields: forOllama(in.Fields)}
+	if in.Length != 0 {
+		req.Body, req.Length = in.Body, in.Length
+		_, req.Retry = in.Body.(io.Seeker)
+	} else {
+		req.Retry = true
+	}
+	res, err := calls.Do(ctx, &req)
+	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		return fault.Wrap(fault.Unavailable, err, "Ollama on this host broke the request off or could not be reached").On(fault.Ollama)
+	}
+	defer res.Body.Close() // its error says no more than the last read's
+	out.Start(res.Status, res.Fields, res.Length)
+	piece := r.pieces.Get().(*[]byte)
+	defer r.pieces.Put(piece)
+	for {
+		n, err := res.Body.Read(*piece)
+		if n > 0 {
+			advance()
+			write := out.Write
+			if err == io.EOF && res.Length < 0 {
+				write = out.Last // the end goes out with the last piece
+			}
+			if _, werr := write((*piece)[:n]); werr != nil {
+				return werr
+			}
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// forOllama returns the fields that Ollama gets: what describes the body, and
+// nothing by which a browser's origin or a caller's key would reach it.
+func forOllama(fields exchange.Fields) exchange.Fields {
+	kept := fields[:0]
+	for _, f := range fields {
+		for _, name := range [...]string{"Content-Type", "Accept", "User-Agent"} {
+			if strings.EqualFold(f.Name, name) {
+				kept = append(kept, f)
+			}
+		}
+	}
+	return kept
+}
+
+// client returns the connections to where the instance serves now.
+func (i *instance) client() (*exchange.Client, error) {
+	address, ok := i.Endpoint()
+	if !ok {
+		s := i.Snapshot()
+		message := s.Message
+		if message == "" {
+			message = "it is " + strconv.Quote(s.State)
+		}
+		return nil, fault.New(fault.Unavailable, "Ollama on this host does not serve: %s", message).On(fault.Ollama)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if address != i.address {
+		if i.calls != nil {
+			i.calls.Close() // to an Ollama that is gone
+		}
+		i.address = address
+		i.calls = exchange.NewClient(func(ctx context.Context) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "tcp", address)
+		}, address, maxIdle, idleTimeout)
+	}
+	return i.calls, nil
+}

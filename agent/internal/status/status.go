@@ -1,0 +1,111 @@
+// Package status serves an agent's health on the host itself.
+package status
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Report is how an agent is.
+type Report struct {
+	Version   string   `json:"version"`
+	Joined    bool     `json:"joined"`
+	HostID    string   `json:"host_id,omitempty"`
+	Host      string   `json:"host,omitempty"`
+	Connected bool     `json:"connected"`
+	Server    string   `json:"server,omitempty"`
+	Ollama    Ollama   `json:"ollama"`
+	Problems  []string `json:"problems"` // empty when it is ready
+}
+
+// Ollama is how the supervised Ollama is.
+type Ollama struct {
+	Instance string `json:"instance"`
+	Mode     string `json:"mode"`
+	State    string `json:"state"`
+	Message  string `json:"message,omitempty"`
+	Version  string `json:"version,omitempty"`
+	PID      int    `json:"pid,omitempty"`
+	Models   int    `json:"models"`
+}
+
+// Server serves GET /healthz, which answers while the process is up, and GET
+// /readyz, which has the report and is 503 while there are problems.
+type Server struct {
+	network, address string
+	report           func() Report
+	log              hclog.Logger
+}
+
+// New returns a server for an address of the network "unix" or "tcp".
+func New(network, address string, report func() Report, log hclog.Logger) *Server {
+	return &Server{network: network, address: address, report: report, log: log}
+}
+
+// Run serves until ctx ends.
+func (s *Server) Run(ctx context.Context) error {
+	listener, err := s.listen(ctx)
+	if err != nil {
+		return fmt.Errorf("listen for health: %w", err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		s.write(w, http.StatusOK, map[string]string{"status": "ok"})
+	})
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		report := s.report()
+		code := http.StatusOK
+		if len(report.Problems) > 0 {
+			code = http.StatusServiceUnavailable
+		} else {
+			report.Problems = []string{}
+		}
+		s.write(w, code, report)
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
+	stop := context.AfterFunc(ctx, func() { server.Close() })
+	defer stop()
+	s.log.Debug("serving health", "address", listener.Addr().String())
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("serve health: %w", err)
+	}
+	return nil
+}
+
+// listen opens the socket. A unix socket that an earlier run left behind is
+// replaced: the data directory's lock says that nobody serves it.
+func (s *Server) listen(ctx context.Context) (net.Listener, error) {
+	if s.network == "unix" {
+		if err := os.Remove(s.address); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, s.network, s.address)
+	if err != nil {
+		return nil, err
+	}
+	if s.network == "unix" {
+		if err := os.Chmod(s.address, 0o600); err != nil {
+			return nil, errors.Join(err, listener.Close())
+		}
+	}
+	return listener, nil
+}
+
+func (s *Server) write(w http.ResponseWriter, code int, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	if err := json.NewEncoder(w).Encode(v); err != nil {
+		s.log.Debug("health not delivered", "error", err)
+	}
+}

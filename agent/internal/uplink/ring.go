@@ -1,0 +1,100 @@
+package uplink
+
+import (
+	"sync"
+
+	"github.com/corral-fleet/corral/sdk/wire"
+)
+
+// Ring holds the samples that the control plane has not acknowledged, encoded,
+// up to a number of them. When it is full the oldest goes. It may be used
+// concurrently, and does not allocate once it has reached its working size.
+type Ring struct {
+	capacity int
+
+	mu      sync.Mutex
+	enc     wire.Encoder
+	queue   []queued // oldest first
+	free    [][]byte // memory of samples that went
+	lastSeq uint64
+	added   chan struct{} // has an element when there may be something new
+}
+
+type queued struct {
+	seq   uint64
+	frame []byte
+}
+
+// NewRing returns a ring for this many samples.
+func NewRing(capacity int) *Ring {
+	return &Ring{capacity: capacity, added: make(chan struct{}, 1)}
+}
+
+// Push numbers a sample and adds it.
+func (r *Ring) Push(s *wire.Sample) {
+	r.mu.Lock()
+	r.lastSeq++
+	s.Seq = r.lastSeq
+	if len(r.queue) == r.capacity {
+		r.drop(1)
+	}
+	var memory []byte
+	if n := len(r.free); n > 0 {
+		memory, r.free = r.free[n-1], r.free[:n-1]
+	}
+	r.queue = append(r.queue, queued{seq: s.Seq, frame: r.enc.AppendFrame(memory[:0], s)})
+	r.mu.Unlock()
+	select {
+	case r.added <- struct{}{}:
+	default:
+	}
+}
+
+// Added has an element when a sample was pushed since it was last received from.
+func (r *Ring) Added() <-chan struct{} { return r.added }
+
+// Forget drops the samples up to and including seq.
+func (r *Ring) Forget(seq uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n := 0
+	for n < len(r.queue) && r.queue[n].seq <= seq {
+		n++
+	}
+	r.drop(n)
+}
+
+// maxFree bounds the memory that is kept for samples to come.
+const maxFree = 8
+
+// drop forgets the n oldest.
+func (r *Ring) drop(n int) {
+	for _, q := range r.queue[:n] {
+		if len(r.free) < maxFree {
+			r.free = append(r.free, q.frame)
+		}
+	}
+	rest := copy(r.queue, r.queue[n:])
+	clear(r.queue[rest:])
+	r.queue = r.queue[:rest]
+}
+
+// After appends the oldest sample with a higher number than seq to dst, encoded
+// as a frame. It returns seq and dst unchanged when there is none.
+func (r *Ring) After(seq uint64, dst []byte) (uint64, []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.queue {
+		if r.queue[i].seq > seq {
+			return r.queue[i].seq, append(dst, r.queue[i].frame...)
+		}
+	}
+	return seq, dst
+}
+
+// Len returns how many samples are waiting to be acknowledged.
+func (r *Ring) Len() int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return len(r.queue)
+}

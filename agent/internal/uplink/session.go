@@ -1,0 +1,251 @@
+package uplink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/url"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fasthttp/websocket"
+
+	"github.com/corral-fleet/corral/agent/internal/identity"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/wire"
+	"github.com/corral-fleet/corral/sdk/wire/tunnel"
+)
+
+// reportInterval is how often instances are reported when nothing changes.
+const reportInterval = 10 * time.Second
+
+// connect carries one connection from the dialling to its end.
+func (u *Uplink) connect(ctx context.Context, server *url.URL) error {
+	ws, err := u.dial(ctx, server)
+	if err != nil {
+		return err
+	}
+	defer ws.Close() // the end in every case; a session has closed it already
+	stop := context.AfterFunc(ctx, func() { ws.SetReadDeadline(time.Now().Add(time.Second)) })
+	welcome, err := u.handshake(ctx, ws)
+	stop()
+	if err != nil {
+		return err
+	}
+	u.setStatus(Status{Connected: true, Server: server.String(), Since: time.Now()})
+	u.Log.Info("connected to the control plane", "server", server.String(), "host_id", welcome.HostID, "host", welcome.Name, "session_epoch", welcome.SessionEpoch)
+	return u.session(ctx, ws, welcome)
+}
+
+// handshake proves the agent's key and returns the control plane's welcome.
+func (u *Uplink) handshake(ctx context.Context, ws *websocket.Conn) (*wire.Welcome, error) {
+	ws.SetReadLimit(1 << 20) // the welcome carries certificates
+	deadline := time.Now().Add(wire.HandshakeTimeout)
+	if err := errors.Join(ws.SetReadDeadline(deadline), ws.SetWriteDeadline(deadline)); err != nil {
+		return nil, err
+	}
+	frame, err := receive(ws)
+	if err != nil {
+		return nil, err
+	}
+	challenge, ok := frame.(*wire.Challenge)
+	switch {
+	case !ok:
+		return nil, unexpected(frame)
+	case challenge.MaxVersion < wire.MinVersion || challenge.MinVersion > wire.Version:
+		return nil, fault.New(fault.Conflict, "the control plane speaks versions %d to %d of the agents' protocol, this agent %d to %d; upgrade the older of the two", challenge.MinVersion, challenge.MaxVersion, wire.MinVersion, wire.Version)
+	}
+	hello, err := u.hello(ctx, challenge)
+	if err != nil {
+		return nil, err
+	}
+	if err := ws.WriteMessage(websocket.BinaryMessage, wire.AppendFrame(nil, hello)); err != nil {
+		return nil, fmt.Errorf("send hello: %w", err)
+	}
+	if frame, err = receive(ws); err != nil {
+		return nil, err
+	}
+	switch f := frame.(type) {
+	case *wire.Reject:
+		return nil, &refusal{*f}
+	case *wire.Welcome:
+		if err := u.Identity.SaveJoined(identity.Membership{HostID: f.HostID, Name: f.Name, CACertificates: f.CACertificates}); err != nil {
+			return nil, fmt.Errorf("save what was learnt at joining: %w", err)
+		}
+		return f, errors.Join(ws.SetReadDeadline(time.Time{}), ws.SetWriteDeadline(time.Time{}))
+	}
+	return nil, unexpected(frame)
+}
+
+func (u *Uplink) hello(ctx context.Context, challenge *wire.Challenge) (*wire.Hello, error) {
+	facts, err := u.Facts(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("read host facts: %w", err)
+	}
+	hello := &wire.Hello{
+		Version: min(wire.Version, challenge.MaxVersion),
+		RunID:   u.runID, UnixMillis: time.Now().UnixMilli(), Host: facts,
+	}
+	if !u.Identity.Joined() {
+		hello.Token = u.Token
+	}
+	hello.Sign(u.Identity.PrivateKey(), challenge.Nonce)
+	return hello, nil
+}
+
+func receive(ws *websocket.Conn) (wire.Frame, error) {
+	kind, raw, err := ws.ReadMessage()
+	if err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "the control plane broke the handshake off")
+	}
+	if kind != websocket.BinaryMessage {
+		return nil, fault.New(fault.Unavailable, "the control plane sent text in the handshake")
+	}
+	return wire.DecodeFrame(raw)
+}
+
+func unexpected(f wire.Frame) error {
+	return fault.New(fault.Unavailable, "the control plane sent a %T, which does not belong there", f)
+}
+
+// session is one connection after the handshake.
+type session struct {
+	*Uplink
+	out     *wire.Writer
+	silence atomic.Int32 // ping intervals since the last frame
+	sentSeq uint64
+}
+
+// session runs until either side ends it or ctx ends.
+func (u *Uplink) session(ctx context.Context, ws *websocket.Conn, welcome *wire.Welcome) error {
+	mux, err := tunnel.Client(tunnel.NewConn(ws))
+	if err != nil {
+		return err
+	}
+	outer := ctx
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	var working sync.WaitGroup
+	defer working.Wait()
+	defer mux.Close()
+	defer cancel()
+	control, err := mux.Open()
+	if err != nil {
+		return err
+	}
+	u.Samples.Forget(welcome.AckedSeq)
+	s := &session{Uplink: u, out: wire.NewWriter(control), sentSeq: welcome.AckedSeq}
+
+	ended := make(chan error, 3)
+	working.Go(func() { ended <- s.receive(ctx, control, &working) })
+	working.Go(func() { ended <- s.send(ctx) })
+	working.Go(func() {
+		for {
+			stream, err := mux.Accept()
+			if err != nil {
+				ended <- err
+				return
+			}
+			working.Go(func() { u.Serve(ctx, stream) })
+		}
+	})
+	select {
+	case <-outer.Done():
+		return s.out.Write(&wire.Goodbye{Reason: "the agent stops"})
+	case err := <-ended:
+		return err
+	}
+}
+
+// send carries samples, reports and pings up.
+func (s *session) send(ctx context.Context) error {
+	ping := time.NewTicker(wire.PingInterval)
+	defer ping.Stop()
+	report := time.NewTicker(reportInterval)
+	defer report.Stop()
+	if rand.N(4) == 0 { // so that no control plane comes to rely on knowing every frame
+		if err := s.out.Write(&wire.Unknown{Number: 1000 + rand.N[uint32](1000)}); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(s.report(), s.sendSamples()); err != nil {
+		return err
+	}
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-s.Samples.Added():
+			err = s.sendSamples()
+		case <-s.Changed:
+			err = s.report()
+		case <-report.C:
+			err = s.report()
+		case now := <-ping.C:
+			if s.silence.Add(1) > wire.SilentPings {
+				return fault.New(fault.Unavailable, "the control plane has fallen silent")
+			}
+			err = s.out.Write(&wire.Ping{UnixMillis: now.UnixMilli()})
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *session) report() error { return s.out.Write(&wire.Instances{List: s.Instances()}) }
+
+// sendSamples sends what was not sent in this session.
+func (s *session) sendSamples() error {
+	var frame []byte
+	for {
+		seq, next := s.Samples.After(s.sentSeq, frame[:0])
+		if seq == s.sentSeq {
+			return nil
+		}
+		frame = next
+		if err := s.out.WriteEncoded(frame); err != nil {
+			return err
+		}
+		s.sentSeq = seq
+	}
+}
+
+// receive takes the control plane's frames until the stream ends.
+func (s *session) receive(ctx context.Context, control io.Reader, working *sync.WaitGroup) error {
+	in := wire.NewReader(control)
+	for {
+		frame, err := in.Read()
+		if err != nil {
+			return fault.Wrap(fault.Unavailable, err, "the connection to the control plane ended")
+		}
+		s.silence.Store(0)
+		switch f := frame.(type) {
+		case *wire.Ack:
+			s.Samples.Forget(f.Seq)
+		case *wire.Ping:
+			if err := s.out.Write(&wire.Pong{ID: f.ID, UnixMillis: time.Now().UnixMilli()}); err != nil {
+				return err
+			}
+		case *wire.Action:
+			working.Go(func() { s.act(ctx, f) })
+		default: // a pong, or of a newer control plane
+		}
+	}
+}
+
+// act carries an action out and tells how it ended. A session that ended
+// meanwhile has nobody left to tell.
+func (s *session) act(ctx context.Context, a *wire.Action) {
+	result := &wire.ActionResult{ID: a.ID, Code: fault.None.String()}
+	if err := s.Act(ctx, a); err != nil {
+		result.Code, result.Message = fault.KindOf(err).String(), fault.MessageOf(err)
+		s.Log.Warn("action failed", "action", a.Kind, "instance", a.Instance, "error", err)
+	}
+	if err := s.out.Write(result); err != nil {
+		s.Log.Debug("action result not delivered", "action", a.Kind, "error", err)
+	}
+}

@@ -1,0 +1,149 @@
+// Package uplink keeps an agent connected to its control plane: it dials,
+// proves who it is, carries samples and instance reports up and actions down,
+// and hands the streams that the control plane opens to whoever serves them.
+package uplink
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/agent/internal/identity"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/wire"
+)
+
+// Identity is what the uplink proves, and keeps of what it is told at joining.
+type Identity interface {
+	PrivateKey() ed25519.PrivateKey
+	Joined() bool
+	Membership() identity.Membership // zero before joining
+	SaveJoined(identity.Membership) error
+}
+
+// Options are what an [Uplink] works with. All fields but Insecure and Token
+// are required.
+type Options struct {
+	Servers  []*url.URL // of one control plane; tried in turn
+	Insecure bool       // allow plain connections beyond loopback
+	Token    string     // a join token, used until the agent has joined
+	Identity Identity
+	Facts    func(ctx context.Context) (wire.HostFacts, error)
+	Samples  *Ring
+	// Instances returns the state of every instance; Changed has an element
+	// when it differs from what was returned before.
+	Instances func() []wire.Instance
+	Changed   <-chan struct{}
+	// Act carries an action out. Its error's kind and sentence are the result.
+	Act func(ctx context.Context, a *wire.Action) error
+	// Serve serves a stream that the control plane opened, and closes it.
+	Serve func(ctx context.Context, stream net.Conn)
+	Log   hclog.Logger
+}
+
+// Uplink is an agent's connection to its control plane.
+type Uplink struct {
+	Options
+	runID string
+
+	mu     sync.Mutex
+	status Status
+}
+
+// Status is how the connection stands.
+type Status struct {
+	Connected bool
+	Server    string    // of the connection, or of the last attempt
+	Since     time.Time // of the connection's state
+	Err       error     // why it is not connected; nil before the first attempt
+}
+
+// New returns an uplink that has not dialled yet.
+func New(o Options) *Uplink {
+	var id [16]byte
+	rand.Read(id[:]) // never fails; see crypto/rand
+	return &Uplink{Options: o, runID: hex.EncodeToString(id[:])}
+}
+
+// Status returns how the connection stands.
+func (u *Uplink) Status() Status {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.status
+}
+
+func (u *Uplink) setStatus(s Status) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if s.Connected == u.status.Connected && !u.status.Since.IsZero() {
+		s.Since = u.status.Since
+	}
+	u.status = s
+}
+
+// Run keeps the agent connected until ctx ends, and returns nil then. It gives
+// up only when an agent that never joined is refused: nothing but another
+// token can help then.
+func (u *Uplink) Run(ctx context.Context) error {
+	var wait backoff
+	for attempt := 0; ; attempt++ {
+		server := u.Servers[attempt%len(u.Servers)]
+		started := time.Now()
+		err := u.connect(ctx, server)
+		if ctx.Err() != nil {
+			return nil
+		}
+		u.setStatus(Status{Server: server.String(), Since: time.Now(), Err: err})
+		if time.Since(started) > steady {
+			wait.reset()
+		}
+		delay := wait.next()
+		var refused *refusal
+		if errors.As(err, &refused) {
+			if !u.Identity.Joined() && refused.final() {
+				return err
+			}
+			delay = max(delay, refused.delay())
+		}
+		u.Log.Warn("not connected to the control plane", "server", server.String(), "error", err, "retry_in", delay.Round(time.Millisecond).String())
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(delay):
+		}
+	}
+}
+
+// refusal is a handshake that the control plane ended.
+type refusal struct {
+	wire.Reject
+}
+
+func (r *refusal) Error() string { return r.Message }
+
+// Unwrap gives the refusal a kind.
+func (r *refusal) Unwrap() error { return fault.New(fault.Unauthenticated, "%s", r.Message) }
+
+// final reports whether trying again with the same token is of no use.
+func (r *refusal) final() bool {
+	return slices.Contains([]string{wire.RejectNotJoined, wire.RejectToken, wire.RejectVersion}, r.Code)
+}
+
+func (r *refusal) delay() time.Duration {
+	switch {
+	case r.RetryAfterMillis > 0:
+		return time.Duration(r.RetryAfterMillis) * time.Millisecond
+	case r.final():
+		return refusedDelay
+	}
+	return 0
+}
