@@ -21,14 +21,19 @@ const Model = "corral-demo:latest"
 
 // Create makes the model in the Ollama at hostPort.
 func Create(ctx context.Context, hostPort string) error {
-	var file bytes.Buffer
-	if err := tinymodel.Write(&file, tinymodel.Options{}); err != nil {
+	// The file is the same each time that it is generated, so it is generated
+	// twice, for its digest and for its upload, and never held in memory.
+	sum := sha256.New()
+	if err := tinymodel.Write(sum, tinymodel.Options{}); err != nil {
 		return fmt.Errorf("generate the demo model: %w", err)
 	}
-	sum := sha256.Sum256(file.Bytes())
-	digest := "sha256:" + hex.EncodeToString(sum[:])
+	digest := "sha256:" + hex.EncodeToString(sum.Sum(nil))
 	base := "http://" + hostPort
-	if err := post(ctx, base+"/api/blobs/"+digest, "application/octet-stream", &file); err != nil {
+	file, generated := io.Pipe()
+	go func() { generated.CloseWithError(tinymodel.Write(generated, tinymodel.Options{})) }()
+	err := post(ctx, base+"/api/blobs/"+digest, "application/octet-stream", file)
+	file.Close() // ends the generator where the upload did not take all
+	if err != nil {
 		return fmt.Errorf("upload the demo model: %w", err)
 	}
 	body, err := json.Marshal(map[string]any{

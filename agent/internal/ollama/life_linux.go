@@ -50,7 +50,7 @@ func (l *life) awaitAnswer(ctx context.Context, c *client) bool {
 		asking, done := context.WithTimeout(ctx, l.cfg.Timing.VersionTimeout)
 		defer done()
 		version, err := c.version(asking)
-		if err == nil && true {
+		if err == nil && !listensElsewhere(l.at, l.child.PID()) {
 			l.version = version
 			cancel()
 		}
@@ -75,10 +75,11 @@ func (l *life) follow(ctx context.Context) ending {
 			l.waiting = append(l.waiting, r)
 			return ending{cause: CauseRequested, message: "Somebody asked for it."}
 		case v := <-l.verdicts:
-			if v.cause == CauseStalled && l.hitRunners(v) {
-				continue
-			}
-			if l.mayRestart(v) {
+			switch {
+			case v.cause == CauseStartTimeout: // as good as gone
+				return ending{cause: v.cause, message: v.message}
+			case v.cause == CauseStalled && l.hitRunners(v):
+			case l.mayRestart(v):
 				return ending{cause: v.cause, message: v.message, paid: true}
 			}
 		}
@@ -88,10 +89,10 @@ func (l *life) follow(ctx context.Context) ending {
 func (l *life) isReady() {
 	l.readyAt = time.Now()
 	l.log.Info("ollama is ready", "pid", l.child.PID(), "address", l.at, "version", l.version)
+	l.endpoint.Store(&l.at) // before the change is signalled
 	l.board.update(func(i *wire.Instance) {
 		i.State, i.Reason, i.Message, i.Version = wire.InstanceReady, "", "", l.version
 	})
-	l.endpoint.Store(&l.at)
 	l.answer(nil)
 }
 

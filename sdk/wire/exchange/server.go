@@ -39,24 +39,30 @@ const smallBody = 64 << 10
 // away is seen at once and not at the next write.
 func Serve(ctx context.Context, conn net.Conn, handler Handler) error {
 	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	s := &serverConn{
 		conn: conn, br: bufio.NewReaderSize(conn, 8<<10), handler: handler,
-		requests: make(chan context.Context), bodyRead: make(chan struct{}), answered: make(chan error),
+		watch: make(chan struct{}, 1), answer: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
-	var worker sync.WaitGroup
-	worker.Go(s.work)
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	err := s.read(ctx)
-	cancel()
-	stop()
-	err = errors.Join(err, ignoreClosed(conn.Close()))
-	close(s.requests)
-	worker.Wait()
-	return err
+	defer stop()
+	s.watch <- struct{}{}
+	s.answer <- struct{}{}
+	var other sync.WaitGroup
+	other.Go(func() { s.take(ctx) })
+	s.take(ctx)
+	other.Wait()
+	err := ignoreClosed(conn.Close())
+	if ctx.Err() != nil {
+		return nil
+	}
+	return errors.Join(s.err, err)
 }
 
-// serverConn is one connection with two goroutines: one reads and thereby
-// watches, one answers.
+// serverConn is one connection, served by two goroutines in turn. One watches
+// for the next request while the other answers; the one that sees the request
+// come answers it, and the other begins to watch. So a request goes from the
+// connection to its handler without changing goroutines.
 type serverConn struct {
 	conn    net.Conn
 	br      *bufio.Reader
@@ -67,29 +73,80 @@ type serverConn struct {
 	in      Incoming
 	reply   Reply
 
-	requests chan context.Context // the reader hands a request over
-	bodyRead chan struct{}        // the worker is done with the request's body
-	answered chan error           // the worker is done with the request
+	watch  chan struct{} // held by the goroutine that reads from the connection
+	answer chan struct{} // held by the one that answers
+	ended  chan struct{} // closed when the connection is of no more use
+
+	mu     sync.Mutex
+	cancel context.CancelFunc // of the request that is being answered
+	err    error              // why the connection ended, unless it simply did
 }
 
-func (s *serverConn) read(ctx context.Context) error {
+// take takes turns with the other goroutine until the connection has ended.
+func (s *serverConn) take(ctx context.Context) {
 	for {
-		if err := readHead(s.br, &s.head); err != nil {
-			if err == io.EOF || ctx.Err() != nil {
-				return nil
-			}
-			return err
+		select {
+		case <-s.watch:
+		case <-s.ended:
+			return
 		}
-		if err := s.prepare(); err != nil {
-			return err
+		if _, err := s.br.Peek(1); err != nil {
+			s.end(err)
+			return
 		}
-		if err := s.exchange(ctx); err != nil {
-			return err
+		select {
+		case <-s.answer:
+		case <-s.ended:
+			return
 		}
-		if s.head.close {
-			return nil
+		if err := s.next(ctx); err != nil {
+			s.end(err)
+			return
 		}
+		s.answer <- struct{}{}
 	}
+}
+
+// end stops whatever is being answered: nobody waits for it any more.
+func (s *serverConn) end(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	select {
+	case <-s.ended:
+		return
+	default:
+	}
+	close(s.ended)
+	s.err = ignoreClosed(err)
+	if s.cancel != nil {
+		s.cancel()
+	}
+	s.conn.Close() // frees a handler that is blocked in a write
+}
+
+// next reads a request and has it answered. It lets the other goroutine watch
+// as soon as the request has been read to its end.
+func (s *serverConn) next(ctx context.Context) error {
+	if err := readHead(s.br, &s.head); err != nil {
+		return err
+	}
+	if err := s.prepare(); err != nil {
+		return err
+	}
+	closing := s.head.close
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s.mu.Lock()
+	s.cancel = cancel
+	s.mu.Unlock()
+	if s.body.told {
+		s.watch <- struct{}{}
+	}
+	err := s.respond(ctx)
+	if err == nil && closing {
+		err = io.EOF
+	}
+	return err
 }
 
 // prepare makes the request that the handler will see.
@@ -98,7 +155,7 @@ func (s *serverConn) prepare() error {
 	if h.length == unknownLength && !h.chunked {
 		h.length = 0 // a request without either has no body
 	}
-	s.body = requestBody{body: newBody(s.br, h), ended: s.bodyRead}
+	s.body = requestBody{body: newBody(s.br, h), watch: s.watch}
 	s.in = Incoming{Method: h.first, Target: h.second, Fields: h.fields, Length: h.length, Body: &s.body}
 	if h.chunked || h.length > smallBody {
 		return nil
@@ -112,44 +169,9 @@ func (s *serverConn) prepare() error {
 	return nil
 }
 
-// exchange has one request answered while it watches the connection.
-func (s *serverConn) exchange(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	whole := s.body.told
-	s.requests <- ctx
-	if !whole {
-		select {
-		case <-s.bodyRead:
-		case err := <-s.answered: // without having read the body; the next request cannot be found
-			return err
-		}
-	}
-	// Nothing may come before the answer has gone, so what ends this read is
-	// either the next request or the other side's leaving.
-	_, err := s.br.Peek(1)
-	if err != nil {
-		cancel()
-		ignoreClosed(s.conn.Close()) // frees a handler that is blocked in a write
-	}
-	if aerr := <-s.answered; aerr != nil && err == nil {
-		return aerr
-	}
-	if err == nil || err == io.EOF {
-		return nil
-	}
-	return ignoreClosed(err)
-}
-
-func (s *serverConn) work() {
-	for ctx := range s.requests {
-		s.answered <- s.answer(ctx)
-	}
-}
-
-// answer has the handler answer, and ends the connection where what was sent
-// cannot be completed or what was not read is in the way.
-func (s *serverConn) answer(ctx context.Context) error {
+// respond has the handler answer. An error means that what was sent cannot be
+// completed, or that what was not read is in the way of the next request.
+func (s *serverConn) respond(ctx context.Context) error {
 	s.reply = Reply{conn: s.conn, out: s.reply.out[:0], head: s.in.Method == "HEAD"}
 	err := s.call(ctx)
 	switch {
@@ -157,12 +179,9 @@ func (s *serverConn) answer(ctx context.Context) error {
 		err = s.reply.end()
 	case !s.reply.started:
 		err = s.reply.Send(500, nil, nil) // the connection is as good as before
-	default:
-		s.conn.Close()
 	}
-	if !s.body.told {
-		s.conn.Close()
-		err = errors.Join(err, errors.New("exchange: the handler left the request's body unread"))
+	if err == nil && !s.body.told {
+		err = errors.New("exchange: the handler left the request's body unread")
 	}
 	return err
 }
@@ -176,10 +195,10 @@ func (s *serverConn) call(ctx context.Context) (err error) {
 	return s.handler(ctx, &s.in, &s.reply)
 }
 
-// requestBody tells the connection's reader when it has been read to its end.
+// requestBody lets the other goroutine watch once it has been read to its end.
 type requestBody struct {
 	body  body
-	ended chan<- struct{}
+	watch chan<- struct{}
 	told  bool
 }
 
@@ -196,7 +215,7 @@ func (b *requestBody) Read(p []byte) (int, error) {
 
 func (b *requestBody) end() {
 	b.told = true
-	b.ended <- struct{}{}
+	b.watch <- struct{}{}
 }
 
 // Reply is the answer to a request.
