@@ -27,8 +27,17 @@ const (
 // Terminals and supervisors sometimes send the first one twice.
 const impatience = time.Second
 
-// ErrUsage marks an error as one of usage.
-var ErrUsage = errors.New("usage")
+// Usage marks an error as one of usage: of flags or arguments.
+func Usage(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &usageError{err}
+}
+
+type usageError struct{ error }
+
+func (e *usageError) Unwrap() error { return e.error }
 
 // Run calls run with a context that SIGINT and SIGTERM end, prints what it
 // returns to stderr, and returns the exit code. A further signal, a second or
@@ -60,19 +69,17 @@ func Run(name string, stderr io.Writer, run func(ctx context.Context) error) int
 
 func exitCode(name string, stderr io.Writer, err error) int {
 	var faults *config.Faults
+	var usage *usageError
 	switch {
 	case err == nil:
 		return ExitOK
 	case errors.As(err, &faults):
 		fmt.Fprintf(stderr, "%s: the settings have faults:\n%v\n", name, faults)
 		return ExitUsage
-	case errors.Is(err, ErrUsage):
-		fmt.Fprintf(stderr, "%s: %v\n", name, err)
-		return ExitUsage
 	}
 	fmt.Fprintf(stderr, "%s: %v\n", name, err)
-	if fault.KindOf(err) == fault.Invalid {
-		return ExitUsage
+	if errors.As(err, &usage) || fault.KindOf(err) == fault.Invalid && fault.SideOf(err) == fault.Ours {
+		return ExitUsage // what it was started with cannot work
 	}
 	return ExitFailed
 }

@@ -38,10 +38,10 @@ func newRoot(version string, environ []string) *cobra.Command {
 		Short:         "Look after this host's Ollama and report to a corral control plane",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          func(cmd *cobra.Command, args []string) error { return program.Usage(cobra.NoArgs(cmd, args)) },
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return errors.Join(program.ErrUsage, err) })
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return program.Usage(err) })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(newRun(version, environ), newStatus(environ), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,

@@ -28,6 +28,7 @@ type Supervisor struct {
 	progress *Progress
 	output   *runlog.Log
 	refresh  chan struct{}
+	used     chan struct{}
 	requests chan request
 	stopped  chan struct{} // closed when Run returns
 
@@ -52,6 +53,7 @@ func New(cfg Config, log hclog.Logger) (*Supervisor, error) {
 		progress: newProgress(time.Now()),
 		output:   runlog.New(cfg.logsDir(), cfg.Output),
 		refresh:  make(chan struct{}, 1),
+		used:     make(chan struct{}, 1),
 		requests: make(chan request),
 		stopped:  make(chan struct{}),
 	}, nil
@@ -137,6 +139,15 @@ func (s *Supervisor) Refresh() {
 	select {
 	case s.refresh <- struct{}{}:
 	default: // one is on its way
+	}
+}
+
+// Used says that a request was answered, by which a model may have come into
+// memory. It does not wait.
+func (s *Supervisor) Used() {
+	select {
+	case s.used <- struct{}{}:
+	default: // told already
 	}
 }
 

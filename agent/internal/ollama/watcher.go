@@ -17,6 +17,10 @@ import (
 // pollTimeout is for an answer about models, of which an Ollama may have many.
 const pollTimeout = 5 * time.Second
 
+// usedDelay is how long after a request the loaded models are listed, so that
+// many requests cause few lists.
+const usedDelay = 100 * time.Millisecond
+
 // verdict is what a watcher found to be wrong.
 type verdict struct {
 	cause   Cause
@@ -33,6 +37,7 @@ type watcher struct {
 	progress *Progress
 	board    *board
 	refresh  <-chan struct{}
+	used     <-chan struct{}
 	servePID int // 0 when it is not ours
 	verdicts chan<- verdict
 
@@ -109,6 +114,7 @@ func (w *watcher) poll(ctx context.Context) {
 	defer loaded.Stop()
 	w.pollModels(ctx)
 	w.pollLoaded(ctx)
+	var soon <-chan time.Time // after a request, which may have loaded its model
 	for {
 		select {
 		case <-ctx.Done():
@@ -116,6 +122,13 @@ func (w *watcher) poll(ctx context.Context) {
 		case <-models.C:
 			w.pollModels(ctx)
 		case <-loaded.C:
+			w.pollLoaded(ctx)
+		case <-w.used:
+			if soon == nil {
+				soon = time.After(usedDelay)
+			}
+		case <-soon:
+			soon = nil
 			w.pollLoaded(ctx)
 		case <-w.refresh:
 			w.pollModels(ctx)

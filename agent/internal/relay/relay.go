@@ -145,17 +145,21 @@ func (r *Relay) ollama(ctx context.Context, i *instance, target string, in *exch
 	}
 	r.inFlight.Add(1)
 	defer r.inFlight.Add(-1)
+	if in.Method == "POST" {
+		defer i.Used()
+	}
 	if in.Fields.Get(wire.StreamField) == "" {
-		return r.exchange(ctx, calls, target, in, out, func() {})
+		return r.exchange(ctx, calls, target, in, out, nil)
 	}
 	generation := i.Progress().Begin()
-	err = r.exchange(ctx, calls, target, in, out, generation.Advance)
+	err = r.exchange(ctx, calls, target, in, out, &pace{generation: generation})
 	generation.End(err == nil)
 	return err
 }
 
-// exchange sends the request and relays the answer, calling advance for each piece.
-func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target string, in *exchange.Incoming, out *exchange.Reply, advance func()) error {
+// exchange sends the request and relays the answer. p is nil unless the answer
+// comes token by token.
+func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target string, in *exchange.Incoming, out *exchange.Reply, p *pace) error {
 	req := exchange.Request{Method: in.Method, Target: target, Fields: forOllama(in.Fields)}
 	if in.Length != 0 {
 		req.Body, req.Length = in.Body, in.Length
@@ -177,7 +181,6 @@ func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target str
 	for {
 		n, err := res.Body.Read(*piece)
 		if n > 0 {
-			advance()
 			write := out.Write
 			if err == io.EOF && res.Length < 0 {
 				write = out.Last // the end goes out with the last piece
@@ -191,6 +194,9 @@ func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target str
 		}
 		if err != nil {
 			return err
+		}
+		if p != nil {
+			p.sent(ctx)
 		}
 	}
 }

@@ -1,0 +1,22 @@
+// Command corral-controlplane serves a fleet of Ollama hosts.
+package main
+
+import (
+	"context"
+	"os"
+
+	"github.com/corral-fleet/corral/sdk/program"
+)
+
+// version is set when a release is built.
+var version = "dev"
+
+func main() {
+	os.Exit(program.Run("corral-controlplane", os.Stderr, func(ctx context.Context) error {
+		root := newRoot(version, os.Environ())
+		root.SetArgs(os.Args[1:])
+		root.SetOut(os.Stdout)
+		root.SetErr(os.Stderr)
+		return root.ExecuteContext(ctx)
+	}))
+}

@@ -1,0 +1,35 @@
+package cli
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// exactly is the rule for commands that need one argument each for these names.
+func exactly(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		switch {
+		case len(args) < len(names):
+			return fmt.Errorf("%s needs %s", path(cmd), strings.Join(names[len(args):], " and "))
+		case len(names) == 0 && len(args) > 0:
+			return fmt.Errorf("%s takes no argument, and there is %q", path(cmd), args[0])
+		case len(args) > len(names):
+			return fmt.Errorf("%s takes %s and no more, and there is %q", path(cmd), strings.Join(names, " and "), args[len(names)])
+		}
+		return nil
+	}
+}
+
+// atLeast is the rule for commands with arguments of any number behind these names.
+func atLeast(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		return exactly(names...)(cmd, args[:min(len(args), len(names))])
+	}
+}
+
+// path is a command's name with those above it, but for the program's.
+func path(cmd *cobra.Command) string {
+	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+}

@@ -1,0 +1,136 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/summary"
+)
+
+// now is the time in every test.
+func now() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
+
+const gib = 1 << 30
+
+// fleetOfTwo is a host that works hard and one that is away.
+func fleetOfTwo() []fleet.HostView {
+	llama := fleet.HostModel{Name: "llama3:latest", Digest: "aa", SizeBytes: 4_661_224_676, ParameterSize: "8.0B", Quantization: "Q4_0"}
+	return []fleet.HostView{
+		{
+			Host: fleet.Host{
+				ID: "h_aaaa", Name: "gpu-1", Labels: map[string]string{"rack": "a7", "owner": "research"}, Draining: true,
+				JoinedAt: now().Add(-72 * time.Hour), SeenAt: now().Add(-3 * time.Hour),
+				Facts: fleet.Facts{Platform: "debian 12.5", Arch: "amd64", Kernel: "6.1.0", AgentVersion: "v0.1.0", CPUModel: "Model 7", CPUCores: 64, MemoryBytes: 256 * gib},
+			},
+			State: fleet.HostDegraded, ConnectedAt: now().Add(-3*time.Hour - 12*time.Minute),
+			Problems: []fleet.Problem{
+				{Code: "crash_loop", Message: "Ollama ends again and again"},
+				{Code: "clock_offset", Message: "the host's clock is off\x1b[31m by 7s"},
+			},
+			Sample: &fleet.Sample{CPUPercent: new(12.4), Memory: &fleet.Memory{TotalBytes: 256 * gib, UsedBytes: 64 * gib}},
+			Instances: []fleet.Instance{{
+				Name: "default", Mode: "managed", State: fleet.InstanceReady, Version: "0.17.4", StartedAt: now().Add(-5 * time.Minute),
+				InFlight: 2, RestartCount: 3, ModelsKnown: true,
+				Restarts: []fleet.Restart{{At: now().Add(-5 * time.Minute), Cause: "generation_stalled"}},
+				Models:   []fleet.HostModel{llama, {Name: "tiny:latest", Digest: "bb"}},
+				Loaded:   []fleet.LoadedModel{{Name: "llama3:latest", Digest: "aa", SizeBytes: 6 * gib, SizeVRAMBytes: 3 * gib}},
+			}},
+		},
+		{
+			Host:  fleet.Host{ID: "h_bbbb", Name: "gpu-2", JoinedAt: now().Add(-time.Hour), SeenAt: now().Add(-90 * time.Second)},
+			State: fleet.HostAway,
+		},
+	}
+}
+
+// view is hosts as a summary wants them.
+type view []fleet.HostView
+
+func (v view) Hosts() []fleet.HostView { return v }
+
+// served counts no requests: what these tests look at does not show any.
+type served struct{}
+
+func (served) Requests() int64             { return 7 }
+func (served) MeanResponse() time.Duration { return 0 }
+
+// controlPlane stands in for a control plane with these hosts, in its own words.
+func controlPlane(t *testing.T, hosts []fleet.HostView) *httptest.Server {
+	t.Helper()
+	started := now().Add(-26 * time.Hour)
+	clock := func() time.Time { return started }
+	sum := summary.New(view(hosts), served{}, func() int { return 0 }, "v0.1.0", func() time.Time { return clock() })
+	clock = now
+	mux := http.NewServeMux()
+	say := func(pattern string, what func() any) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, _ *http.Request) {
+			if err := json.NewEncoder(w).Encode(what()); err != nil {
+				t.Errorf("%s: %v", pattern, err)
+			}
+		})
+	}
+	say("GET /api/system/status", func() any { return sum.Status() })
+	say("GET /api/models", func() any { return sum.Models() })
+	say("GET /api/hosts", func() any { return hosts })
+	for _, h := range hosts {
+		say("GET /api/hosts/"+h.Name, func() any { return h })
+		say("POST /api/hosts/"+h.Name+"/drain", func() any { return h })
+		say("POST /api/hosts/"+h.Name+"/undrain", func() any { return h })
+		say("POST /api/hosts/"+h.Name+"/ollama/default/restart", func() any { return h })
+	}
+	mux.HandleFunc("GET /api/hosts/gpu-1/logs", func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, "asked with "+r.URL.RawQuery+"\nlevel=INFO \x1b]0;title\x07msg=ready\n")
+	})
+	mux.HandleFunc("POST /api/chat", func(w http.ResponseWriter, r *http.Request) {
+		io.WriteString(w, `{"message":"Hello!","model":"tiny","tokens":2,"response_time":1250}`)
+	})
+	mux.HandleFunc("POST /api/chat/stream", func(w http.ResponseWriter, r *http.Request) {
+		var q struct{ Message string }
+		if err := json.NewDecoder(r.Body).Decode(&q); err != nil {
+			t.Errorf("the question: %v", err)
+		}
+		for _, piece := range append(strings.SplitAfter("You said: "+q.Message, " "), "\x1b[2J") {
+			event, _ := json.Marshal(map[string]any{"message": piece, "done": false})
+			io.WriteString(w, "data: "+string(event)+"\n\n")
+		}
+		io.WriteString(w, `data: {"message":"","done":true,"tokens":2,"response_time":3}`+"\n\n")
+	})
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(404)
+		io.WriteString(w, `{"error":"there is nothing at `+r.URL.Path+`","code":"not_found"}`)
+	})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer crl_test" {
+			w.WriteHeader(401)
+			io.WriteString(w, `{"error":"a key is needed","code":"unauthenticated"}`)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return server
+}
+
+// outcome is what a run left.
+type outcome struct {
+	stdout, stderr string
+	exit           int
+}
+
+// run runs the command line in an environment.
+func run(t *testing.T, environment map[string]string, stdin string, args ...string) outcome {
+	t.Helper()
+	var stdout, stderr bytes.Buffer
+	exit := Program{
+		Args: args, Getenv: func(name string) string { return environment[name] },
+		Stdin: strings.NewReader(stdin), Stdout: &stdout, Stderr: &stderr, Now: now, Version: "v0.1.0",
+	}.Run(t.Context())
+	return outcome{stdout.String(), stderr.String(), exit}
+}

@@ -1,0 +1,70 @@
+package cli
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden output")
+
+// TestGolden pins what people see: every help, every table, every complaint.
+func TestGolden(t *testing.T) {
+	environment := map[string]string{"CORRAL_SERVER": controlPlane(t, fleetOfTwo()).URL, "CORRAL_KEY": "crl_test"}
+	empty := map[string]string{"CORRAL_SERVER": controlPlane(t, []fleet.HostView{}).URL, "CORRAL_KEY": "crl_test"}
+	cases := []struct {
+		name        string
+		environment map[string]string
+		commands    []string // words without quotes
+	}{
+		{"help", environment, []string{
+			"--help", "status --help", "host --help", "host list --help", "host show --help", "host drain --help", "host undrain --help",
+			"host restart --help", "host logs --help", "model --help", "model list --help", "chat --help", "version --help",
+		}},
+		{"tables", environment, []string{"version", "status", "host list", "host show gpu-1", "host show gpu-2", "model list"}},
+		{"nothing", empty, []string{"status", "host list", "model list"}},
+		{"json", environment, []string{"status --output json", "host list --output json", "host show gpu-2 --output json", "model list --output json"}},
+		{"actions", environment, []string{
+			"host drain gpu-2", "host undrain gpu-2", "host restart gpu-2", "host undrain gpu-2 --output json",
+			"host logs gpu-1", "host logs gpu-1 --instance second -n 5 -f",
+		}},
+		{"chat", environment, []string{"chat tiny Hello there", "chat tiny Hello --output json"}},
+		{"complaints", environment, []string{
+			"bogus", "host bogus", "--bogus", "host show", "host show gpu-1 gpu-2", "status now", "chat", "host logs gpu-1 -n 0",
+			"status --output xml", "status --server gpu-1", "chat tiny", "host show gpu-3", "status --key crl_other",
+		}},
+	}
+	for _, tc := range cases {
+		t.Run(tc.name, func(t *testing.T) {
+			var got strings.Builder
+			for _, command := range tc.commands {
+				o := run(t, tc.environment, "", strings.Fields(command)...)
+				fmt.Fprintf(&got, "$ corral %s\n%s", command, o.stdout)
+				if o.stderr != "" {
+					fmt.Fprintf(&got, "[stderr] %s", o.stderr)
+				}
+				fmt.Fprintf(&got, "[exit %d]\n\n", o.exit)
+			}
+			path := filepath.Join("testdata", tc.name+".golden")
+			if *update {
+				if err := os.WriteFile(path, []byte(got.String()), 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			golden, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatalf("%v (go test -update writes it)", err)
+			}
+			if diff := cmp.Diff(string(golden), got.String()); diff != "" {
+				t.Errorf("other output than the golden one (-golden +got):\n%s", diff)
+			}
+		})
+	}
+}

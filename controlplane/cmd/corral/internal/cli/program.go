@@ -1,0 +1,96 @@
+// Package cli is the operators' command line without its process: what it is
+// given comes in a [Program], what it prints goes to the writers there.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/program"
+)
+
+// The exit statuses, as those of package program.
+const (
+	exitDone   = program.ExitOK // also after an interrupt: whoever stopped it knows
+	exitFailed = program.ExitFailed
+	exitUsage  = program.ExitUsage
+)
+
+// Program is one run of the command line.
+type Program struct {
+	Args    []string // without the program's name
+	Getenv  func(string) string
+	Stdin   io.Reader
+	Stdout  io.Writer
+	Stderr  io.Writer
+	Now     func() time.Time
+	Version string
+}
+
+// Run does what the arguments say and returns the exit status. Whatever goes
+// wrong is one sentence on Stderr. It stops when ctx ends.
+func (p Program) Run(ctx context.Context) int {
+	s := &session{Program: p}
+	root := s.root() //nolint:contextcheck // the commands get it from cobra
+	root.SetArgs(p.Args)
+	root.SetIn(p.Stdin)
+	root.SetOut(p.Stdout)
+	root.SetErr(p.Stderr)
+	err := root.ExecuteContext(ctx)
+	switch {
+	case err == nil:
+		return exitDone
+	case ctx.Err() != nil:
+		return exitDone
+	case !s.began: // cobra's own words about what was typed
+		fmt.Fprintf(p.Stderr, "corral: %v; see corral --help\n", err)
+		return exitUsage
+	}
+	fmt.Fprintf(p.Stderr, "corral: %s\n", s.explain(err))
+	if fault.KindOf(err) == fault.Invalid && fault.SideOf(err) == fault.Caller {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// root returns the whole tree of commands.
+func (s *session) root() *cobra.Command {
+	root := group("corral", "See and steer a fleet of Ollama hosts", s.statusCommand(), s.hostCommand(), s.modelCommand(), s.chatCommand(), s.versionCommand())
+	root.Long = `See and steer a fleet of Ollama hosts, through the API of its control plane.
+
+The control plane and the key are given by flags or by the environment:
+CORRAL_SERVER, CORRAL_KEY, or CORRAL_KEY_FILE for a file that holds the key.`
+	root.SilenceErrors, root.SilenceUsage = true, true
+	root.CompletionOptions.HiddenDefaultCmd = true
+	flags := root.PersistentFlags()
+	flags.StringVar(&s.server, "server", "", "address of the control plane (default "+defaultServer+")")
+	flags.StringVar(&s.key, "key", "", "API key; other users of this machine can read it here, so rather use CORRAL_KEY_FILE")
+	flags.StringVar(&s.output, "output", outputTable, "table or json")
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return s.begin() }
+	return root
+}
+
+// group returns a command that only has others below it.
+func group(use, short string, commands ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(commands...)
+	return cmd
+}
+
+func (s *session) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version of this program", Args: exactly(),
+		RunE: func(*cobra.Command, []string) error {
+			_, err := fmt.Fprintln(s.Stdout, "corral", s.Version)
+			return err
+		},
+	}
+}

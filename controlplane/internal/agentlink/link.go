@@ -1,0 +1,92 @@
+// Package agentlink is the control plane's side of the agents' connections: the
+// handshake, the session with its control stream, and the calls that travel
+// through it to a host's Ollama.
+package agentlink
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// maxHandshakes is how many agents may be proving who they are at once. After a
+// restart all of them come back together, and each proof costs a signature.
+const maxHandshakes = 64
+
+// Historian stores samples.
+type Historian interface {
+	// Append hands a row over and returns at once. stored is called when the
+	// row survives a kill of this process, and must not block.
+	Append(row fleet.SampleRow, stored func())
+	// LastSeq returns the highest stored sequence number of a host's run.
+	LastSeq(ctx context.Context, hostID, runID string) (uint64, error)
+}
+
+// Options are what a [Link] works with. All fields are required.
+type Options struct {
+	Hosts          fleet.HostStore
+	Registry       *fleet.Registry
+	History        Historian
+	CACertificates []byte // PEM; handed to agents that join
+	Log            hclog.Logger
+	Now            func() time.Time
+}
+
+// Link holds the sessions of all agents. Its methods may be called concurrently.
+type Link struct {
+	Options
+	handshakes chan struct{} // a slot for each handshake under way
+
+	mu       sync.Mutex
+	sessions map[string]*session // by host id
+}
+
+var _ fleet.Caller = (*Link)(nil)
+
+// New returns a link without sessions.
+func New(o Options) *Link {
+	return &Link{Options: o, handshakes: make(chan struct{}, maxHandshakes), sessions: map[string]*session{}}
+}
+
+// session returns the live session of a host.
+func (l *Link) session(hostID string) (*session, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if s := l.sessions[hostID]; s != nil {
+		return s, nil
+	}
+	return nil, fault.New(fault.Unavailable, "the host's agent is not connected").On(fault.Host)
+}
+
+// replace makes s the host's session and returns the one before, or nil.
+func (l *Link) replace(s *session) *session {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	before := l.sessions[s.hostID]
+	l.sessions[s.hostID] = s
+	return before
+}
+
+// drop forgets s if it still is its host's session.
+func (l *Link) drop(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.sessions[s.hostID] == s {
+		delete(l.sessions, s.hostID)
+	}
+}
+
+// Disconnect ends a host's session, if there is one.
+func (l *Link) Disconnect(hostID string) {
+	l.mu.Lock()
+	s := l.sessions[hostID]
+	l.mu.Unlock()
+	if s != nil {
+		s.end()
+	}
+}

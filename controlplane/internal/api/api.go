@@ -1,0 +1,144 @@
+// Package api answers to the dashboard's HTTP routes.
+package api
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/controlplane/internal/auth"
+	"github.com/corral-fleet/corral/controlplane/internal/chat"
+	"github.com/corral-fleet/corral/controlplane/internal/edge"
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/settings"
+	"github.com/corral-fleet/corral/controlplane/internal/summary"
+	"github.com/corral-fleet/corral/sdk/wire"
+)
+
+// The parts of the program that the routes ask, each as little of it as they need.
+type (
+	// Summary says how the fleet is.
+	Summary interface {
+		Models() []fleet.Model
+		Metrics() summary.Metrics
+		Status() summary.SystemStatus
+	}
+	// Settings are read and changed.
+	Settings interface {
+		Public() ([]byte, error)
+		Patch(ctx context.Context, body []byte) (settings.Change, error)
+		PendingRestart() []string
+	}
+	// Registry is what is known of the hosts now.
+	Registry interface {
+		Hosts() []fleet.HostView
+		Find(idOrName string) (fleet.HostView, error)
+		Put(h fleet.Host)
+		Remove(id string)
+	}
+	// HostStore is what is stored of them.
+	HostStore interface {
+		SaveHost(ctx context.Context, h fleet.Host) error
+		RemoveHost(ctx context.Context, id string) error
+	}
+	// Link reaches their agents.
+	Link interface {
+		Logs(ctx context.Context, to fleet.Target, lines int, follow bool) (*fleet.Answer, error)
+		RestartInstance(ctx context.Context, hostID, instance string) error
+		Disconnect(hostID string)
+	}
+	// Keys are the API keys.
+	Keys interface {
+		Create(ctx context.Context, name string, role fleet.Role) (auth.Secret, fleet.Key, error)
+		Keys(ctx context.Context) ([]fleet.Key, error)
+		Revoke(ctx context.Context, id string) error
+	}
+	// Tokens let agents join.
+	Tokens interface {
+		CreateToken(ctx context.Context, ttl time.Duration, uses int, labels map[string]string) (wire.JoinToken, fleet.Token, error)
+	}
+	// History keeps the samples of hosts.
+	History interface {
+		Samples(ctx context.Context, hostID string, from, to time.Time, fn func(fleet.SampleRow) error) error
+	}
+	// Chat asks models.
+	Chat interface {
+		Ask(ctx context.Context, q chat.Question, onPiece func(chat.Piece) error) (*chat.Reply, error)
+	}
+)
+
+// Options are what an [API] works with. All fields are required.
+type Options struct {
+	Summary  Summary
+	Settings Settings
+	Registry Registry
+	Hosts    HostStore
+	Link     Link
+	Keys     Keys
+	Tokens   Tokens
+	History  History
+	Chat     Chat
+	// DecodeSample reads a stored sample's payload. It must not keep the payload.
+	DecodeSample func(payload []byte, takenAt time.Time) (*fleet.Sample, error)
+	// Native answers to Ollama's own body on the path of the dashboard's chat.
+	Native edge.Handler
+	// Ready returns why the server can't serve yet, a sentence for each reason;
+	// none when it can.
+	Ready func() []string
+	Log   hclog.Logger
+	Now   func() time.Time
+}
+
+// API is the dashboard's API. Its methods may be called concurrently.
+type API struct {
+	Options
+	page      []byte
+	pageRules string     // its Content-Security-Policy
+	changing  sync.Mutex // held from reading a stored host to saving it
+}
+
+// New returns the API.
+func New(o Options) *API {
+	o.Log = o.Log.Named("api")
+	body, rules := assemblePage()
+	return &API{Options: o, page: body, pageRules: rules}
+}
+
+// Routes returns every route.
+func (a *API) Routes() []edge.Route {
+	routes := []edge.Route{
+		{Method: "GET", Path: "/", Permission: edge.Public, Handler: a.home},
+		{Method: "GET", Path: "/healthz", Permission: edge.Public, Handler: a.healthz},
+		{Method: "GET", Path: "/readyz", Permission: edge.Public, Handler: a.readyz},
+
+		{Method: "GET", Path: "/api/system/status", Permission: edge.Read, Handler: a.status},
+		{Method: "GET", Path: "/api/metrics", Permission: edge.Read, Handler: a.metrics},
+		{Method: "GET", Path: "/api/history", Permission: edge.Read, Handler: a.history, Watch: true},
+		{Method: "GET", Path: "/api/models", Permission: edge.Read, Handler: a.models},
+		{Method: "GET", Path: "/api/models/{id}", Permission: edge.Read, Handler: a.model},
+		{Method: "DELETE", Path: "/api/models/{id}", Permission: edge.Operate, Handler: a.unbuiltForModel("removing models")},
+		{Method: "POST", Path: "/api/models/{id}/download", Permission: edge.Operate, Handler: a.unbuiltForModel("bringing models to hosts")},
+
+		{Method: "POST", Path: "/api/chat", Permission: edge.Infer, Handler: a.chat, Watch: true, MaxBodyBytes: maxChatBytes},
+		{Method: "POST", Path: "/api/chat/stream", Permission: edge.Infer, Handler: a.chatStream, Watch: true, MaxBodyBytes: maxChatBytes},
+
+		{Method: "GET", Path: "/api/config", Permission: edge.Read, Handler: a.config},
+		{Method: "POST", Path: "/api/config", Permission: edge.Administer, Handler: a.changeConfig},
+		{Method: "GET", Path: "/api/keys", Permission: edge.Administer, Handler: a.keys},
+		{Method: "POST", Path: "/api/keys", Permission: edge.Administer, Handler: a.createKey},
+		{Method: "DELETE", Path: "/api/keys/{id}", Permission: edge.Administer, Handler: a.revokeKey},
+		{Method: "POST", Path: "/api/tokens", Permission: edge.Operate, Handler: a.createToken},
+
+		{Method: "GET", Path: "/api/hosts", Permission: edge.Read, Handler: a.hosts},
+		{Method: "GET", Path: "/api/hosts/{id}", Permission: edge.Read, Handler: a.host},
+		{Method: "PATCH", Path: "/api/hosts/{id}", Permission: edge.Operate, Handler: a.changeHost},
+		{Method: "DELETE", Path: "/api/hosts/{id}", Permission: edge.Operate, Handler: a.removeHost},
+		{Method: "POST", Path: "/api/hosts/{id}/drain", Permission: edge.Operate, Handler: a.drain(true)},
+		{Method: "POST", Path: "/api/hosts/{id}/undrain", Permission: edge.Operate, Handler: a.drain(false)},
+		{Method: "GET", Path: "/api/hosts/{id}/logs", Permission: edge.Operate, Handler: a.logs, Watch: true},
+		{Method: "POST", Path: "/api/hosts/{id}/ollama/{instance}/restart", Permission: edge.Operate, Handler: a.restart, Watch: true},
+	}
+	return append(routes, unbuiltRoutes()...)
+}

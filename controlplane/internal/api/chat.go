@@ -1,0 +1,66 @@
+package api
+
+import (
+	"context"
+
+	"github.com/corral-fleet/corral/controlplane/internal/chat"
+	"github.com/corral-fleet/corral/controlplane/internal/edge"
+	"github.com/corral-fleet/corral/controlplane/internal/relay"
+)
+
+// maxChatBytes is the limit of Ollama's own bodies, which have images in them.
+const maxChatBytes = relay.MaxBodyBytes
+
+// chatResponse is a whole answer.
+type chatResponse struct {
+	Message      string `json:"message"`
+	Model        string `json:"model"`
+	Tokens       int    `json:"tokens"`
+	ResponseTime int64  `json:"response_time"` // milliseconds
+}
+
+// present is a field of which only matters whether it is there.
+type present bool
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (p *present) UnmarshalJSON([]byte) error {
+	*p = true
+	return nil
+}
+
+// chat answers the dashboard's question, or Ollama's own body: the body decides.
+func (a *API) chat(ctx context.Context, r *edge.Request) (*edge.Response, error) {
+	var has struct {
+		Messages present `json:"messages"`
+	}
+	if err := decode(r.Body, &has); err != nil {
+		return nil, err
+	}
+	if has.Messages {
+		return a.Native(ctx, r)
+	}
+	q, err := question(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := a.Chat.Ask(ctx, q, func(chat.Piece) error { return nil })
+	if err != nil {
+		return nil, err
+	}
+	return edge.JSON(200, chatResponse{
+		Message: reply.Message, Model: reply.Model, Tokens: reply.Tokens, ResponseTime: reply.ResponseTime.Milliseconds(),
+	})
+}
+
+// question reads what the dashboard asks.
+func question(body []byte) (chat.Question, error) {
+	var asked struct {
+		Message string `json:"message"`
+		Model   string `json:"model"`
+	}
+	if err := decode(body, &asked); err != nil {
+		return chat.Question{}, err
+	}
+	q := chat.Question{Message: asked.Message, Model: asked.Model}
+	return q, q.Validate()
+}

@@ -1,0 +1,161 @@
+package api
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"io"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/controlplane/internal/chat"
+	"github.com/corral-fleet/corral/controlplane/internal/edge"
+)
+
+const lineType = "application/x-ndjson"
+
+// chatStream answers piece by piece: in events, or in lines where the client
+// prefers those. It waits for the first piece, so that an error before that
+// still has its status.
+func (a *API) chatStream(ctx context.Context, r *edge.Request) (*edge.Response, error) {
+	q, err := question(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	lines := strings.Contains(r.Header("Accept"), lineType)
+	contentType := "text/event-stream"
+	if lines {
+		contentType = lineType
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	c := &conversation{
+		model: q.Model, lines: lines, log: a.Log, cancel: cancel,
+		events: make(chan []byte), over: make(chan struct{}),
+	}
+	go c.run(ctx, a.Chat, q)
+	first, ok := <-c.events
+	if !ok {
+		return nil, c.end()
+	}
+	c.rest = first
+	return &edge.Response{Status: 200, Stream: c, Header: []edge.HeaderField{
+		{Name: "Content-Type", Value: contentType},
+		{Name: "X-Accel-Buffering", Value: "no"},
+	}}, nil
+}
+
+// The events of a stream.
+type (
+	pieceEvent struct {
+		Message  string `json:"message"`
+		Thinking string `json:"thinking,omitempty"`
+		Model    string `json:"model"`
+		Done     bool   `json:"done"`
+	}
+	lastEvent struct {
+		pieceEvent
+		Tokens       int   `json:"tokens"`
+		ResponseTime int64 `json:"response_time"` // milliseconds
+	}
+)
+
+// conversation turns an answer, which is pushed, into a body, which is read: one
+// goroutine asks, and hands each event over when it is read. Close ends it.
+type conversation struct {
+	model  string
+	lines  bool // and not events
+	log    hclog.Logger
+	cancel context.CancelFunc
+
+	events chan []byte   // closed after the last one
+	over   chan struct{} // closed when the goroutine has ended
+	failed error         // what no event could tell; read when over is closed
+	rest   []byte        // of the event that is being read
+}
+
+// run asks the model. Nothing of it is left when over is closed.
+func (c *conversation) run(ctx context.Context, model Chat, q chat.Question) {
+	defer close(c.over)
+	defer close(c.events)
+	begun, said := false, 0
+	reply, err := model.Ask(ctx, q, func(p chat.Piece) error {
+		said += len(p.Text)
+		err := c.send(ctx, pieceEvent{Message: p.Text, Thinking: p.Thinking, Model: c.model})
+		begun = begun || err == nil
+		return err
+	})
+	switch {
+	case err == nil:
+		c.failed = c.send(ctx, lastEvent{
+			pieceEvent:   pieceEvent{Message: reply.Message[min(said, len(reply.Message)):], Model: c.model, Done: true},
+			Tokens:       reply.Tokens,
+			ResponseTime: reply.ResponseTime.Milliseconds(),
+		})
+	case !begun:
+		c.failed = err
+	default:
+		if ctx.Err() == nil {
+			c.log.Warn("answer broke off", "model", c.model, "error", err)
+		}
+		c.failed = c.put(ctx, lastWords(err))
+	}
+}
+
+// lastWords is an error as dashboards get it, with done beside it.
+func lastWords(err error) []byte {
+	body := edge.ErrorBody(edge.Dashboard, err) // an object
+	return append(body[:len(body)-1], `,"done":true}`...)
+}
+
+func (c *conversation) send(ctx context.Context, event any) error {
+	body, err := json.Marshal(event)
+	if err != nil {
+		return err
+	}
+	return c.put(ctx, body)
+}
+
+// put frames an event and waits until it is read.
+func (c *conversation) put(ctx context.Context, body []byte) error {
+	framed := append(body, '\n')
+	if !c.lines {
+		framed = slices.Concat([]byte("data: "), framed, []byte("\n"))
+	}
+	select {
+	case c.events <- framed:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// Read implements io.Reader: one event, or a part of a long one.
+func (c *conversation) Read(p []byte) (int, error) {
+	if len(c.rest) == 0 {
+		event, ok := <-c.events
+		if !ok {
+			<-c.over
+			return 0, cmp.Or(c.failed, io.EOF)
+		}
+		c.rest = event
+	}
+	n := copy(p, c.rest)
+	c.rest = c.rest[n:]
+	return n, nil
+}
+
+// Close implements io.Closer. It ends the generation if that still goes on.
+func (c *conversation) Close() error {
+	c.cancel()
+	<-c.over
+	return nil
+}
+
+// end waits for the goroutine of an answer that never began, and returns why.
+func (c *conversation) end() error {
+	<-c.over
+	c.cancel()
+	return c.failed
+}

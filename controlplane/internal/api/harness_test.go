@@ -1,0 +1,169 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/controlplane/internal/auth"
+	"github.com/corral-fleet/corral/controlplane/internal/chat"
+	"github.com/corral-fleet/corral/controlplane/internal/edge"
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/pki"
+	"github.com/corral-fleet/corral/controlplane/internal/relay/relaytest"
+	"github.com/corral-fleet/corral/controlplane/internal/settings"
+	"github.com/corral-fleet/corral/controlplane/internal/sqlite"
+	"github.com/corral-fleet/corral/controlplane/internal/summary"
+	"github.com/corral-fleet/corral/sdk/config"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/wire"
+)
+
+// noon is when every test takes place.
+func noon() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
+
+// fixture is the API over real parts, but for the agents and their models.
+type fixture struct {
+	*relaytest.Server
+	api      *API
+	db       *sqlite.DB
+	registry *fleet.Registry
+	link     *agents
+	reasons  []string // not to be ready
+}
+
+// start serves the API. Two hosts have joined: alpha, which is connected and has
+// the models of [relaytest.Fleet], and beta, which is away.
+func start(t *testing.T, forward relaytest.Forward) *fixture {
+	t.Helper()
+	log := hclog.NewNullLogger()
+	db, err := sqlite.Open(t.Context(), t.TempDir(), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	authority, err := pki.Load(t.TempDir(), noon, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tokens := auth.NewJoinTokens(db, authority.Certificate(), noon)
+	manager := settings.New(settings.Loaded{Config: settings.Default(), Origins: config.Origins{
+		"server.log_level": {Layer: config.Flag, Source: "--log-level"},
+	}}, db)
+	if err := manager.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+
+	f := &fixture{db: db, registry: fleet.NewRegistry(nil), link: &agents{}}
+	for i, view := range relaytest.Fleet() {
+		secret, _, err := tokens.CreateToken(t.Context(), time.Hour, 1, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		host := view.Host
+		host.PublicKey = []byte{byte(i)}
+		if host, err = db.Enrol(t.Context(), secret.Hash(), noon(), host); err != nil {
+			t.Fatal(err)
+		}
+		f.registry.Put(host)
+		if view.State.Reachable() {
+			f.registry.Connect(host.ID, 1, noon(), 0)
+			f.registry.Report(host.ID, 1, noon(), view.Instances)
+		}
+	}
+	f.api = New(Options{
+		Summary:      summary.New(f.registry, requests{}, func() int { return 2 }, "1.2.3", noon),
+		Settings:     manager,
+		Registry:     f.registry,
+		Hosts:        db,
+		Link:         f.link,
+		Keys:         auth.NewKeyring(db, noon, log),
+		Tokens:       tokens,
+		History:      db,
+		Chat:         chat.New(forward, noon),
+		DecodeSample: decodeSample,
+		Native: func(_ context.Context, r *edge.Request) (*edge.Response, error) {
+			return edge.Text(200, "native "+string(r.Body)), nil
+		},
+		Ready: func() []string { return f.reasons },
+		Log:   log,
+		Now:   noon,
+	})
+	f.Server = relaytest.Serve(t, f.api.Routes())
+	return f
+}
+
+// requests are the counts of a server that has been used.
+type requests struct{}
+
+func (requests) Requests() int64             { return 42 }
+func (requests) MeanResponse() time.Duration { return 1500 * time.Microsecond }
+
+// decodeSample reads of a sample what tests look at.
+func decodeSample(payload []byte, takenAt time.Time) (*fleet.Sample, error) {
+	var s wire.Sample
+	if err := wire.DecodeSample(payload, &s); err != nil {
+		return nil, err
+	}
+	return &fleet.Sample{TakenAt: takenAt, UptimeSeconds: int64(s.UptimeSec)}, nil
+}
+
+// agents stands in for the agents of all hosts.
+type agents struct {
+	restarted    []string
+	disconnected []string
+	asked        string // of a log
+	log          *fleet.Answer
+	err          error
+}
+
+func (a *agents) Logs(_ context.Context, to fleet.Target, lines int, follow bool) (*fleet.Answer, error) {
+	a.asked = strings.Join([]string{to.HostID, to.Instance, time.Duration(lines).String()}, " ")
+	if follow {
+		a.asked += " follow"
+	}
+	return a.log, a.err
+}
+
+func (a *agents) RestartInstance(_ context.Context, hostID, instance string) error {
+	a.restarted = append(a.restarted, hostID+" "+instance)
+	return a.err
+}
+
+func (a *agents) Disconnect(hostID string) { a.disconnected = append(a.disconnected, hostID) }
+
+// says answers a chat as a real Ollama does, in these pieces and with end at the end.
+func says(end error, lines ...string) relaytest.Forward {
+	return func(_ context.Context, model string, _ fleet.Call) (*fleet.Answer, error) {
+		if model != "tiny" {
+			return relaytest.NoModels(context.Background(), model, fleet.Call{})
+		}
+		return relaytest.Stream("application/x-ndjson", end, lines...), nil
+	}
+}
+
+const (
+	hello    = `{"model":"tiny","message":{"role":"assistant","content":"Hello"},"done":false}` + "\n"
+	world    = `{"model":"tiny","message":{"role":"assistant","content":" world"},"done":false}` + "\n"
+	finished = `{"model":"tiny","message":{"role":"assistant","content":"!"},"done":true,"done_reason":"stop","eval_count":3}` + "\n"
+)
+
+// errorOf is how a dashboard is told of an error.
+func errorOf(kind fault.Kind, message string) string {
+	return `{"code":"` + kind.String() + `","error":"` + message + `"}`
+}
+
+var errReset = errors.New("connection reset")
+
+func nobody(context.Context, string, fleet.Call) (*fleet.Answer, error) {
+	return nil, io.ErrUnexpectedEOF
+}

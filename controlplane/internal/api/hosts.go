@@ -1,0 +1,86 @@
+package api
+
+import (
+	"context"
+
+	"github.com/corral-fleet/corral/controlplane/internal/edge"
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+)
+
+func (a *API) hosts(context.Context, *edge.Request) (*edge.Response, error) {
+	hosts := a.Registry.Hosts()
+	for i := range hosts {
+		hosts[i] = shown(hosts[i])
+	}
+	return edge.JSON(200, hosts)
+}
+
+func (a *API) host(_ context.Context, r *edge.Request) (*edge.Response, error) {
+	return a.showHost(r.Param("id"))
+}
+
+func (a *API) showHost(ref string) (*edge.Response, error) {
+	view, err := a.Registry.Find(ref)
+	if err != nil {
+		return nil, err
+	}
+	return edge.JSON(200, shown(view))
+}
+
+// shown returns a view whose lists are lists: a client should not have to tell
+// an empty one from none. That nothing is known of a host that is away is what
+// its state says.
+func shown(v fleet.HostView) fleet.HostView {
+	if v.Problems == nil {
+		v.Problems = []fleet.Problem{}
+	}
+	if v.Instances == nil {
+		v.Instances = []fleet.Instance{}
+	}
+	return v
+}
+
+// removeHost forgets a host and ends its session. What runs there goes on; its
+// agent is refused until it joins anew.
+func (a *API) removeHost(ctx context.Context, r *edge.Request) (*edge.Response, error) {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	view, err := a.Registry.Find(r.Param("id"))
+	if err != nil {
+		return nil, err
+	}
+	// A client that leaves now must not decide whether a host that is forgotten
+	// keeps its session.
+	if err := a.Hosts.RemoveHost(context.WithoutCancel(ctx), view.ID); err != nil {
+		return nil, err
+	}
+	a.Registry.Remove(view.ID)
+	a.Link.Disconnect(view.ID)
+	a.Log.Info("host removed", "host_id", view.ID, "host", view.Name, "caller", r.Caller.ID)
+	return edge.JSON(200, shown(view))
+}
+
+// drain keeps new requests away from a host, or lets them come again.
+func (a *API) drain(draining bool) edge.Handler {
+	return func(ctx context.Context, r *edge.Request) (*edge.Response, error) {
+		return a.change(ctx, r, func(h *fleet.Host) { h.Draining = draining })
+	}
+}
+
+// change changes what is stored of a host and answers with the host.
+func (a *API) change(ctx context.Context, r *edge.Request, change func(*fleet.Host)) (*edge.Response, error) {
+	a.changing.Lock()
+	defer a.changing.Unlock()
+	view, err := a.Registry.Find(r.Param("id"))
+	if err != nil {
+		return nil, err
+	}
+	host := view.Host
+	change(&host)
+	if err := a.Hosts.SaveHost(context.WithoutCancel(ctx), host); err != nil {
+		return nil, err
+	}
+	a.Registry.Put(host)
+	a.Log.Info("host changed", "host_id", host.ID, "host", host.Name, "draining", host.Draining, "caller", r.Caller.ID)
+	return a.showHost(host.ID)
+}

@@ -1,0 +1,87 @@
+package api
+
+import (
+	"context"
+
+	"github.com/corral-fleet/corral/controlplane/internal/edge"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// unbuiltRoutes are those whose names are fixed and which do nothing yet. They
+// are there so that a client learns that, and not that it got the path wrong.
+func unbuiltRoutes() []edge.Route {
+	const (
+		models     = "adding models"
+		storages   = "storages"
+		uploads    = "resumable uploads"
+		operations = "operations"
+		alerts     = "alerts"
+		sessions   = "sessions for the dashboard; use a key"
+	)
+	var routes []edge.Route
+	for _, r := range []struct {
+		may          edge.Permission
+		method, path string
+		what         string
+	}{
+		{edge.Operate, "POST", "/api/models", models},
+
+		{edge.Read, "GET", "/api/storage", storages},
+		{edge.Operate, "POST", "/api/storage", storages},
+		{edge.Read, "GET", "/api/storage/{name}", storages},
+		{edge.Operate, "PUT", "/api/storage/{name}", storages},
+		{edge.Operate, "DELETE", "/api/storage/{name}", storages},
+		{edge.Operate, "POST", "/api/storage/{name}/check", storages},
+		{edge.Read, "GET", "/api/storage/{name}/files", storages},
+		{edge.Read, "GET", "/api/storage/{name}/file", storages},
+		{edge.Operate, "PUT", "/api/storage/{name}/file", storages},
+		{edge.Operate, "DELETE", "/api/storage/{name}/file", storages},
+
+		{edge.Operate, "POST", "/api/uploads", uploads},
+		{edge.Operate, "HEAD", "/api/uploads/{id}", uploads},
+		{edge.Operate, "PATCH", "/api/uploads/{id}", uploads},
+		{edge.Operate, "DELETE", "/api/uploads/{id}", uploads},
+
+		{edge.Read, "GET", "/api/operations", operations},
+		{edge.Read, "GET", "/api/operations/{id}", operations},
+		{edge.Operate, "POST", "/api/operations/{id}/cancel", operations},
+		{edge.Operate, "POST", "/api/operations/{id}/retry", operations},
+
+		{edge.Read, "GET", "/api/alerts", alerts},
+		{edge.Operate, "POST", "/api/alerts", alerts},
+		{edge.Read, "GET", "/api/alerts/{path...}", alerts},
+		{edge.Operate, "POST", "/api/alerts/{path...}", alerts},
+
+		{edge.Read, "GET", "/api/plugins", "plugins"},
+		{edge.Read, "GET", "/api/events", "the list of events"},
+		{edge.Read, "GET", "/api/usage", "usage"},
+		{edge.Read, "GET", "/api/routing/decisions/{id}", "the record of routing decisions"},
+		{edge.Public, "POST", "/api/login", sessions},
+		{edge.Public, "POST", "/api/logout", sessions},
+	} {
+		routes = append(routes, edge.Route{
+			Method: r.method, Path: r.path, Permission: r.may,
+			Streaming: true, MaxBodyBytes: -1, // nothing is read of the body
+			BodyTypes: []string{"application/offset+octet-stream", "application/octet-stream"},
+			Handler: func(context.Context, *edge.Request) (*edge.Response, error) {
+				return nil, notBuilt(r.what)
+			},
+		})
+	}
+	return routes
+}
+
+func notBuilt(what string) error {
+	return fault.New(fault.NotImplemented, "this is not built yet: %s", what)
+}
+
+// unbuiltForModel says that something is not built to who asks for it with a
+// model that there is.
+func (a *API) unbuiltForModel(what string) edge.Handler {
+	return func(_ context.Context, r *edge.Request) (*edge.Response, error) {
+		if _, err := a.findModel(r.Param("id")); err != nil {
+			return nil, err
+		}
+		return nil, notBuilt(what)
+	}
+}

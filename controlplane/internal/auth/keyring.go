@@ -1,0 +1,133 @@
+package auth
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+)
+
+const (
+	// pollInterval is how soon a key that another process made or revoked is
+	// noticed. With the time to read the keys it keeps within the 5 s that
+	// revoking may take.
+	pollInterval = time.Second
+	// reloadInterval makes up for a version that could not tell.
+	reloadInterval = time.Minute
+)
+
+// Store is where the keys are. DataVersion returns a number that is another one
+// when something was written since the call before, by whichever process.
+type Store interface {
+	fleet.KeyStore
+	DataVersion(ctx context.Context) (int64, error)
+}
+
+// Keyring knows the keys that are good now. Its methods may be called
+// concurrently.
+type Keyring struct {
+	store  Store
+	now    func() time.Time
+	logger hclog.Logger
+
+	live   atomic.Pointer[keySet] // never changed, only replaced
+	reload sync.Mutex             // keeps an older reading from replacing a newer one
+}
+
+type keySet map[hash]*liveKey
+
+type liveKey struct {
+	key  fleet.Key
+	gone chan struct{} // closed once the key is good no longer
+}
+
+// NewKeyring returns an empty keyring; [Keyring.Reload] or [Keyring.Run] fills it.
+func NewKeyring(store Store, now func() time.Time, logger hclog.Logger) *Keyring {
+	k := &Keyring{store: store, now: now, logger: logger.Named("auth")}
+	k.live.Store(&keySet{})
+	return k
+}
+
+// Find returns the key that a caller showed, and a channel that is closed when
+// the key is revoked. It allocates nothing. The time that it takes says nothing
+// about a key: keys are compared by their hashes, which nobody can steer.
+func (k *Keyring) Find(secret string) (key fleet.Key, gone <-chan struct{}, ok bool) {
+	sum, ok := keyHash(secret)
+	if !ok {
+		return fleet.Key{}, nil, false
+	}
+	live, ok := (*k.live.Load())[sum]
+	if !ok {
+		return fleet.Key{}, nil, false
+	}
+	return live.key, live.gone, true
+}
+
+// Create makes a key and stores it; it is good on return. The secret can't be
+// had again. A name that is not 1 to 64 printable characters or a role that
+// does not exist is fault.Invalid, a name that a live key bears fault.Conflict.
+func (k *Keyring) Create(ctx context.Context, name string, role fleet.Role) (Secret, fleet.Key, error) {
+	secret, key, err := newKey(name, role, k.now())
+	if err != nil {
+		return Secret{}, fleet.Key{}, err
+	}
+	if err := k.store.CreateKey(ctx, key); err != nil {
+		return Secret{}, fleet.Key{}, err
+	}
+	k.refresh(ctx)
+	return secret, key, nil
+}
+
+// Revoke ends a key; it is good no longer on return, or with the next poll
+// where the keys can't be read just then. An unknown id is fault.NotFound.
+func (k *Keyring) Revoke(ctx context.Context, id string) error {
+	if err := k.store.RevokeKey(ctx, id, k.now()); err != nil {
+		return err
+	}
+	k.refresh(ctx)
+	return nil
+}
+
+// refresh reloads after a change that is stored already. Failing it would deny
+// that change, so a failure is logged; the next poll makes up for it.
+func (k *Keyring) refresh(ctx context.Context) {
+	if err := k.Reload(context.WithoutCancel(ctx)); err != nil {
+		k.logger.Warn("keys could not be read after a change", "error", err)
+	}
+}
+
+// Keys returns every stored key, revoked ones too, oldest first.
+func (k *Keyring) Keys(ctx context.Context) ([]fleet.Key, error) { return k.store.Keys(ctx) }
+
+// Reload reads the keys and closes the channels of those that are gone.
+func (k *Keyring) Reload(ctx context.Context) error {
+	k.reload.Lock()
+	defer k.reload.Unlock()
+	stored, err := k.store.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	before, live := *k.live.Load(), make(keySet, len(stored))
+	for _, key := range stored {
+		sum := hash{}
+		if !key.RevokedAt.IsZero() || copy(sum[:], key.Hash) != len(sum) || len(key.Hash) != len(sum) {
+			continue
+		}
+		if known, ok := before[sum]; ok {
+			live[sum] = &liveKey{key: key, gone: known.gone}
+		} else {
+			live[sum] = &liveKey{key: key, gone: make(chan struct{})}
+		}
+	}
+	k.live.Store(&live)
+	for sum, known := range before {
+		if _, ok := live[sum]; !ok {
+			close(known.gone)
+		}
+	}
+	return nil
+}

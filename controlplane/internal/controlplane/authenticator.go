@@ -1,0 +1,79 @@
+package controlplane
+
+import (
+	"context"
+	"strings"
+
+	"github.com/corral-fleet/corral/controlplane/internal/auth"
+	"github.com/corral-fleet/corral/controlplane/internal/edge"
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/settings"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// authenticator knows callers by their keys, and lets those without one in where
+// the settings say so.
+type authenticator struct {
+	keys     *auth.Keyring
+	settings func() *settings.AppConfig
+}
+
+// bearerProtocol is the prefix of the WebSocket subprotocol that carries a key.
+const bearerProtocol = "bearer."
+
+// keyPrefix begins every key of ours.
+const keyPrefix = "crl_"
+
+// Authenticate implements [edge.Authenticator].
+func (a *authenticator) Authenticate(_ context.Context, c edge.Credentials) (edge.Caller, error) {
+	secret := presented(c)
+	if secret != "" {
+		if key, gone, ok := a.keys.Find(secret); ok {
+			return edge.Caller{ID: key.ID, Name: key.Name, May: permissionOf(key.Role), Gone: gone}, nil
+		}
+	}
+	security := &a.settings().Security
+	// Clients that insist on some key, as OpenAI's do, get in where none is
+	// needed; a key that looks like one of ours was meant to count.
+	if !security.APIKeyRequired && !strings.HasPrefix(secret, keyPrefix) {
+		may := permissionOf(fleet.Role(security.AnonymousRole))
+		if may == edge.Administer && !c.RemoteIP.IsLoopback() {
+			may = edge.Operate
+		}
+		return edge.Caller{Name: "anonymous", May: may, Anonymous: true}, nil
+	}
+	if secret != "" {
+		return edge.Caller{}, fault.New(fault.Unauthenticated, "the key is unknown or revoked").On(fault.Caller)
+	}
+	return edge.Caller{}, fault.New(fault.Unauthenticated, "a key is needed: send it as \"Authorization: Bearer KEY\", or put /k/KEY in front of the path").On(fault.Caller)
+}
+
+// presented returns the key that a request carries, wherever it stands.
+func presented(c edge.Credentials) string {
+	if c.Bearer != "" {
+		return c.Bearer
+	}
+	if c.URLKey != "" {
+		return c.URLKey
+	}
+	for _, p := range c.Subprotocols {
+		if key, ok := strings.CutPrefix(p, bearerProtocol); ok {
+			return key
+		}
+	}
+	return ""
+}
+
+func permissionOf(role fleet.Role) edge.Permission {
+	switch role {
+	case fleet.RoleViewer:
+		return edge.Read
+	case fleet.RoleInference:
+		return edge.Infer
+	case fleet.RoleOperator:
+		return edge.Operate
+	case fleet.RoleAdmin:
+		return edge.Administer
+	}
+	return 0
+}

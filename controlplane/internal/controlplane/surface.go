@@ -1,0 +1,82 @@
+package controlplane
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/controlplane/internal/agentlink"
+	"github.com/corral-fleet/corral/controlplane/internal/api"
+	"github.com/corral-fleet/corral/controlplane/internal/auth"
+	"github.com/corral-fleet/corral/controlplane/internal/chat"
+	"github.com/corral-fleet/corral/controlplane/internal/edge"
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/history"
+	"github.com/corral-fleet/corral/controlplane/internal/live"
+	"github.com/corral-fleet/corral/controlplane/internal/ollamaapi"
+	"github.com/corral-fleet/corral/controlplane/internal/openaiapi"
+	"github.com/corral-fleet/corral/controlplane/internal/relay"
+	"github.com/corral-fleet/corral/controlplane/internal/settings"
+	"github.com/corral-fleet/corral/controlplane/internal/sqlite"
+	"github.com/corral-fleet/corral/controlplane/internal/stats"
+	"github.com/corral-fleet/corral/controlplane/internal/summary"
+)
+
+// surface is what callers see, and what stands behind it.
+type surface struct {
+	db       *sqlite.DB
+	manager  *settings.Manager
+	keys     *auth.Keyring
+	tokens   *auth.JoinTokens
+	registry *fleet.Registry
+	samples  *history.History
+	link     *agentlink.Link
+	counts   *stats.Stats
+	forward  fleet.Forwarder
+	authn    *authenticator
+	version  string
+	log      hclog.Logger
+	now      func() time.Time
+}
+
+// add adds every route to routes, and to support what has to run for them.
+func (s *surface) add(routes *edge.Router, support map[string]func(context.Context) error) {
+	chats := chat.New(s.forward, s.now)
+	// The numbers and the sockets that they are pushed to count each other.
+	var sockets *live.Live
+	overview := summary.New(s.registry, s.counts, func() int { return sockets.Connections() }, s.version, s.now)
+	sockets = live.New(live.Options{
+		Summary: overview, Chat: chats, Registry: s.registry, Authenticator: s.authn, Log: s.log.Named("live"), Now: s.now,
+	})
+	support["live"] = sockets.Run
+
+	passOn := relay.New(s.forward, s.log)
+	ollama := ollamaapi.New(ollamaapi.Options{View: s.registry, Relay: passOn})
+	openai := openaiapi.New(openaiapi.Options{View: s.registry, Relay: passOn})
+	dashboard := api.New(api.Options{
+		Summary: overview, Settings: s.manager, Registry: s.registry, Hosts: s.db, Link: s.link,
+		Keys: s.keys, Tokens: s.tokens, History: s.samples, Chat: chats,
+		DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
+	})
+	for _, list := range [][]edge.Route{dashboard.Routes(), ollama.Routes(), openai.Routes(), sockets.Routes()} {
+		for _, route := range list {
+			routes.Route(route)
+		}
+	}
+}
+
+// readyTimeout is how long the state may take to answer for the server to count
+// as ready.
+const readyTimeout = 2 * time.Second
+
+// ready returns why the server cannot serve.
+func (s *surface) ready() []string {
+	ctx, cancel := context.WithTimeout(context.Background(), readyTimeout)
+	defer cancel()
+	if _, err := s.db.Counters(ctx); err != nil {
+		return []string{fmt.Sprintf("the state cannot be read: %v", err)}
+	}
+	return nil
+}

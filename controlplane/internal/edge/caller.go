@@ -1,0 +1,63 @@
+package edge
+
+import (
+	"context"
+	"net/netip"
+)
+
+// Permission is what a route demands and what a caller may do. Each permission
+// includes those before it. The zero value is no permission at all: a route
+// that bears it is refused when it is added, and a caller that bears it may
+// reach nothing but public routes.
+type Permission uint8
+
+// The permissions, weakest first.
+const (
+	Public     Permission = iota + 1 // everyone, with or without a key
+	Read                             // sees hosts, models and metrics
+	Infer                            // calls models
+	Operate                          // manages models, hosts and storages
+	Administer                       // manages settings and keys
+)
+
+var permissionNames = [...]string{Public: "public", Read: "read", Infer: "infer", Operate: "operate", Administer: "administer"}
+
+// String returns the permission's name; a number without one reads as "none".
+func (p Permission) String() string {
+	if p == 0 || int(p) >= len(permissionNames) {
+		return "none"
+	}
+	return permissionNames[p]
+}
+
+// Caller is who makes a request.
+type Caller struct {
+	ID        string // of the key or session; empty without one
+	Name      string // for people
+	May       Permission
+	Anonymous bool            // nothing that the caller sent proves who it is
+	Gone      <-chan struct{} // closed when the key or session is revoked; nil when it can't be
+}
+
+// Credentials are what a request carries to prove who makes it. When it
+// carries a secret that only its maker can have put there (a header, a URL, a
+// ticket, a subprotocol), the cookie is left out: a browser adds cookies to
+// requests that others made up.
+type Credentials struct {
+	Bearer       string   // of "Authorization: Bearer", else of "x-api-key"
+	URLKey       string   // of a path that starts with /k/KEY/
+	Ticket       string   // of ?ticket=, on WebSockets alone
+	Subprotocols []string // that a WebSocket asks for; one of them may be "bearer.KEY"
+	Cookie       string   // the session cookie's value
+	RemoteIP     netip.Addr
+}
+
+// Authenticator knows callers by their credentials. It may be called by many
+// goroutines at once.
+type Authenticator interface {
+	// Authenticate returns who has these credentials. Without any, or with ones
+	// that nobody has, it returns fault.Unauthenticated, or an anonymous caller
+	// where the settings let those in. A caller that asks too often is
+	// fault.RateLimited, best inside [RetryAfter].
+	Authenticate(ctx context.Context, c Credentials) (Caller, error)
+}

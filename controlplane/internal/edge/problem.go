@@ -1,0 +1,173 @@
+package edge
+
+import (
+	"encoding/json"
+	"errors"
+	"strconv"
+	"time"
+
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// Dialect is the shape in which a route's errors are written.
+type Dialect uint8
+
+// The dialects.
+const (
+	Dashboard Dialect = iota // {"error": "…", "code": "not_found"}
+	Ollama                   // {"error": "…"}
+	OpenAI                   // {"error": {"message", "type", "param", "code"}}
+	Anthropic                // {"type": "error", "error": {"type", "message"}}
+)
+
+// StatusOf returns the HTTP status of an error, by its kind.
+func StatusOf(err error) int {
+	var r *statusError
+	if errors.As(err, &r) && r.status != 0 {
+		return r.status
+	}
+	switch fault.KindOf(err) {
+	case fault.None:
+		return 200
+	case fault.Invalid:
+		return 400
+	case fault.Unauthenticated:
+		return 401
+	case fault.Forbidden:
+		return 403
+	case fault.NotFound:
+		return 404
+	case fault.Conflict:
+		return 409
+	case fault.TooLarge:
+		return 413
+	case fault.RateLimited:
+		return 429
+	case fault.Canceled:
+		return 499 // nobody is left to read it; the number is for the logs
+	case fault.NotImplemented:
+		return 501
+	case fault.Unavailable:
+		return 503
+	case fault.Timeout:
+		if fault.SideOf(err) == fault.Caller {
+			return 408
+		}
+		return 504
+	case fault.NoSpace:
+		return 507
+	case fault.Corrupt:
+		if fault.SideOf(err) == fault.Caller {
+			return 400
+		}
+	}
+	return 500
+}
+
+// statusError is an error that brings a status or header fields of its own.
+type statusError struct {
+	cause  error
+	status int // 0: the kind decides
+	header []HeaderField
+}
+
+func (r *statusError) Error() string { return r.cause.Error() }
+func (r *statusError) Unwrap() error { return r.cause }
+
+// RetryAfter returns err with the advice to try again after a while, which
+// goes out as a Retry-After header in whole seconds, at least one.
+func RetryAfter(err error, after time.Duration) error {
+	return &statusError{cause: err, header: []HeaderField{retryAfter(after)}}
+}
+
+func retryAfter(d time.Duration) HeaderField {
+	seconds := max(1, int((d+time.Second-1)/time.Second))
+	return HeaderField{Name: "Retry-After", Value: strconv.Itoa(seconds)}
+}
+
+// defaultRetryAfter is the advice on 429 and 503 where the error brings none.
+const defaultRetryAfter = 5 * time.Second
+
+// problem returns the response that tells a client of an error.
+func problem(d Dialect, err error) *Response {
+	status := StatusOf(err)
+	resp := &Response{Status: status, Header: jsonHeader(), Body: problemBody(d, status, err)}
+	var r *statusError
+	if errors.As(err, &r) {
+		resp.Header = append(resp.Header, r.header...)
+	}
+	switch status {
+	case 401:
+		resp.Header = append(resp.Header, HeaderField{Name: "WWW-Authenticate", Value: "Bearer"})
+	case 429, 503:
+		if r == nil || !hasField(r.header, "Retry-After") {
+			resp.Header = append(resp.Header, retryAfter(defaultRetryAfter))
+		}
+	}
+	return resp
+}
+
+func hasField(fields []HeaderField, name string) bool {
+	for _, f := range fields {
+		if f.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// ErrorBody returns the JSON by which a dialect tells of an error: what stands
+// in the body of an answer, and what a stream that has begun already may end with.
+func ErrorBody(d Dialect, err error) []byte { return problemBody(d, StatusOf(err), err) }
+
+func problemBody(d Dialect, status int, err error) []byte {
+	message, code := fault.MessageOf(err), fault.KindOf(err).String()
+	var v any
+	switch d {
+	case Ollama:
+		v = map[string]string{"error": message}
+	case OpenAI:
+		if status == 401 {
+			code = "invalid_api_key" // the code that client libraries know
+		}
+		v = map[string]any{"error": map[string]any{
+			"message": message, "type": apiErrorType(status), "param": nil, "code": code,
+		}}
+	case Anthropic:
+		v = map[string]any{"type": "error", "error": map[string]string{
+			"type": apiErrorType(status), "message": message,
+		}}
+	default:
+		v = map[string]string{"error": message, "code": code}
+	}
+	// Maps of strings and nils can always be encoded.
+	body, _ := json.Marshal(v)
+	return body
+}
+
+// apiErrorType is the class of an error in the words that OpenAI's and
+// Anthropic's client libraries share.
+func apiErrorType(status int) string {
+	switch status {
+	case 401:
+		return "authentication_error"
+	case 403:
+		return "permission_error"
+	case 404:
+		return "not_found_error"
+	case 429:
+		return "rate_limit_error"
+	}
+	if status >= 400 && status < 500 {
+		return "invalid_request_error"
+	}
+	return "api_error"
+}
+
+// dialectOf chooses the dialect for a path that no route has.
+func dialectOf(segments []string) Dialect {
+	if len(segments) > 0 && segments[0] == "v1" {
+		return OpenAI
+	}
+	return Dashboard
+}

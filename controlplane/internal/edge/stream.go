@@ -1,0 +1,41 @@
+package edge
+
+import (
+	"io"
+	"sync"
+)
+
+// outflow hands a response's stream to fasthttp: guarded against panics, ended
+// with the request's context, and closed exactly once.
+type outflow struct {
+	from   io.ReadCloser
+	over   func() error                   // why the answer must end now; nil while it need not
+	guard  func(place string, err *error) // recovers
+	failed func(error)                    // hears of a Read that failed
+	ended  func()                         // called last
+	once   sync.Once
+}
+
+// Read implements io.Reader for fasthttp's writer.
+func (o *outflow) Read(p []byte) (n int, err error) {
+	defer o.guard("stream", &err)
+	if err := o.over(); err != nil {
+		return 0, err
+	}
+	n, err = o.from.Read(p)
+	if err != nil && err != io.EOF {
+		o.failed(err)
+	}
+	return n, err
+}
+
+// Close implements io.Closer. fasthttp calls it when the answer has been
+// written or has failed, sometimes twice.
+func (o *outflow) Close() (err error) {
+	o.once.Do(func() {
+		defer o.ended()
+		defer o.guard("stream", &err)
+		err = o.from.Close()
+	})
+	return err
+}

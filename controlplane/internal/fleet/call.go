@@ -1,0 +1,50 @@
+package fleet
+
+import (
+	"context"
+	"io"
+)
+
+// Field is one header field of a call or an answer.
+type Field struct {
+	Name, Value string
+}
+
+// Call is one HTTP request to an instance's Ollama.
+type Call struct {
+	Method string
+	Path   string // of Ollama's own API, with its query
+	Fields []Field
+	Body   []byte
+}
+
+// Answer is what an instance's Ollama answered. Body must be closed; closing it
+// early stops whatever the Ollama does for it.
+type Answer struct {
+	Status int
+	Fields []Field
+	Length int64 // of Body in bytes, -1 when it is not known
+	Body   io.ReadCloser
+	Target Target
+}
+
+// Target is an instance on a host.
+type Target struct {
+	HostID   string
+	Host     string // its name
+	Instance string
+}
+
+// Caller sends calls to instances. An instance that can't be reached is
+// fault.Unavailable on the host's side. Its methods may be called concurrently.
+type Caller interface {
+	Call(ctx context.Context, to Target, call Call) (*Answer, error)
+}
+
+// Forwarder sends calls to an instance that holds a model.
+type Forwarder interface {
+	// Forward picks an instance that serves the model and sends the call there.
+	// A model that no host holds is fault.NotFound; one whose hosts are all
+	// away, draining or failing is fault.Unavailable.
+	Forward(ctx context.Context, model string, call Call) (*Answer, error)
+}

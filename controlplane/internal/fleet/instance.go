@@ -1,0 +1,66 @@
+package fleet
+
+import "time"
+
+// InstanceState is what an Ollama instance is able to do.
+type InstanceState string
+
+// The states of an instance.
+const (
+	InstanceUnknown  InstanceState = "unknown"
+	InstanceStarting InstanceState = "starting"
+	InstanceReady    InstanceState = "ready"
+	InstanceDegraded InstanceState = "degraded"
+	InstanceStopped  InstanceState = "stopped"
+	InstanceFailed   InstanceState = "failed"
+)
+
+// Instance is one Ollama on a host, as its agent last told.
+type Instance struct {
+	Name         string        `json:"name"`
+	Mode         string        `json:"mode"`
+	State        InstanceState `json:"state"`
+	Reason       string        `json:"reason,omitempty"`
+	Message      string        `json:"message,omitempty"`
+	Version      string        `json:"version,omitempty"`
+	PID          int           `json:"pid,omitempty"`
+	StartedAt    time.Time     `json:"started_at,omitzero"`
+	InFlight     int           `json:"in_flight"`
+	RestartCount int           `json:"restart_count"`
+	Restarts     []Restart     `json:"restarts,omitempty"`
+	ModelsKnown  bool          `json:"models_known"` // false until this Ollama was asked for the first time
+	Models       []HostModel   `json:"models"`
+	Loaded       []LoadedModel `json:"loaded"`
+}
+
+// Serves reports whether requests may be sent to the instance.
+func (i *Instance) Serves() bool { return i.State == InstanceReady }
+
+// Restart is one restart of an instance.
+type Restart struct {
+	At      time.Time `json:"at"`
+	Cause   string    `json:"cause"`
+	Message string    `json:"message,omitempty"`
+}
+
+// HostModel is a model in an instance's store.
+type HostModel struct {
+	Name          string    `json:"name"`
+	Digest        string    `json:"digest"`
+	SizeBytes     int64     `json:"size"`
+	Format        string    `json:"format,omitempty"`
+	Family        string    `json:"family,omitempty"`
+	ParameterSize string    `json:"parameter_size,omitempty"`
+	Quantization  string    `json:"quantization,omitempty"`
+	ModifiedAt    time.Time `json:"modified_at,omitzero"`
+}
+
+// LoadedModel is a model in an instance's memory.
+type LoadedModel struct {
+	Name          string    `json:"name"`
+	Digest        string    `json:"digest"`
+	SizeBytes     int64     `json:"size"`
+	SizeVRAMBytes int64     `json:"size_vram"`
+	ContextLength int       `json:"context_length,omitempty"`
+	ExpiresAt     time.Time `json:"expires_at,omitzero"`
+}

@@ -1,0 +1,144 @@
+package fleet
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/base32"
+	"slices"
+	"strings"
+	"time"
+)
+
+// CanonicalModel returns the name under which a model is known, with its tag:
+// "llama3" and "llama3:latest" are one model.
+func CanonicalModel(name string) string {
+	name = strings.TrimSpace(name)
+	if name == "" || strings.Contains(name[strings.LastIndexByte(name, '/')+1:], ":") {
+		return name
+	}
+	return name + ":latest"
+}
+
+// SplitDigest splits "name@sha256:abc…" into the name and the digest without
+// its algorithm. The digest of a plain name is "".
+func SplitDigest(ref string) (name, digest string) {
+	name, digest, ok := strings.Cut(ref, "@sha256:")
+	if !ok {
+		return ref, ""
+	}
+	return name, digest
+}
+
+// modelIDEncoding makes ids that are safe in URLs and file names.
+var modelIDEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// ModelID returns the id of the model with this name. It is opaque, URL-safe
+// and the same for as long as the name is.
+func ModelID(name string) string {
+	sum := sha256.Sum256([]byte(CanonicalModel(name)))
+	return "m_" + modelIDEncoding.EncodeToString(sum[:13])
+}
+
+// ModelStatus is what a model is good for over all hosts.
+type ModelStatus string
+
+// The statuses that hosts alone can bring about, in the order in which they apply.
+const (
+	ModelLoaded    ModelStatus = "loaded"    // in memory somewhere
+	ModelAvailable ModelStatus = "available" // ready on a host
+)
+
+// Model is one model of the fleet: one entry for each name.
+type Model struct {
+	ID          string      `json:"id"`
+	Name        string      `json:"name"`
+	Digest      string      `json:"digest"` // the one that a call without a digest goes to
+	SizeBytes   int64       `json:"size"`
+	Status      ModelStatus `json:"status"`
+	Progress    *int        `json:"progress"`
+	Description *string     `json:"description"`
+	Conflict    bool        `json:"conflict"` // hosts disagree about the digest behind this name
+	Digests     []string    `json:"digests"`
+	Format      string      `json:"format,omitempty"`
+	Family      string      `json:"family,omitempty"`
+	Parameters  string      `json:"parameter_size,omitempty"`
+	Quantized   string      `json:"quantization,omitempty"`
+	ModifiedAt  time.Time   `json:"modified_at,omitzero"`
+	Residencies []Residency `json:"residencies"`
+}
+
+// Residency is a model present on an instance.
+type Residency struct {
+	HostID        string      `json:"host_id"`
+	Host          string      `json:"host"`
+	Instance      string      `json:"instance"`
+	Digest        string      `json:"digest"`
+	Status        ModelStatus `json:"status"`
+	SizeVRAMBytes int64       `json:"size_vram"`
+	ExpiresAt     time.Time   `json:"expires_at,omitzero"` // zero unless loaded
+}
+
+// ModelsOf merges what the instances of online hosts hold into one list, by name.
+func ModelsOf(hosts []HostView) []Model {
+	byName := map[string]*Model{}
+	var names []string
+	for h := range hosts {
+		host := &hosts[h]
+		if !host.State.Reachable() {
+			continue
+		}
+		for i := range host.Instances {
+			instance := &host.Instances[i]
+			for m := range instance.Models {
+				have := &instance.Models[m]
+				name := CanonicalModel(have.Name)
+				model := byName[name]
+				if model == nil {
+					model = &Model{ID: ModelID(name), Name: name, Status: ModelAvailable}
+					byName[name] = model
+					names = append(names, name)
+				}
+				model.add(host, instance, have)
+			}
+		}
+	}
+	slices.Sort(names)
+	models := make([]Model, 0, len(names))
+	for _, name := range names {
+		byName[name].settle()
+		models = append(models, *byName[name])
+	}
+	return models
+}
+
+func (m *Model) add(host *HostView, instance *Instance, have *HostModel) {
+	r := Residency{HostID: host.ID, Host: host.Name, Instance: instance.Name, Digest: have.Digest, Status: ModelAvailable}
+	for _, l := range instance.Loaded {
+		if CanonicalModel(l.Name) == m.Name && l.Digest == have.Digest {
+			r.Status, r.SizeVRAMBytes, r.ExpiresAt = ModelLoaded, l.SizeVRAMBytes, l.ExpiresAt
+			m.Status = ModelLoaded
+		}
+	}
+	m.Residencies = append(m.Residencies, r)
+	if !slices.Contains(m.Digests, have.Digest) {
+		m.Digests = append(m.Digests, have.Digest)
+	}
+	if m.Digest == "" || have.ModifiedAt.After(m.ModifiedAt) {
+		m.Digest, m.SizeBytes, m.Format, m.Family = have.Digest, have.SizeBytes, have.Format, have.Family
+		m.Parameters, m.Quantized, m.ModifiedAt = have.ParameterSize, have.Quantization, have.ModifiedAt
+	}
+}
+
+// settle decides which digest the name stands for: the one that most hosts
+// hold, of equals the first by value, so that the choice never flickers.
+func (m *Model) settle() {
+	count := map[string]int{}
+	for _, r := range m.Residencies {
+		count[r.Digest]++
+	}
+	slices.SortFunc(m.Digests, func(a, b string) int {
+		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b))
+	})
+	m.Conflict = len(m.Digests) > 1
+	m.Digest = m.Digests[0]
+}

@@ -1,0 +1,237 @@
+package fleet
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// HostState is whether a host can be used now.
+type HostState string
+
+// The states of a host.
+const (
+	HostOnline   HostState = "online"   // its agent is connected and nothing is wrong
+	HostDegraded HostState = "degraded" // its agent is connected; Problems say what is wrong
+	HostAway     HostState = "away"     // its agent fell silent
+	HostStopped  HostState = "stopped"  // its agent said goodbye
+)
+
+// Reachable reports whether the host's agent is connected.
+func (s HostState) Reachable() bool { return s == HostOnline || s == HostDegraded }
+
+// Problem is something that is wrong, with a stable code and a sentence.
+type Problem struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// HostView is a host with what is known of it now.
+type HostView struct {
+	Host
+	State         HostState     `json:"state"`
+	Problems      []Problem     `json:"problems"`
+	ConnectedAt   time.Time     `json:"connected_at,omitzero"`
+	LastFrameAt   time.Time     `json:"last_frame_at,omitzero"`
+	ClockOffset   time.Duration `json:"-"`
+	ClockOffsetMS int64         `json:"clock_offset_ms"` // the host's clock less ours
+	Sample        *Sample       `json:"sample"`
+	Instances     []Instance    `json:"instances"`
+}
+
+// clockTolerance is how wrong a host's clock may be before that is a problem.
+const clockTolerance = 5 * time.Second
+
+// Registry is what is known of all hosts now. It is filled by the agents' link
+// and read by everything else; its methods may be called concurrently. What it
+// returns is the caller's own, but for samples and instances, which are never
+// changed after they were handed in.
+type Registry struct {
+	mu      sync.RWMutex
+	hosts   map[string]*entry
+	changed chan struct{} // closed and replaced at each change that is not just a sample
+}
+
+type entry struct {
+	view  HostView
+	epoch uint64
+	extra map[string]Problem // found by the link, by their code
+}
+
+// NewRegistry returns a registry with these hosts, none of them connected.
+func NewRegistry(hosts []Host) *Registry {
+	r := &Registry{hosts: map[string]*entry{}, changed: make(chan struct{})}
+	for _, h := range hosts {
+		r.hosts[h.ID] = &entry{view: HostView{Host: h, State: HostAway}}
+	}
+	return r
+}
+
+// Changed returns a channel that is closed at the next change of a host, an
+// instance or a model. Samples alone don't count.
+func (r *Registry) Changed() <-chan struct{} {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.changed
+}
+
+func (r *Registry) notify() {
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
+
+// Put adds a host or replaces what is stored of it, not what is known of its session.
+func (r *Registry) Put(h Host) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.hosts[h.ID]; e != nil {
+		e.view.Host = h
+	} else {
+		r.hosts[h.ID] = &entry{view: HostView{Host: h, State: HostAway}}
+	}
+	r.notify()
+}
+
+// Remove forgets a host.
+func (r *Registry) Remove(id string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.hosts, id)
+	r.notify()
+}
+
+// Connect begins a session of a host. Reports of sessions with a lower epoch
+// are ignored from now on.
+func (r *Registry) Connect(id string, epoch uint64, at time.Time, clockOffset time.Duration) {
+	r.update(id, epoch, func(e *entry) {
+		e.epoch = epoch
+		e.view.ConnectedAt, e.view.LastFrameAt, e.view.ClockOffset = at, at, clockOffset
+		e.view.ClockOffsetMS = clockOffset.Milliseconds()
+		e.view.State = HostOnline
+		e.view.Sample, e.view.Instances = nil, nil
+	})
+}
+
+// Disconnect ends a session. A stopped agent said so itself.
+func (r *Registry) Disconnect(id string, epoch uint64, at time.Time, state HostState) {
+	r.update(id, epoch, func(e *entry) {
+		e.view.SeenAt = at
+		e.view.State = state
+		e.view.Sample, e.view.Instances = nil, nil
+	})
+}
+
+// Report replaces what is known of a host's instances.
+func (r *Registry) Report(id string, epoch uint64, at time.Time, instances []Instance) {
+	r.update(id, epoch, func(e *entry) {
+		e.view.LastFrameAt = at
+		e.view.Instances = instances
+	})
+}
+
+// Observe replaces a host's last sample.
+func (r *Registry) Observe(id string, epoch uint64, at time.Time, s *Sample) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if e := r.hosts[id]; e != nil && epoch >= e.epoch {
+		e.view.LastFrameAt, e.view.Sample = at, s
+	}
+}
+
+// SetProblem notes a problem that the link found with a host, or, with an empty
+// message, that it has passed.
+func (r *Registry) SetProblem(id string, p Problem) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.hosts[id]
+	if e == nil || e.extra[p.Code] == p {
+		return
+	}
+	if e.extra == nil {
+		e.extra = map[string]Problem{}
+	}
+	if p.Message == "" {
+		delete(e.extra, p.Code)
+	} else {
+		e.extra[p.Code] = p
+	}
+	e.assess()
+	r.notify()
+}
+
+func (r *Registry) update(id string, epoch uint64, change func(*entry)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	e := r.hosts[id]
+	if e == nil || epoch < e.epoch {
+		return
+	}
+	change(e)
+	e.assess()
+	r.notify()
+}
+
+// assess finds the host's problems, and from them its state.
+func (e *entry) assess() {
+	v := &e.view
+	v.Problems = slices.SortedFunc(maps.Values(e.extra), func(a, b Problem) int { return cmp.Compare(a.Code, b.Code) })
+	if !v.State.Reachable() {
+		return
+	}
+	if off := v.ClockOffset.Abs(); off > clockTolerance {
+		v.Problems = append(v.Problems, Problem{"clock_offset",
+			"the host's clock is off by " + v.ClockOffset.Round(time.Second).String()})
+	}
+	for i := range v.Instances {
+		if p, bad := v.Instances[i].problem(); bad {
+			v.Problems = append(v.Problems, p)
+		}
+	}
+	v.State = HostOnline
+	if len(v.Problems) > 0 {
+		v.State = HostDegraded
+	}
+}
+
+func (i *Instance) problem() (Problem, bool) {
+	if i.State != InstanceDegraded && i.State != InstanceFailed && i.State != InstanceStopped {
+		return Problem{}, false
+	}
+	message := i.Message
+	if message == "" {
+		message = "its Ollama is " + string(i.State)
+	}
+	return Problem{Code: cmp.Or(i.Reason, "ollama_"+string(i.State)), Message: message}, true
+}
+
+// Hosts returns every host, ordered by name.
+func (r *Registry) Hosts() []HostView {
+	r.mu.RLock()
+	views := make([]HostView, 0, len(r.hosts))
+	for _, e := range r.hosts {
+		views = append(views, e.view)
+	}
+	r.mu.RUnlock()
+	slices.SortFunc(views, func(a, b HostView) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID)) })
+	return views
+}
+
+// Find returns the host with this id or, failing that, this name. There is none
+// is fault.NotFound.
+func (r *Registry) Find(idOrName string) (HostView, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if e := r.hosts[idOrName]; e != nil {
+		return e.view, nil
+	}
+	for _, e := range r.hosts {
+		if e.view.Name == idOrName {
+			return e.view, nil
+		}
+	}
+	return HostView{}, fault.New(fault.NotFound, "there is no host %q", idOrName)
+}

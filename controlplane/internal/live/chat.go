@@ -1,0 +1,89 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+
+	"github.com/corral-fleet/corral/controlplane/internal/chat"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// maxQuestions is how many questions a connection may have open at once.
+const maxQuestions = 8
+
+// chatRequest is the data of chat_request.
+type chatRequest struct {
+	Message string `json:"message"`
+	Model   string `json:"model"`
+	Stream  bool   `json:"stream"`
+}
+
+// chatPiece is the data of a chat_response before the last one.
+type chatPiece struct {
+	Message  string `json:"message"`
+	Thinking string `json:"thinking,omitempty"`
+	Model    string `json:"model"`
+	Done     bool   `json:"done"` // false
+}
+
+// chatWhole is the data of the last chat_response.
+type chatWhole struct {
+	Message        string `json:"message"`
+	Model          string `json:"model"`
+	Tokens         int    `json:"tokens"`
+	ResponseMillis int64  `json:"response_time"`
+	Done           bool   `json:"done"` // true
+}
+
+// chat asks a model. The answer comes when it is there; meanwhile the client may
+// send other events, and other questions too.
+func (s *session) chat(ctx context.Context, r request) error {
+	var body chatRequest
+	if err := decodeData(r.data, &body); err != nil {
+		return err
+	}
+	q := chat.Question{Message: body.Message, Model: body.Model}
+	if err := q.Validate(); err != nil {
+		return err
+	}
+	select {
+	case s.places <- struct{}{}:
+	default:
+		return fault.New(fault.RateLimited, "%d questions of this connection are open already; wait for one of them", maxQuestions).On(fault.Caller)
+	}
+	s.running.Go(func() {
+		whole, err := s.ask(ctx, r, q, body.Stream)
+		<-s.places // before the answer, on which the client may ask again
+		if err == nil {
+			err = s.answer(r, "chat_response", whole)
+		}
+		if err != nil && ctx.Err() == nil {
+			s.fail(r, err)
+		}
+	})
+	return nil
+}
+
+// ask asks the model and tells the client of the pieces, if it wants them. A
+// panic, which would end the process here, becomes an error.
+func (s *session) ask(ctx context.Context, r request, q chat.Question, stream bool) (whole chatWhole, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = fault.Wrap(fault.Internal, fmt.Errorf("panic: %v\n%s", v, debug.Stack()), "")
+		}
+	}()
+	reply, err := s.live.chat.Ask(ctx, q, func(p chat.Piece) error {
+		if !stream {
+			return ctx.Err()
+		}
+		return s.tell(r, "chat_response", chatPiece{Message: p.Text, Thinking: p.Thinking, Model: q.Model})
+	})
+	if err != nil {
+		return chatWhole{}, err
+	}
+	return chatWhole{
+		Message: reply.Message, Model: reply.Model, Tokens: reply.Tokens,
+		ResponseMillis: reply.ResponseTime.Milliseconds(), Done: true,
+	}, nil
+}

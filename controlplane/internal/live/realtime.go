@@ -1,0 +1,26 @@
+package live
+
+import (
+	"context"
+
+	"github.com/corral-fleet/corral/controlplane/internal/edge"
+)
+
+// serveMetrics streams the metrics to a client that only listens: one update at
+// once, then each that is pushed.
+func (l *Live) serveMetrics(_ context.Context, _ *edge.Request, s *edge.Socket) error {
+	m := &member{socket: s, framing: rawFraming{}}
+	m.muted.Store(^uint32(aboutMetrics))
+	l.hub.join(m) // before the look, in which it is counted
+	defer l.hub.leave(m)
+	data, err := l.metrics()
+	if err != nil {
+		return err
+	}
+	s.Offer(aboutMetrics.String(), edge.TextMessage(m.framing.event(aboutMetrics.String(), data, request{})))
+	for {
+		if _, _, err := s.Receive(); err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,41 @@
+package ollamaapi
+
+import (
+	"github.com/corral-fleet/corral/controlplane/internal/edge"
+	"github.com/corral-fleet/corral/controlplane/internal/relay"
+)
+
+func chat() relay.Endpoint {
+	return relay.Endpoint{
+		Path: "/api/chat", Dialect: edge.Ollama, Body: "api.ChatRequest",
+		Streaming: relay.UnlessFalse, Ending: relay.OllamaEnding, NotFound: relay.NotFound,
+	}
+}
+
+func generate() relay.Endpoint {
+	return relay.Endpoint{
+		Path: "/api/generate", Dialect: edge.Ollama, Body: "api.GenerateRequest",
+		Streaming: relay.UnlessFalse, Ending: relay.OllamaEnding, NotFound: relay.NotFound, Nameless: true,
+	}
+}
+
+func show() relay.Endpoint {
+	return relay.Endpoint{
+		Path: "/api/show", Dialect: edge.Ollama, Body: "api.ShowRequest",
+		Streaming: relay.Never, NotFound: relay.NotFound,
+	}
+}
+
+func embed() relay.Endpoint {
+	return relay.Endpoint{
+		Path: "/api/embed", Dialect: edge.Ollama, Body: "api.EmbedRequest",
+		Streaming: relay.Never, NotFound: relay.NotFoundPull,
+	}
+}
+
+func embeddings() relay.Endpoint {
+	return relay.Endpoint{
+		Path: "/api/embeddings", Dialect: edge.Ollama, Body: "api.EmbeddingRequest",
+		Streaming: relay.Never, NotFound: relay.NotFoundPull,
+	}
+}

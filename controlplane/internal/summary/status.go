@@ -1,0 +1,86 @@
+package summary
+
+import (
+	"fmt"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+)
+
+// SystemStatus says whether the whole is well, and if not, why.
+type SystemStatus struct {
+	Status        string          `json:"status"` // "ok", "degraded" or "starting"
+	Version       string          `json:"version"`
+	UptimeSeconds int64           `json:"uptime_seconds"`
+	Hosts         HostCounts      `json:"hosts"`
+	Models        ModelCounts     `json:"models"`
+	GPUs          GPUCounts       `json:"gpus"`
+	Storage       []StorageStatus `json:"storage"` // empty until storages can be configured
+	Problems      []string        `json:"problems"`
+}
+
+// HostCounts counts hosts. Degraded ones are online too.
+type HostCounts struct {
+	Total    int `json:"total"`
+	Online   int `json:"online"`
+	Degraded int `json:"degraded"`
+}
+
+// ModelCounts counts models.
+type ModelCounts struct {
+	Total  int `json:"total"`
+	Loaded int `json:"loaded"`
+}
+
+// GPUCounts counts GPUs.
+type GPUCounts struct {
+	Total     int `json:"total"`
+	Unhealthy int `json:"unhealthy"`
+}
+
+// StorageStatus is how a configured storage is.
+type StorageStatus struct {
+	Name   string `json:"name"`
+	Status string `json:"status"`
+}
+
+// Status returns how the whole is now.
+func (s *Summary) Status() SystemStatus {
+	hosts := s.view.Hosts()
+	up := s.now().Sub(s.started)
+	status := SystemStatus{
+		Status: "ok", Version: s.version, UptimeSeconds: int64(up.Seconds()),
+		Hosts: HostCounts{Total: len(hosts)}, Storage: []StorageStatus{}, Problems: []string{},
+	}
+	missing := false
+	for i := range hosts {
+		h := &hosts[i]
+		switch h.State {
+		case fleet.HostDegraded:
+			status.Hosts.Degraded++
+			status.Hosts.Online++
+		case fleet.HostOnline:
+			status.Hosts.Online++
+		case fleet.HostAway:
+			missing = true
+			status.Problems = append(status.Problems, fmt.Sprintf("host %q is away: its agent is not connected", h.Name))
+		case fleet.HostStopped:
+			status.Problems = append(status.Problems, fmt.Sprintf("host %q is stopped: its agent was shut down", h.Name))
+		}
+		for _, p := range h.Problems {
+			status.Problems = append(status.Problems, fmt.Sprintf("host %q: %s", h.Name, p.Message))
+		}
+	}
+	for _, m := range fleet.ModelsOf(hosts) {
+		status.Models.Total++
+		if m.Status == fleet.ModelLoaded {
+			status.Models.Loaded++
+		}
+	}
+	switch {
+	case missing && up < settling:
+		status.Status = "starting"
+	case len(status.Problems) > 0:
+		status.Status = "degraded"
+	}
+	return status
+}

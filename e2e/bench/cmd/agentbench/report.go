@@ -1,0 +1,39 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/corral-fleet/corral/e2e/bench/procstat"
+	"github.com/corral-fleet/corral/e2e/bench/report"
+)
+
+// What was promised of an agent without a GPU that reports once a second.
+const (
+	maxResidentMB  = 15  // 1 MB is 1e6 bytes
+	maxCorePercent = 0.3 // of one core
+)
+
+func megabytes(n uint64) float64 { return float64(n) / 1e6 }
+
+// document puts what was measured into words. The first load is the agent.
+func document(loads []procstat.Load) report.Document {
+	t := report.Table{Header: []string{"process", "peak resident", "of it anonymous", "of it files", "threads", "CPU of a core"}}
+	for _, l := range loads {
+		t.Rows = append(t.Rows, []string{l.Name, fmt.Sprintf("%.1f MB", megabytes(l.PeakRSS)),
+			fmt.Sprintf("%.1f MB", megabytes(l.Last.RSSAnon)), fmt.Sprintf("%.1f MB", megabytes(l.Last.RSSFile)),
+			strconv.FormatUint(l.Last.Threads, 10), fmt.Sprintf("%.2f%%", l.CorePercent())})
+	}
+	agent := loads[0]
+	return report.Document{
+		Title: "What an agent uses of its host",
+		Method: fmt.Sprintf("An agent that is attached to an idle stand-in Ollama reports to a control plane on the same machine.\n"+
+			"Read from /proc once a second for %.0f s, after it had settled; CPU time is counted in 10 ms.\n"+
+			"Rows after the first are processes that the agent has started; an attached agent needs no keeper.", agent.Over.Seconds()),
+		Figures: t,
+		Targets: []report.Target{
+			report.AtMost("agent, resident", "%.1f MB", maxResidentMB, megabytes(agent.PeakRSS)),
+			report.AtMost("agent, CPU of a core", "%.2f%%", maxCorePercent, agent.CorePercent()),
+		},
+	}
+}

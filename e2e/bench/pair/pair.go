@@ -1,0 +1,84 @@
+// Package pair starts a control plane and an agent from their built programs,
+// as a benchmark needs them: fresh folders, loopback, free ports.
+package pair
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os/exec"
+	"time"
+
+	"github.com/corral-fleet/corral/e2e/bench/child"
+)
+
+// startLimit is how long a program may take until it listens.
+const startLimit = 30 * time.Second
+
+// ControlPlane is a control plane that runs.
+type ControlPlane struct {
+	URL     string // such as http://127.0.0.1:40001
+	Key     string // of an administrator
+	token   string // with which one agent may join
+	process *child.Process
+}
+
+// StartControlPlane starts the program binary with its data in dir.
+func StartControlPlane(ctx context.Context, binary, dir string) (*ControlPlane, error) {
+	var made struct{ Key, Token string }
+	if err := printed(ctx, &made, binary, "key", "create", "--data-dir", dir, "--name", "bench", "--role", "admin", "--json"); err != nil {
+		return nil, err
+	}
+	if err := printed(ctx, &made, binary, "token", "create", "--data-dir", dir, "--json"); err != nil {
+		return nil, err
+	}
+	if made.Key == "" || made.Token == "" {
+		return nil, fmt.Errorf("%s made no key or no token", binary)
+	}
+	process, err := child.Start(ctx, "control plane",
+		[]string{binary, "serve", "--data-dir", dir, "--listen", "127.0.0.1:0", "--log-format", "json"}, nil)
+	if err != nil {
+		return nil, err
+	}
+	limited, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	address, err := process.Address(limited)
+	if err != nil {
+		return nil, errors.Join(err, process.Stop())
+	}
+	return &ControlPlane{URL: "http://" + address, Key: made.Key, token: made.Token, process: process}, nil
+}
+
+// PID returns its process id.
+func (c *ControlPlane) PID() int { return c.process.PID() }
+
+// Output returns the end of what it has written.
+func (c *ControlPlane) Output() string { return c.process.Output() }
+
+// Stop ends it.
+func (c *ControlPlane) Stop() error { return c.process.Stop() }
+
+// Join starts the agent program binary with its data in dir, attached to the
+// Ollama at ollamaURL. It may be called once. The agent runs when Join returns;
+// it has not joined yet.
+func (c *ControlPlane) Join(ctx context.Context, binary, dir, ollamaURL string) (*child.Process, error) {
+	return child.Start(ctx, "agent", []string{binary, "run", "--data-dir", dir, "--server", c.URL, "--token", c.token,
+		"--ollama-mode", "attached", "--ollama-url", ollamaURL, "--log-format", "json"}, nil)
+}
+
+// printed runs a command and decodes the JSON that it prints into dst.
+func printed(ctx context.Context, dst any, argv ...string) error {
+	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).Output()
+	if err != nil {
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			return fmt.Errorf("%v: %w: %s", argv, err, exit.Stderr)
+		}
+		return fmt.Errorf("%v: %w", argv, err)
+	}
+	if err := json.Unmarshal(out, dst); err != nil {
+		return fmt.Errorf("%v printed no JSON: %w", argv, err)
+	}
+	return nil
+}

@@ -1,0 +1,50 @@
+package report
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// Document is what one run of a benchmark found.
+type Document struct {
+	Title   string
+	Method  string // a few sentences on how it was measured
+	Figures Table
+	Targets []Target
+	Notes   []string // what a reader should know beside the figures
+}
+
+// Markdown returns the document as it is kept, dated at the given time.
+func (d Document) Markdown(at time.Time) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\n\n%s; %s.\n\n%s\n\n%s\n%s", d.Title, at.UTC().Format(time.DateOnly), Machine(), d.Method,
+		d.Figures, Targets(d.Targets))
+	for i, note := range d.Notes {
+		if i == 0 {
+			b.WriteString("\n")
+		}
+		fmt.Fprintf(&b, "- %s\n", note)
+	}
+	return b.String()
+}
+
+// Publish writes the document to w, and to the file at path unless that is
+// empty. With enforce, a target that was not met is an error.
+func (d Document) Publish(w io.Writer, path string, enforce bool) error {
+	text := d.Markdown(time.Now())
+	_, err := io.WriteString(w, text)
+	if path != "" {
+		err = errors.Join(err, os.WriteFile(path, []byte(text), 0o644))
+	}
+	if err != nil {
+		return fmt.Errorf("write the report: %w", err)
+	}
+	if enforce {
+		return Check(d.Targets)
+	}
+	return nil
+}

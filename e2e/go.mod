@@ -1,0 +1,22 @@
+module github.com/corral-fleet/corral/e2e
+
+go 1.26.0
+
+require (
+	github.com/corral-fleet/corral/sdk v0.0.0
+	github.com/fasthttp/websocket v1.5.12
+	github.com/google/go-cmp v0.7.0
+	github.com/valyala/fasthttp v1.77.0
+)
+
+require (
+	github.com/hashicorp/yamux v0.1.2 // indirect
+	github.com/klauspost/compress v1.20.3 // indirect
+	github.com/molecule-man/go-brrr v1.3.0 // indirect
+	github.com/savsgio/gotils v0.0.0-20240704082632-aef3928b8a38 // indirect
+	github.com/valyala/bytebufferpool v1.0.0 // indirect
+	golang.org/x/net v0.61.0 // indirect
+	google.golang.org/protobuf v1.36.12 // indirect
+)
+
+replace github.com/corral-fleet/corral/sdk => ../sdk

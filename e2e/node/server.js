@@ -1,0 +1,70 @@
+// Where the control plane under test is, and what the tests may expect of it.
+import assert from 'node:assert/strict'
+
+const required = (name) => {
+  const value = process.env[name]
+  assert.ok(value, `${name} is not set; these tests need a running control plane with a model`)
+  return value
+}
+
+export const url = required('CORRAL_URL').replace(/\/$/, '')
+export const key = required('CORRAL_KEY') // of an operator
+export const model = process.env.CORRAL_MODEL ?? 'corral-demo:latest'
+export const keylessURL = process.env.CORRAL_KEYLESS_URL?.replace(/\/$/, '') // lets everybody in
+export const wrongKey = 'crl_' + 'A'.repeat(43)
+
+export const needsKeyless = { skip: keylessURL ? false : 'CORRAL_KEYLESS_URL is not set' }
+
+export const socketURL = (base) => base.replace(/^http/, 'ws')
+
+const patienceMillis = 15_000
+
+// within rejects when a promise is not settled in time, and says what was awaited.
+export const within = (promise, what) => {
+  let timer
+  const late = new Promise((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), patienceMillis)
+  })
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
+}
+
+export const assertMetrics = (m) => {
+  const fields = ['active_models', 'total_requests', 'avg_response_time', 'cpu_usage', 'memory_usage', 'active_connections']
+  for (const field of fields) assert.equal(typeof m[field], 'number', `${field} in ${JSON.stringify(m)}`)
+  for (const field of ['active_models', 'total_requests', 'active_connections']) assert.ok(Number.isInteger(m[field]), field)
+  assert.ok(m.active_connections >= 1, 'the connection that asks is counted')
+}
+
+export const assertModels = (list) => {
+  assert.ok(Array.isArray(list))
+  const found = list.find((m) => m.name === model)
+  assert.ok(found, `${model} is not in ${JSON.stringify(list.map((m) => m.name))}`)
+  for (const field of ['id', 'name', 'status']) assert.equal(typeof found[field], 'string', field)
+  assert.ok(Number.isInteger(found.size) && found.size > 0, 'size')
+  assert.ok(['loaded', 'available'].includes(found.status), found.status)
+  assert.equal(found.progress, null)
+  assert.equal(found.description, null)
+}
+
+export const assertStatus = (s) => {
+  assert.ok(['ok', 'degraded', 'starting'].includes(s.status), s.status)
+  assert.equal(typeof s.version, 'string')
+  assert.ok(s.hosts.online >= 1)
+  assert.ok(s.models.total >= 1)
+  for (const field of ['storage', 'problems']) assert.ok(Array.isArray(s[field]), field)
+}
+
+export const assertAnswer = (a) => {
+  assert.equal(typeof a.message, 'string')
+  assert.ok(a.message.length > 0)
+  assert.equal(a.model, model)
+  assert.ok(Number.isInteger(a.tokens) && a.tokens > 0, 'tokens')
+  assert.ok(Number.isInteger(a.response_time) && a.response_time >= 0, 'response_time')
+}
+
+export const assertFailure = (f, event, code) => {
+  assert.equal(f.event, event)
+  assert.equal(f.code, code)
+  assert.equal(typeof f.error, 'string')
+  assert.ok(f.error.length > 0)
+}

@@ -1,0 +1,105 @@
+package client
+
+import (
+	"context"
+	"time"
+)
+
+// HostState is whether a host can be used now.
+type HostState string
+
+// The states of a host.
+const (
+	HostOnline   HostState = "online"   // its agent is connected and nothing is wrong
+	HostDegraded HostState = "degraded" // its agent is connected; Problems say what is wrong
+	HostAway     HostState = "away"     // its agent fell silent
+	HostStopped  HostState = "stopped"  // its agent said goodbye
+)
+
+// Host is a machine that joined, with what is known of it now.
+type Host struct {
+	ID            string            `json:"id"`
+	Name          string            `json:"name"`
+	Labels        map[string]string `json:"labels,omitempty"`
+	JoinedAt      time.Time         `json:"joined_at"`
+	SeenAt        time.Time         `json:"seen_at,omitzero"` // when its last session began or ended
+	Draining      bool              `json:"draining"`         // it gets no new requests
+	Facts         Facts             `json:"facts"`
+	State         HostState         `json:"state"`
+	Problems      []Problem         `json:"problems"`
+	ConnectedAt   time.Time         `json:"connected_at,omitzero"`
+	LastFrameAt   time.Time         `json:"last_frame_at,omitzero"`
+	ClockOffsetMS int64             `json:"clock_offset_ms"` // the host's clock less the control plane's
+	Sample        *Sample           `json:"sample"`          // nil unless it reports
+	Instances     []Instance        `json:"instances"`
+}
+
+// Facts are what rarely changes on a host.
+type Facts struct {
+	Hostname     string `json:"hostname"`
+	OS           string `json:"os"`
+	Platform     string `json:"platform"`
+	Arch         string `json:"arch"`
+	Kernel       string `json:"kernel"`
+	BootID       string `json:"boot_id"`
+	MachineID    string `json:"machine_id"` // a hash of it
+	AgentVersion string `json:"agent_version"`
+	CPUModel     string `json:"cpu_model"`
+	CPUCores     int    `json:"cpu_cores"` // logical
+	MemoryBytes  int64  `json:"memory_bytes"`
+}
+
+// Problem is something that is wrong, with a stable code and a sentence.
+type Problem struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Hosts returns every host, by name. It needs the role viewer.
+func (c *Client) Hosts(ctx context.Context) ([]Host, error) {
+	var hosts []Host
+	if err := c.ask(ctx, get("api", "hosts"), &hosts); err != nil {
+		return nil, err
+	}
+	return hosts, nil
+}
+
+// Host returns the host with this id or name. There is none is fault.NotFound.
+// It needs the role viewer.
+func (c *Client) Host(ctx context.Context, host string) (*Host, error) {
+	var h Host
+	if err := c.ask(ctx, get("api", "hosts", host), &h); err != nil {
+		return nil, err
+	}
+	return &h, nil
+}
+
+// Drain keeps new requests away from a host, and returns the host as it is
+// then; those under way go on. Draining a host that is drained already is no
+// error. It needs the role operator.
+func (c *Client) Drain(ctx context.Context, host string) (*Host, error) {
+	return c.change(ctx, host, "drain")
+}
+
+// Undrain lets a host have requests again, and returns the host as it is then.
+// It needs the role operator.
+func (c *Client) Undrain(ctx context.Context, host string) (*Host, error) {
+	return c.change(ctx, host, "undrain")
+}
+
+// RestartInstance restarts one Ollama of a host, waits until the new one
+// serves, and returns the host as it is then. An Ollama that somebody else runs
+// is fault.Conflict. Requests under way there are lost. It needs the role
+// operator.
+func (c *Client) RestartInstance(ctx context.Context, host, instance string) (*Host, error) {
+	return c.change(ctx, host, "ollama", instance, "restart")
+}
+
+// change asks for a change of a host, which is answered with the host.
+func (c *Client) change(ctx context.Context, host string, what ...string) (*Host, error) {
+	var h Host
+	if err := c.ask(ctx, post(append([]string{"api", "hosts", host}, what...)...), &h); err != nil {
+		return nil, err
+	}
+	return &h, nil
+}

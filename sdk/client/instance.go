@@ -1,0 +1,50 @@
+package client
+
+import "time"
+
+// Instance is one Ollama on a host, as its agent last told.
+type Instance struct {
+	Name         string        `json:"name"`
+	Mode         string        `json:"mode"`  // "managed" or "attached"
+	State        string        `json:"state"` // "unknown", "starting", "ready", "degraded", "stopped" or "failed"
+	Reason       string        `json:"reason,omitempty"`
+	Message      string        `json:"message,omitempty"` // a sentence for the state
+	Version      string        `json:"version,omitempty"`
+	PID          int           `json:"pid,omitempty"`
+	StartedAt    time.Time     `json:"started_at,omitzero"`
+	InFlight     int           `json:"in_flight"`
+	RestartCount int           `json:"restart_count"`
+	Restarts     []Restart     `json:"restarts,omitempty"` // the latest, newest last
+	ModelsKnown  bool          `json:"models_known"`       // false until this Ollama was asked for the first time
+	Models       []HostModel   `json:"models"`
+	Loaded       []LoadedModel `json:"loaded"`
+}
+
+// Restart is one restart of an instance.
+type Restart struct {
+	At      time.Time `json:"at"`
+	Cause   string    `json:"cause"` // a stable word, such as "generation_stalled"
+	Message string    `json:"message,omitempty"`
+}
+
+// HostModel is a model in an instance's store.
+type HostModel struct {
+	Name          string    `json:"name"`
+	Digest        string    `json:"digest"`
+	SizeBytes     int64     `json:"size"`
+	Format        string    `json:"format,omitempty"`
+	Family        string    `json:"family,omitempty"`
+	ParameterSize string    `json:"parameter_size,omitempty"`
+	Quantization  string    `json:"quantization,omitempty"`
+	ModifiedAt    time.Time `json:"modified_at,omitzero"`
+}
+
+// LoadedModel is a model in an instance's memory.
+type LoadedModel struct {
+	Name          string    `json:"name"`
+	Digest        string    `json:"digest"`
+	SizeBytes     int64     `json:"size"`      // all of it
+	SizeVRAMBytes int64     `json:"size_vram"` // the part in GPU memory
+	ContextLength int       `json:"context_length,omitempty"`
+	ExpiresAt     time.Time `json:"expires_at,omitzero"`
+}
