@@ -31,7 +31,10 @@ var moduleMayImport = map[string][]string{
 // folders below one of these belong to it.
 var controlplaneFloors = [][]string{
 	{"fleet", "edge"},
-	{"agentlink", "router", "models", "storages", "auth", "sqlite", "history", "settings", "pki"},
+	{
+		"agentlink", "auth", "chat", "history", "models", "pki", "relay", "router",
+		"settings", "sqlite", "stats", "storages", "summary",
+	},
 	{"api", "live", "ollamaapi", "openaiapi"},
 	{"controlplane"},
 }

@@ -20,3 +20,8 @@ require (
 )
 
 replace github.com/corral-fleet/corral/sdk => ../sdk
+
+ignore (
+	./browser/node_modules
+	./node/node_modules
+)

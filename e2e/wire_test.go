@@ -108,16 +108,12 @@ func TestFramesOfAHostileAgent(t *testing.T) {
 
 	t.Run("over the cap", func(t *testing.T) {
 		hostile := join(t, controlplane, "large")
-		if _, err := hostile.Control.Write([]byte{0xff, 0xff, 0xff, 0xff}); err != nil {
-			t.Fatal(err)
-		}
+		hostile.Control.Write([]byte{0xff, 0xff, 0xff, 0xff}) // fails when the session has ended already
 		hostile.WantEnd()
 	})
 	t.Run("no frame", func(t *testing.T) {
 		hostile := join(t, controlplane, "garbage")
-		if _, err := hostile.Control.Write([]byte{0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff}); err != nil {
-			t.Fatal(err)
-		}
+		hostile.Control.Write([]byte{0, 0, 0, 4, 0xff, 0xff, 0xff, 0xff})
 		hostile.WantEnd()
 	})
 	t.Run("of the other direction", func(t *testing.T) {

@@ -62,8 +62,8 @@ test('raw: what fails is told, and the connection stays', async (t) => {
   assertFailure(await failure('nonsense'), 'nonsense', 'not_found')
   assertFailure(await failure('chat_request', { model }), 'chat_request', 'invalid')
   assertFailure(await failure('chat_request', { message: 'x', model: 'no-such-model' }), 'chat_request', 'not_found')
-  assertFailure(await failure('upload_model', { name: 'x', filename: 'x.gguf', content: 'R0dVRg==' }), 'upload_model', 'unavailable')
-  assertFailure(await failure('browse_storage', {}), 'browse_storage', 'unavailable')
+  assertFailure(await failure('upload_model', { name: 'x', filename: 'x.gguf', content: 'R0dVRg==' }), 'upload_model', 'not_implemented')
+  assertFailure(await failure('browse_storage', {}), 'browse_storage', 'not_implemented')
   for (const broken of ['{"event":', 'hello', '[]', '{}']) {
     client.send(broken)
     assertFailure((await client.ofType('error')).data, null, 'invalid')

@@ -50,7 +50,7 @@ test('socket.io: every event is answered by an event', async (t) => {
   assertStatus(await answer('get_system_status', null, 'system_status'))
   assertAnswer(await answer('chat_request', { message: 'Hello', model }, 'chat_response'))
   assertFailure(await answer('nonsense', {}, 'error'), 'nonsense', 'not_found')
-  assertFailure(await answer('browse_storage', {}, 'error'), 'browse_storage', 'unavailable')
+  assertFailure(await answer('browse_storage', {}, 'error'), 'browse_storage', 'not_implemented')
   assert.ok(socket.connected)
 })
 
@@ -67,8 +67,8 @@ test('socket.io: every event is acknowledged, and then no event is sent', async 
   assertFailure(await ask('nonsense'), 'nonsense', 'not_found')
   assertFailure(await ask('chat_request', {}), 'chat_request', 'invalid')
   assertFailure(await ask('chat_request', { message: 'x', model: 'no-such-model' }), 'chat_request', 'not_found')
-  assertFailure(await ask('upload_model', { name: 'x', filename: 'x.gguf', content: Buffer.from('GGUF') }), 'upload_model', 'unavailable')
-  assertFailure(await ask('browse_storage', {}), 'browse_storage', 'unavailable')
+  assertFailure(await ask('upload_model', { name: 'x', filename: 'x.gguf', content: Buffer.from('GGUF') }), 'upload_model', 'not_implemented')
+  assertFailure(await ask('browse_storage', {}), 'browse_storage', 'not_implemented')
   assert.deepEqual((await ask('unsubscribe', { topics: ['metrics_update'] })).topics.includes('metrics_update'), false)
   assert.deepEqual((await ask('subscribe', { topics: ['metrics_update'] })).topics.includes('metrics_update'), true)
   // What is pushed comes all the same.
