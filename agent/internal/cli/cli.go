@@ -9,6 +9,8 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -76,10 +78,24 @@ func newRun(version string, environ []string) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		limitProcessors(environ)
 		log := program.NewLogger("corral-agent", cfg.LogLevel, cfg.LogFormat, cmd.ErrOrStderr())
 		return agent.New(cfg, version, log).Run(cmd.Context())
 	}
 	return cmd
+}
+
+// limitProcessors keeps the agent to one processor at a time. It works beside
+// others' programs on machines with many cores, where the Go runtime would keep
+// memory for each core and wake idle ones for every token that passes; one is
+// enough for all tokens of a host. Who sets GOMAXPROCS decides otherwise.
+func limitProcessors(environ []string) {
+	for _, entry := range environ {
+		if strings.HasPrefix(entry, "GOMAXPROCS=") {
+			return
+		}
+	}
+	runtime.GOMAXPROCS(1)
 }
 
 // statusTimeout is how long a running agent may take to say how it is.

@@ -152,14 +152,14 @@ func (r *Relay) ollama(ctx context.Context, i *instance, target string, in *exch
 		return r.exchange(ctx, calls, target, in, out, nil)
 	}
 	generation := i.Progress().Begin()
-	err = r.exchange(ctx, calls, target, in, out, &pace{generation: generation})
+	err = r.exchange(ctx, calls, target, in, out, generation)
 	generation.End(err == nil)
 	return err
 }
 
-// exchange sends the request and relays the answer. p is nil unless the answer
-// comes token by token.
-func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target string, in *exchange.Incoming, out *exchange.Reply, p *pace) error {
+// exchange sends the request and relays the answer. generation is nil unless the
+// answer comes token by token.
+func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target string, in *exchange.Incoming, out *exchange.Reply, generation *ollama.Generation) error {
 	req := exchange.Request{Method: in.Method, Target: target, Fields: forOllama(in.Fields)}
 	if in.Length != 0 {
 		req.Body, req.Length = in.Body, in.Length
@@ -181,6 +181,9 @@ func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target str
 	for {
 		n, err := res.Body.Read(*piece)
 		if n > 0 {
+			if generation != nil {
+				generation.Advance()
+			}
 			write := out.Write
 			if err == io.EOF && res.Length < 0 {
 				write = out.Last // the end goes out with the last piece
@@ -194,9 +197,6 @@ func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target str
 		}
 		if err != nil {
 			return err
-		}
-		if p != nil {
-			p.sent(ctx)
 		}
 	}
 }

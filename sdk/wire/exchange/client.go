@@ -245,11 +245,12 @@ func (c *clientConn) sendBody(req *Request) error {
 	left := req.Length
 	for {
 		head := len(c.out)
-		c.out = append(c.out, make([]byte, firstWrite)...)
-		room := c.out[head:]
-		if left != unknownLength && int64(len(room)) > left {
-			room = room[:left]
+		size := firstWrite
+		if left != unknownLength {
+			size = int(min(left, firstWrite))
 		}
+		c.out = slices.Grow(c.out, size)
+		room := c.out[head : head+size]
 		n, err := io.ReadFull(req.Body, room)
 		ended := err == io.EOF || err == io.ErrUnexpectedEOF
 		if err != nil && !ended {
