@@ -69,7 +69,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		Servers: a.servers(), Insecure: a.cfg.Insecure, Token: a.cfg.Token.Reveal(),
 		Identity: id, Samples: samples, Log: a.log.Named("uplink"),
 		Facts:     func(ctx context.Context) (wire.HostFacts, error) { return a.facts(ctx, sampler) },
-		Instances: func() []wire.Instance { return []wire.Instance{supervisor.Snapshot()} },
+		Instances: func() []wire.Instance { return []wire.Instance{fit(supervisor.Snapshot())} },
 		Changed:   supervisor.Changed(),
 		Act:       func(ctx context.Context, action *wire.Action) error { return act(ctx, supervisor, action) },
 		Serve:     func(ctx context.Context, stream net.Conn) { calls.Serve(ctx, stream) },
