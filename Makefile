@@ -137,8 +137,8 @@ soak: ## the tests SOAKRUNS (20) times over, every fuzz target for SOAKTIME (10m
 	@scripts/fuzz.sh $(SOAKTIME) $(PACKAGES)
 
 .PHONY: bench
-bench: build ## the benchmarks in the packages, and those of the built programs
-	@scripts/bench.sh $(CURDIR)/bin $(PACKAGES)
+bench: build ## the benchmarks in the packages and of the built programs, into docs/bench
+	@scripts/bench.sh $(CURDIR)/bin $(CURDIR)/docs/bench $(PACKAGES)
 
 # What the targets above need.
 
@@ -148,7 +148,7 @@ LOCKS := $(shell find $(MODULES) -name node_modules -prune -o -name package-lock
 
 .PHONY: node
 node: $(LOCKS:%/package-lock.json=%/node_modules/.package-lock.json)
-	@$(if $(filter e2e/%,$(LOCKS)),scripts/deps.sh chromium)
+	@$(if $(filter e2e/%,$(LOCKS)),scripts/deps.sh chromium curl)
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	npm ci --no-audit --no-fund --prefix $*

@@ -1,16 +1,24 @@
 #!/usr/bin/env bash
 # Runs the benchmarks: those in the packages, then those of the built programs.
 #
-#   bench.sh BIN PACKAGE...
+#   bench.sh BIN REPORTS PACKAGE...
 #
-# BIN is the folder with the built programs; the reports go to BIN/bench. Nothing
-# here fails because a machine is slow: the reports say which targets were met.
+# BIN is the folder with the built programs, REPORTS the one that gets the reports.
+# Nothing here fails because a machine is slow: the reports say which targets were
+# met. It takes about five minutes, in which the machine should do nothing else.
 set -euo pipefail
 
 bin=$1
-shift
-reports=$bin/bench
+reports=$2
+shift 2
 mkdir -p "$reports"
+
+controlplane=$bin/corral-controlplane
+agent=$bin/corral-agent
+if [[ ! -x $controlplane || ! -x $agent ]]; then
+  echo "bench.sh: $controlplane and $agent are needed: make build" >&2
+  exit 1
+fi
 
 # has_benchmarks prints the packages that have any: building the tests of the
 # others would take most of the time.
@@ -29,12 +37,6 @@ if [[ -n $packages ]]; then
   go test -p 1 -run '^$' -bench . -benchmem $packages | tee "$reports/packages.txt"
 fi
 
-controlplane=$bin/corral-controlplane
-agent=$bin/corral-agent
-if [[ ! -x $controlplane || ! -x $agent ]]; then
-  echo "bench.sh: $controlplane and $agent are needed for the rest: make build" >&2
-  exit 1
-fi
 go run ./e2e/bench/cmd/chatbench -controlplane "$controlplane" -agent "$agent" -out "$reports/chat.md"
 go run ./e2e/bench/cmd/agentbench -controlplane "$controlplane" -agent "$agent" -out "$reports/agent.md"
 go run ./e2e/bench/cmd/socketbench -controlplane "$controlplane" -agent "$agent" -out "$reports/sockets.md"

@@ -9,6 +9,7 @@
 #                    none does one is started; default http://127.0.0.1:11434
 #   CORRAL_DATA      where state, logs and the key are kept; default .cache/run
 #   CORRAL_BIN_DIR   where the programs are; default bin
+#   OLLAMA_MODELS    where an Ollama that is started here has its models
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -45,8 +46,10 @@ get() {
   done
   printf '\r\n' >&3
   read -r -t 5 _ status _ <&3 || status=none
-  while read -r -t 5 line <&3 && [[ ${line%$'\r'} ]]; do :; done
-  [[ $status == 200 ]] && cat <&3
+  if [[ $status == 200 ]]; then
+    while read -r -t 5 line <&3 && [[ ${line%$'\r'} ]]; do :; done
+    cat <&3
+  fi
   exec 3>&-
   [[ $status == 200 ]]
 }
@@ -99,7 +102,10 @@ stop() {
   end corral-controlplane
 }
 
-ready() { get "http://$listen/readyz" >/dev/null; }
+# ready looks at the log as well: somebody else's server may answer there.
+ready() {
+  grep -q 'listening: address=' "$data/corral-controlplane.log" && get "http://$listen/readyz" >/dev/null
+}
 
 joined_and_ready() {
   local report
@@ -124,7 +130,8 @@ start_controlplane() {
   return 1
 }
 
-# make_key leaves the key of this system in $key. It is made once.
+# make_key leaves the key of this system in $key. It is made once, before the
+# control plane starts, which so knows it from its beginning.
 make_key() {
   if [[ ! -s $data/key ]]; then
     "$bin/corral-controlplane" key create --data-dir "$data/controlplane" --name make-run --role admin >"$data/key.new"
@@ -142,9 +149,8 @@ choose_ollama() {
     return
   fi
   if ! program=$(command -v ollama); then
-    say "there is no ollama on the PATH; a CPU build is used, made once, which takes some minutes"
-    program=$("$root/scripts/ollama.sh" path)
-    say "the vendor's Ollama, with GPU support: https://ollama.com/download"
+    say "there is no ollama on the PATH"
+    program=$("$root/scripts/ollama.sh" path) # says that it is a CPU build, and where the vendor's is
   fi
   ollama_flags=(--ollama-mode managed --ollama-url "$ollama_url" --ollama-bin "$program" --demo-model)
   # Models that somebody has downloaded are found again. Where there are none
@@ -206,9 +212,9 @@ main() {
   data=$(cd "$data" && pwd)
   trap 'interrupts=$((interrupts + 1))' INT TERM HUP
   trap stop EXIT
+  make_key
   start_controlplane
   ((interrupts == 0)) || return 0
-  make_key
   choose_ollama
   ((interrupts == 0)) || return 0
   start_agent

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/corral-fleet/corral/sdk/client"
@@ -103,12 +104,12 @@ func Serves(h *client.Host) bool {
 
 // notYet describes a host for the message about a wait that was in vain.
 func notYet(h *client.Host) error {
-	text := fmt.Sprintf("it is %s", h.State)
+	words := []string{"it is " + string(h.State)}
 	for _, p := range h.Problems {
-		text += fmt.Sprintf("; %s: %s", p.Code, p.Message)
+		words = append(words, p.Code+": "+p.Message)
 	}
 	for _, i := range h.Instances {
-		text += fmt.Sprintf("; %s is %s with %d models, restarted %d times", i.Name, i.State, len(i.Models), i.RestartCount)
+		words = append(words, fmt.Sprintf("%s is %s with %d models, restarted %d times", i.Name, i.State, len(i.Models), i.RestartCount))
 	}
-	return errors.New(text)
+	return errors.New(strings.Join(words, "; "))
 }

@@ -22,8 +22,8 @@ type Caller struct {
 	HTTP *http.Client
 }
 
-// plain returns a client that keeps no connection, so that none outlives a test.
-func plain() *http.Client {
+// Plain returns a client that keeps no connection, so that none outlives a test.
+func Plain() *http.Client {
 	return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 }
 

@@ -1,6 +1,7 @@
 package corraltest
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -74,7 +75,7 @@ type Key struct {
 func (c *ControlPlane) NewKey(role string) Key {
 	c.lab.T.Helper()
 	var key Key
-	c.runJSON(&key, "key", "create", "--data-dir", c.DataDir, "--name", "test-"+role, "--role", role, "--json")
+	c.runJSON(&key, "key", "create", "--data-dir", c.DataDir, "--name", role+rand.Text(), "--role", role, "--json")
 	return key
 }
 
@@ -133,7 +134,7 @@ func (c *ControlPlane) As(role string) *Caller {
 
 // Caller returns a caller with this key.
 func (c *ControlPlane) Caller(key string) *Caller {
-	return &Caller{T: c.lab.T, URL: c.URL(), Key: key, HTTP: plain()}
+	return &Caller{T: c.lab.T, URL: c.URL(), Key: key, HTTP: Plain()}
 }
 
 // API returns the SDK's client with an administrator's key.

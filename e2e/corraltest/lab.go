@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -11,9 +12,13 @@ import (
 	"time"
 )
 
-// markVariable marks, in its environment, every process that a lab's programs
-// start. The agent passes on to an Ollama what it does not know.
-const markVariable = "E2E_LAB"
+// markVariable marks, in its environment, the processes that a lab's programs
+// start. An agent passes on to an Ollama what it does not know; its keeper it
+// gives nothing but ownerVariable, which the Ollama has as well.
+const (
+	markVariable  = "E2E_LAB"
+	ownerVariable = "CORRAL_OWNER"
+)
 
 // endLimit is how long what was left behind may take to end by itself.
 const endLimit = 5 * time.Second
@@ -24,6 +29,7 @@ type Lab struct {
 	Dir string // gone after the test; its path is short, as a socket's has to be
 
 	mark    string
+	owners  map[string]bool // entries of ownerVariable that were seen beside the mark
 	folders int
 }
 
@@ -31,11 +37,11 @@ type Lab struct {
 // the lab is still there.
 func New(t testing.TB) *Lab {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "corral")
+	dir, err := os.MkdirTemp("", "corral") //nolint:usetesting // a socket's path may not be as long as a test's name makes it
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &Lab{T: t, Dir: dir, mark: rand.Text()}
+	l := &Lab{T: t, Dir: dir, mark: rand.Text(), owners: map[string]bool{}}
 	t.Cleanup(func() {
 		l.wantNothingLeft()
 		if err := os.RemoveAll(dir); err != nil {
@@ -55,23 +61,46 @@ func (l *Lab) Folder(name string) string {
 // whatever way, and those programs themselves.
 func (l *Lab) Processes() []int {
 	l.T.Helper()
+	environs := l.environs()
+	for _, environ := range environs {
+		if !slices.Contains(environ, markVariable+"="+l.mark) {
+			continue
+		}
+		for _, entry := range environ {
+			if strings.HasPrefix(entry, ownerVariable+"=") {
+				l.owners[entry] = true
+			}
+		}
+	}
+	var pids []int
+	for pid, environ := range environs {
+		if slices.ContainsFunc(environ, func(entry string) bool { return l.owners[entry] || entry == markVariable+"="+l.mark }) {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// environs returns the environment of every living process that may be read.
+func (l *Lab) environs() map[int][]string {
+	l.T.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil || len(files) == 0 {
 		l.T.Fatalf("list processes: none under /proc (%v)", err)
 	}
-	var pids []int
+	all := map[int][]string{}
 	for _, file := range files {
-		environ, err := os.ReadFile(file) // that of one which has ended is empty
-		if err != nil || !strings.Contains(string(environ), markVariable+"="+l.mark) {
-			continue
+		environ, err := os.ReadFile(file)
+		if err != nil {
+			continue // it has ended, or belongs to somebody else
 		}
 		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 		if err != nil {
 			l.T.Fatal(err)
 		}
-		pids = append(pids, pid)
+		all[pid] = strings.Split(string(environ), "\x00")
 	}
-	return pids
+	return all
 }
 
 // wantNothingLeft fails the test if processes are left, and kills them.
@@ -85,7 +114,7 @@ func (l *Lab) wantNothingLeft() {
 		if time.Now().After(deadline) {
 			for _, pid := range left {
 				l.T.Errorf("process %d is left over: %s", pid, CommandLine(pid))
-				syscall.Kill(pid, syscall.SIGKILL)
+				_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended just now
 			}
 			return
 		}

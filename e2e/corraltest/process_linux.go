@@ -137,6 +137,7 @@ func (p *Process) Ended() bool {
 // Signal signals the program, not what it started.
 func (p *Process) Signal(s syscall.Signal) {
 	p.lab.T.Helper()
+	p.lab.Processes() // notes what belongs to the lab before it may change
 	if err := syscall.Kill(p.PID, s); err != nil && !errors.Is(err, syscall.ESRCH) {
 		p.lab.T.Errorf("send %v to %s: %v", s, p.Name, err)
 	}

@@ -6,13 +6,14 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 )
 
-// Stream is an answer that comes line by line. It is read in the background, so
-// that when a line came is known. Its methods may be called concurrently.
+// Stream is an answer that comes line by line and is read in the background. Its
+// methods may be called concurrently.
 type Stream struct {
 	Status int
 	Header http.Header
@@ -24,7 +25,6 @@ type Stream struct {
 	mu    sync.Mutex
 	lines []string // without the empty ones
 	err   error    // why it ended, when it did not as it should
-	last  time.Time
 }
 
 // Stream posts a body as JSON and returns when the answer has begun. It is
@@ -32,12 +32,14 @@ type Stream struct {
 func (c *Caller) Stream(path string, body any, header ...string) *Stream {
 	c.T.Helper()
 	ctx, cancel := context.WithCancel(c.T.Context())
-	response, err := c.send(ctx, http.MethodPost, path, body, header...)
+	tooLong := time.AfterFunc(answerLimit, cancel)
+	response, err := c.send(ctx, http.MethodPost, path, body, header...) //nolint:bodyclose // read closes it
+	tooLong.Stop()
 	if err != nil {
 		cancel()
 		c.T.Fatal(err)
 	}
-	s := &Stream{Status: response.StatusCode, Header: response.Header, caller: c, cancel: cancel, done: make(chan struct{}), last: time.Now()}
+	s := &Stream{Status: response.StatusCode, Header: response.Header, caller: c, cancel: cancel, done: make(chan struct{})}
 	go s.read(response.Body)
 	c.T.Cleanup(s.Close)
 	return s
@@ -53,7 +55,7 @@ func (s *Stream) read(body io.ReadCloser) {
 			continue
 		}
 		s.mu.Lock()
-		s.lines, s.last = append(s.lines, lines.Text()), time.Now()
+		s.lines = append(s.lines, lines.Text())
 		s.mu.Unlock()
 	}
 	s.mu.Lock()
@@ -72,7 +74,7 @@ func (s *Stream) Close() {
 func (s *Stream) Lines() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.lines[:len(s.lines):len(s.lines)]
+	return slices.Clip(s.lines)
 }
 
 // AwaitLines waits until n lines came.

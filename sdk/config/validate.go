@@ -54,7 +54,7 @@ func validateSection(prefix string, section reflect.Value, reporter func(prefix 
 		}
 		validateSection(inner, section.Field(i), reporter)
 	}
-	if v, ok := section.Addr().Interface().(Validator); ok {
+	if v, ok := reflect.TypeAssert[Validator](section.Addr()); ok {
 		v.Validate(reporter(prefix))
 	}
 }

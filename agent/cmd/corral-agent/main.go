@@ -4,7 +4,7 @@ package main
 import (
 	"os"
 
-	"github.com/corral-fleet/corral/agent/internal/cli"
+	"github.com/corral-fleet/corral/agent/cmd/corral-agent/internal/cli"
 	"github.com/corral-fleet/corral/agent/internal/ollama/keeper"
 )
 

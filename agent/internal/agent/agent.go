@@ -4,10 +4,14 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/url"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,26 +91,30 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	if a.cfg.DemoModel {
 		parts["demo"] = func(ctx context.Context) error { return a.demo(ctx, supervisor) }
 	}
-	return runAll(ctx, parts)
+	return errors.Join(runAll(ctx, parts), calls.Close())
 }
 
 // runAll runs the parts until the first one fails or ctx ends, and waits for all.
 func runAll(ctx context.Context, parts map[string]func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	failures := make(chan error, len(parts))
 	var working sync.WaitGroup
 	for name, run := range parts {
 		working.Go(func() {
 			if err := run(ctx); err != nil {
-				cancel(fmt.Errorf("%s: %w", name, err))
+				failures <- fmt.Errorf("%s: %w", name, err)
+				cancel()
 			}
 		})
 	}
 	working.Wait()
-	if cause := context.Cause(ctx); cause != nil && cause != context.Canceled {
-		return cause
+	select {
+	case first := <-failures:
+		return first
+	default:
+		return nil
 	}
-	return nil
 }
 
 func (a *Agent) servers() []*url.URL {
@@ -126,8 +134,8 @@ func (a *Agent) facts(ctx context.Context, sampler *hostmetrics.Sampler) (wire.H
 		a.log.Warn("some host facts could not be read", "error", err)
 	}
 	facts.Name, facts.AgentVersion = a.cfg.Name, a.version
-	for name, value := range a.cfg.Labels {
-		facts.Labels = append(facts.Labels, wire.Label{Name: name, Value: value})
+	for _, name := range slices.Sorted(maps.Keys(a.cfg.Labels)) {
+		facts.Labels = append(facts.Labels, wire.Label{Name: name, Value: a.cfg.Labels[name]})
 	}
 	return facts, nil
 }
@@ -144,7 +152,7 @@ func (a *Agent) sample(ctx context.Context, sampler *hostmetrics.Sampler, sample
 		samples.Push(&s)
 		select {
 		case <-ctx.Done():
-			return calls.Close()
+			return nil
 		case <-tick.C:
 		}
 	}
@@ -206,11 +214,19 @@ func (a *Agent) report(id *identity.Identity, link *uplink.Uplink, supervisor *o
 			Version: instance.Version, PID: int(instance.PID), Models: len(instance.Models),
 		},
 	}
-	if !up.Connected && up.Err != nil {
+	switch {
+	case up.Connected:
+	case up.Err == nil:
+		report.Problems = append(report.Problems, "not connected to the control plane yet")
+	default:
 		report.Problems = append(report.Problems, "not connected to the control plane: "+fault.MessageOf(up.Err))
 	}
-	if instance.State != wire.InstanceReady {
-		report.Problems = append(report.Problems, fmt.Sprintf("Ollama is %q: %s", instance.State, instance.Message))
+	switch instance.State {
+	case wire.InstanceReady:
+	case wire.InstanceUnknown:
+		report.Problems = append(report.Problems, "nothing is known of Ollama yet")
+	default:
+		report.Problems = append(report.Problems, strings.TrimSuffix(fmt.Sprintf("Ollama is %s: %s", instance.State, instance.Message), ": "))
 	}
 	return report
 }

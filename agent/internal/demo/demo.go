@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"sync"
 
 	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
 )
@@ -29,10 +30,15 @@ func Create(ctx context.Context, hostPort string) error {
 	}
 	digest := "sha256:" + hex.EncodeToString(sum.Sum(nil))
 	base := "http://" + hostPort
+	transport := &http.Transport{} // no proxy: the Ollama is on this host
+	defer transport.CloseIdleConnections()
+	client := &http.Client{Transport: transport}
 	file, generated := io.Pipe()
-	go func() { generated.CloseWithError(tinymodel.Write(generated, tinymodel.Options{})) }()
-	err := post(ctx, base+"/api/blobs/"+digest, "application/octet-stream", file)
+	var generator sync.WaitGroup
+	generator.Go(func() { generated.CloseWithError(tinymodel.Write(generated, tinymodel.Options{})) })
+	err := post(ctx, client, base+"/api/blobs/"+digest, "application/octet-stream", file)
 	file.Close() // ends the generator where the upload did not take all
+	generator.Wait()
 	if err != nil {
 		return fmt.Errorf("upload the demo model: %w", err)
 	}
@@ -46,19 +52,19 @@ func Create(ctx context.Context, hostPort string) error {
 	if err != nil {
 		return fmt.Errorf("describe the demo model: %w", err)
 	}
-	if err := post(ctx, base+"/api/create", "application/json", bytes.NewReader(body)); err != nil {
+	if err := post(ctx, client, base+"/api/create", "application/json", bytes.NewReader(body)); err != nil {
 		return fmt.Errorf("create the demo model: %w", err)
 	}
 	return nil
 }
 
-func post(ctx context.Context, url, contentType string, body io.Reader) (err error) {
+func post(ctx context.Context, client *http.Client, url, contentType string, body io.Reader) (err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, body)
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", contentType)
-	res, err := http.DefaultClient.Do(req)
+	res, err := client.Do(req)
 	if err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ func asNobody(t *testing.T, f func()) {
 		defer close(done)
 		runtime.LockOSThread() // and never unlocked, so that the thread ends with the goroutine
 		const nobody = 65534
-		syscall.RawSyscall(syscall.SYS_SETFSUID, nobody, 0, 0) // of this thread alone; has no error to return
+		_, _, _ = syscall.RawSyscall(syscall.SYS_SETFSUID, nobody, 0, 0) // of this thread alone; has no error to return
 		f()
 	}()
 	<-done

@@ -1,6 +1,7 @@
 package ollama
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -14,8 +15,8 @@ import (
 // claim returns the address to serve on: the wanted one, or one with a free
 // port for port 0. It returns errTaken when somebody listens there already. The
 // address is not held; between here and Ollama's own claim it can still be lost.
-func claim(host string, port uint16) (string, error) {
-	l, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
+func claim(ctx context.Context, host string, port uint16) (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", net.JoinHostPort(host, strconv.Itoa(int(port))))
 	if errors.Is(err, syscall.EADDRINUSE) {
 		return "", errTaken
 	}

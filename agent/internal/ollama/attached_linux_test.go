@@ -23,7 +23,7 @@ func somebodyElses(t *testing.T, at, models string) *exec.Cmd {
 	}
 	t.Cleanup(func() {
 		for _, r := range runnersOf(cmd.Process.Pid) {
-			r.kill() // it may be gone by itself
+			_ = r.kill() // it may be gone by itself
 		}
 		cmd.Process.Kill()
 		cmd.Wait()

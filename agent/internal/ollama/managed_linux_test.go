@@ -411,7 +411,7 @@ func TestAnswerOfAnotherProgramIsNotOurs(t *testing.T) {
 		Restarts: RestartPolicy{LoopExits: 1, LoopDelay: time.Hour},
 	})
 	started := errors.New("started")
-	if err := s.Logs().Follow(t.Context(), runlog.Position{}, func(runlog.Line, bool) error { return started }); err != started {
+	if err := s.Logs().Follow(t.Context(), runlog.Position{}, func(runlog.Line, bool) error { return started }); !errors.Is(err, started) {
 		t.Fatal(err)
 	}
 	startFakeAt(t, at)

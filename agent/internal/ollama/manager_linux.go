@@ -124,7 +124,7 @@ func (m *manager) pause(ctx context.Context, d time.Duration) {
 
 // live starts an Ollama and stays with it until it is gone.
 func (m *manager) live(ctx context.Context) ending {
-	child, at, blocked := m.start()
+	child, at, blocked := m.start(ctx)
 	if child == nil {
 		return blocked
 	}

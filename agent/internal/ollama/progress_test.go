@@ -46,10 +46,10 @@ func TestStalledBetweenTokens(t *testing.T) {
 	moving, quiet := p.Begin(), p.Begin()
 	moving.begun, quiet.begun = start, start
 	quiet.Advance()
-	for s := time.Duration(1); s <= 31; s++ {
+	for s := 1; s <= 31; s++ {
 		moving.Advance()
-		if got, ok := p.stalled(start.Add(s*time.Second), time.Time{}, testStalls); ok {
-			t.Fatalf("after %d s: %+v", int(s), got)
+		if got, ok := p.stalled(start.Add(time.Duration(s)*time.Second), time.Time{}, testStalls); ok {
+			t.Fatalf("after %d s: %+v", s, got)
 		}
 	}
 	moving.Advance()
@@ -71,10 +71,10 @@ func TestWhoWaitsBehindOthersIsNotStalled(t *testing.T) {
 	p := newProgress(start)
 	busy, queued := p.Begin(), p.Begin()
 	busy.begun, queued.begun = start, start
-	for s := time.Duration(1); s < 900; s++ {
+	for s := 1; s < 900; s++ {
 		busy.Advance()
-		if got, ok := p.stalled(start.Add(s*time.Second), time.Time{}, testStalls); ok {
-			t.Fatalf("after %d s: %+v", int(s), got)
+		if got, ok := p.stalled(start.Add(time.Duration(s)*time.Second), time.Time{}, testStalls); ok {
+			t.Fatalf("after %d s: %+v", s, got)
 		}
 	}
 	busy.Advance()

@@ -1,6 +1,7 @@
 package ollama
 
 import (
+	"maps"
 	"slices"
 	"time"
 )
@@ -38,9 +39,7 @@ func (p RestartPolicy) withDefaults() RestartPolicy {
 		CauseExited: 60, CauseKilled: 60, CauseKeeperLost: 60, CauseStartTimeout: 60,
 		CauseUnresponsive: 6, CauseStalled: 6,
 	}
-	for cause, n := range p.PerHour {
-		perHour[cause] = n
-	}
+	maps.Copy(perHour, p.PerHour)
 	p.PerHour = perHour
 	return p
 }

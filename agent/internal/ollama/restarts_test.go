@@ -12,9 +12,9 @@ func newTestGovernor(p RestartPolicy) *governor {
 func TestDelayDoublesUpToItsCapAndStartsAnew(t *testing.T) {
 	g := newTestGovernor(RestartPolicy{MinDelay: time.Second, MaxDelay: 5 * time.Second, LoopExits: 100})
 	now := time.Now()
-	for i, want := range []time.Duration{1, 2, 4, 5, 5} {
-		if d, loop := g.delay(CauseExited, time.Second, now); d != want*time.Second || loop {
-			t.Errorf("delay %d = %v, loop %v; want %v s", i, d, loop, int(want))
+	for i, want := range []int{1, 2, 4, 5, 5} {
+		if d, loop := g.delay(CauseExited, time.Second, now); d != time.Duration(want)*time.Second || loop {
+			t.Errorf("delay %d = %v, loop %v; want %d s", i, d, loop, want)
 		}
 	}
 	if d, _ := g.delay(CauseExited, time.Hour, now); d != time.Second {

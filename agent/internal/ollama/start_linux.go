@@ -1,6 +1,7 @@
 package ollama
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -17,7 +18,7 @@ import (
 const orphanGrace = time.Second
 
 // start starts the program, or says why it can't.
-func (m *manager) start() (child *keeper.Child, at string, blocked ending) {
+func (m *manager) start(ctx context.Context) (child *keeper.Child, at string, blocked ending) {
 	block := func(reason, format string, args ...any) (*keeper.Child, string, ending) {
 		return nil, "", ending{blocked: reason, message: fmt.Sprintf(format, args...)}
 	}
@@ -36,9 +37,9 @@ func (m *manager) start() (child *keeper.Child, at string, blocked ending) {
 	if port == 0 {
 		port = m.freePort // the one from before, so that nobody has to look for it
 	}
-	at, err = claim(m.host, port)
+	at, err = claim(ctx, m.host, port)
 	if errors.Is(err, errTaken) && m.port == 0 {
-		at, err = claim(m.host, 0)
+		at, err = claim(ctx, m.host, 0)
 	}
 	if errors.Is(err, errTaken) {
 		return block(ReasonPortConflict, "Port %d is in use by %s; stop that, or give this Ollama another address.", port, ownerOf(m.host, port))

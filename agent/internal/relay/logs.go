@@ -53,7 +53,7 @@ func (r *Relay) logs(ctx context.Context, i *instance, query string, out *exchan
 		return err
 	})
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // nobody follows any more, which is how following ends
 	}
 	return err
 }

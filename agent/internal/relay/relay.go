@@ -129,9 +129,20 @@ func (r *Relay) find(target string) (*instance, string, error) {
 	return i, target[end:], nil
 }
 
-// allowed are the paths of Ollama that may be reached: its API and nothing else.
+// allowed are the paths of Ollama that may be reached: its API and nothing else,
+// also not by way of a path that a server might take for a shorter one.
 func allowed(target string) bool {
-	return target == "/" || strings.HasPrefix(target, "/api/") || strings.HasPrefix(target, "/v1/")
+	raw, _, _ := strings.Cut(target, "?")
+	clean, err := url.PathUnescape(raw)
+	if err != nil {
+		return false
+	}
+	for segment := range strings.SplitSeq(clean, "/") {
+		if segment == ".." || segment == "." {
+			return false
+		}
+	}
+	return target == "/" || strings.HasPrefix(raw, "/api/") || strings.HasPrefix(raw, "/v1/")
 }
 
 // ollama relays one exchange with an instance's Ollama.
@@ -149,17 +160,18 @@ func (r *Relay) ollama(ctx context.Context, i *instance, target string, in *exch
 		defer i.Used()
 	}
 	if in.Fields.Get(wire.StreamField) == "" {
-		return r.exchange(ctx, calls, target, in, out, nil)
+		_, err := r.exchange(ctx, calls, target, in, out, nil)
+		return err
 	}
 	generation := i.Progress().Begin()
-	err = r.exchange(ctx, calls, target, in, out, generation)
-	generation.End(err == nil)
+	status, err := r.exchange(ctx, calls, target, in, out, generation)
+	generation.End(err == nil && status < 500) // a dead runner is told of by a proper answer
 	return err
 }
 
-// exchange sends the request and relays the answer. generation is nil unless the
-// answer comes token by token.
-func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target string, in *exchange.Incoming, out *exchange.Reply, generation *ollama.Generation) error {
+// exchange sends the request, relays the answer and returns its status.
+// generation is nil unless the answer comes token by token.
+func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target string, in *exchange.Incoming, out *exchange.Reply, generation *ollama.Generation) (status int, err error) {
 	req := exchange.Request{Method: in.Method, Target: target, Fields: forOllama(in.Fields)}
 	if in.Length != 0 {
 		req.Body, req.Length = in.Body, in.Length
@@ -170,9 +182,9 @@ func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target str
 	res, err := calls.Do(ctx, &req)
 	if err != nil {
 		if ctx.Err() != nil {
-			return err
+			return 0, err
 		}
-		return fault.Wrap(fault.Unavailable, err, "Ollama on this host broke the request off or could not be reached").On(fault.Ollama)
+		return 0, fault.Wrap(fault.Unavailable, err, "Ollama on this host broke the request off or could not be reached").On(fault.Ollama)
 	}
 	defer res.Body.Close() // its error says no more than the last read's
 	out.Start(res.Status, res.Fields, res.Length)
@@ -189,14 +201,14 @@ func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target str
 				write = out.Last // the end goes out with the last piece
 			}
 			if _, werr := write((*piece)[:n]); werr != nil {
-				return werr
+				return res.Status, werr
 			}
 		}
 		if err == io.EOF {
-			return nil
+			return res.Status, nil
 		}
 		if err != nil {
-			return err
+			return res.Status, err
 		}
 	}
 }

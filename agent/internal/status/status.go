@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/sdk/fault"
 )
 
 // Report is how an agent is.
@@ -81,11 +83,10 @@ func (s *Server) Run(ctx context.Context) error {
 	return nil
 }
 
-// listen opens the socket. A unix socket that an earlier run left behind is
-// replaced: the data directory's lock says that nobody serves it.
+// listen opens the socket.
 func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 	if s.network == "unix" {
-		if err := os.Remove(s.address); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		if err := removeDead(ctx, s.address); err != nil {
 			return nil, err
 		}
 	}
@@ -100,6 +101,27 @@ func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 		}
 	}
 	return listener, nil
+}
+
+// removeDead removes a unix socket that an earlier run left behind: one at which
+// nobody answers. What is there otherwise is somebody's, and stays.
+func removeDead(ctx context.Context, path string) error {
+	info, err := os.Lstat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if info.Mode().Type() != fs.ModeSocket {
+		return fault.New(fault.Conflict, "%s is there already and no socket", path).On(fault.Host)
+	}
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "unix", path)
+	if err == nil {
+		return errors.Join(fault.New(fault.Conflict, "another process serves %s", path).On(fault.Host), conn.Close())
+	}
+	return os.Remove(path)
 }
 
 func (s *Server) write(w http.ResponseWriter, code int, v any) {

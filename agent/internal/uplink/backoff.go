@@ -10,7 +10,7 @@ import (
 // back, and full jitter keeps them from coming together.
 const (
 	firstDelay = 500 * time.Millisecond
-	longest    = 30 * time.Second
+	longest    = 10 * time.Second
 	// steady is how long a session has to last for the next failure to count as
 	// the first.
 	steady = time.Minute

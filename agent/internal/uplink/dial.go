@@ -68,24 +68,27 @@ func dialError(server *url.URL, res *http.Response, err error) error {
 // loopback reports whether a host is this machine whatever any resolver says.
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
 }
 
 // trust returns how the control plane is verified: by the authority that the
-// agent pinned when it joined; before, by the fingerprint in its token.
+// agent pinned when it joined; before, by the fingerprint in its token. Where
+// there is neither, nothing but a certificate that is trusted publicly will do,
+// for the name by which the control plane is reached.
 func (u *Uplink) trust() (*tls.Config, error) {
-	config := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: wire.ServerName}
+	config := &tls.Config{MinVersion: tls.VersionTLS12}
 	if joined := u.Identity.Membership(); len(joined.CACertificates) > 0 {
-		config.RootCAs = x509.NewCertPool()
+		config.ServerName, config.RootCAs = wire.ServerName, x509.NewCertPool()
 		if !config.RootCAs.AppendCertsFromPEM(joined.CACertificates) {
 			return nil, errors.New("the pinned certificate authority cannot be read")
 		}
 		return config, nil
 	}
 	token, err := wire.ParseJoinToken(u.Token)
-	if err != nil {
-		return config, nil // without a token nothing but a publicly trusted certificate will do
+	if err != nil || u.Identity.Joined() {
+		return config, nil //nolint:nilerr // a token is not needed where the certificate is trusted publicly
 	}
+	config.ServerName = wire.ServerName
 	config.InsecureSkipVerify = true // the standard check knows no fingerprints; VerifyConnection does it all
 	config.VerifyConnection = func(state tls.ConnectionState) error { return verifyByToken(token, state) }
 	return config, nil

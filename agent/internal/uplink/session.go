@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"net"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -29,9 +30,7 @@ func (u *Uplink) connect(ctx context.Context, server *url.URL) error {
 		return err
 	}
 	defer ws.Close() // the end in every case; a session has closed it already
-	stop := context.AfterFunc(ctx, func() { ws.SetReadDeadline(time.Now().Add(time.Second)) })
 	welcome, err := u.handshake(ctx, ws)
-	stop()
 	if err != nil {
 		return err
 	}
@@ -40,6 +39,11 @@ func (u *Uplink) connect(ctx context.Context, server *url.URL) error {
 	return u.session(ctx, ws, welcome)
 }
 
+// farewellTimeout is how long an agent that stops waits for the control plane:
+// for a welcome that is on its way, since a token works once, and for the end of
+// a session that it said goodbye to.
+const farewellTimeout = time.Second
+
 // handshake proves the agent's key and returns the control plane's welcome.
 func (u *Uplink) handshake(ctx context.Context, ws *websocket.Conn) (*wire.Welcome, error) {
 	ws.SetReadLimit(1 << 20) // the welcome carries certificates
@@ -47,6 +51,8 @@ func (u *Uplink) handshake(ctx context.Context, ws *websocket.Conn) (*wire.Welco
 	if err := errors.Join(ws.SetReadDeadline(deadline), ws.SetWriteDeadline(deadline)); err != nil {
 		return nil, err
 	}
+	stop := context.AfterFunc(ctx, func() { ws.SetReadDeadline(time.Now().Add(farewellTimeout)) })
+	defer stop()
 	frame, err := receive(ws)
 	if err != nil {
 		return nil, err
@@ -117,6 +123,7 @@ type session struct {
 	out     *wire.Writer
 	silence atomic.Int32 // ping intervals since the last frame
 	sentSeq uint64
+	frame   []byte // memory of the sample that is being sent
 }
 
 // session runs until either side ends it or ctx ends.
@@ -136,7 +143,7 @@ func (u *Uplink) session(ctx context.Context, ws *websocket.Conn, welcome *wire.
 		return err
 	}
 	u.Samples.Forget(welcome.AckedSeq)
-	s := &session{Uplink: u, out: wire.NewWriter(control), sentSeq: welcome.AckedSeq}
+	s := &session{Uplink: u, out: wire.NewWriter(timedWriter{control}), sentSeq: welcome.AckedSeq}
 
 	ended := make(chan error, 3)
 	working.Go(func() { ended <- s.receive(ctx, control, &working) })
@@ -153,10 +160,35 @@ func (u *Uplink) session(ctx context.Context, ws *websocket.Conn, welcome *wire.
 	})
 	select {
 	case <-outer.Done():
-		return s.out.Write(&wire.Goodbye{Reason: "the agent stops"})
+		return s.goodbye(mux, control)
 	case err := <-ended:
 		return err
 	}
+}
+
+// goodbye says that the agent stops and ends the control stream. It returns
+// when the control plane, having read all of it, has ended the session: a socket
+// that is closed earlier may take the goodbye with it.
+func (s *session) goodbye(mux *tunnel.Session, control io.Closer) error {
+	late := time.AfterFunc(farewellTimeout, func() { mux.Close() })
+	defer late.Stop()
+	if err := s.out.Write(&wire.Goodbye{Reason: "the agent stops"}); err != nil {
+		return err
+	}
+	if err := control.Close(); err != nil {
+		return err
+	}
+	<-mux.Done()
+	return nil
+}
+
+// timedWriter writes to a stream whose reader may have stopped reading: it
+// would block for ever once the stream's window is full.
+type timedWriter struct{ stream net.Conn }
+
+func (w timedWriter) Write(p []byte) (int, error) {
+	w.stream.SetWriteDeadline(time.Now().Add(wire.WriteTimeout))
+	return w.stream.Write(p)
 }
 
 // send carries samples, reports and pings up.
@@ -200,13 +232,12 @@ func (s *session) report() error { return s.out.Write(&wire.Instances{List: s.In
 
 // sendSamples sends what was not sent in this session.
 func (s *session) sendSamples() error {
-	var frame []byte
 	for {
-		seq, next := s.Samples.After(s.sentSeq, frame[:0])
+		seq, frame := s.Samples.After(s.sentSeq, s.frame[:0])
 		if seq == s.sentSeq {
 			return nil
 		}
-		frame = next
+		s.frame = frame
 		if err := s.out.WriteEncoded(frame); err != nil {
 			return err
 		}

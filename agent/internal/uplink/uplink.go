@@ -99,20 +99,19 @@ func (u *Uplink) Run(ctx context.Context) error {
 		server := u.Servers[attempt%len(u.Servers)]
 		started := time.Now()
 		err := u.connect(ctx, server)
-		if ctx.Err() != nil {
-			return nil
-		}
 		u.setStatus(Status{Server: server.String(), Since: time.Now(), Err: err})
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // a connection that was ended on purpose
+		}
 		if time.Since(started) > steady {
 			wait.reset()
 		}
 		delay := wait.next()
-		var refused *refusal
-		if errors.As(err, &refused) {
+		if refused, ok := errors.AsType[*refusal](err); ok {
 			if !u.Identity.Joined() && refused.final() {
 				return err
 			}
-			delay = max(delay, refused.delay())
+			delay += refused.delay()
 		}
 		u.Log.Warn("not connected to the control plane", "server", server.String(), "error", err, "retry_in", delay.Round(time.Millisecond).String())
 		select {
@@ -138,6 +137,8 @@ func (r *refusal) final() bool {
 	return slices.Contains([]string{wire.RejectNotJoined, wire.RejectToken, wire.RejectVersion}, r.Code)
 }
 
+// delay is how long to stay away at least. Agents that were all told the same
+// are spread by the random delay on top.
 func (r *refusal) delay() time.Duration {
 	switch {
 	case r.RetryAfterMillis > 0:

@@ -152,7 +152,10 @@ func TestRequestIsWellFormed(t *testing.T) {
 
 func TestDialRefusesBadRequests(t *testing.T) {
 	for _, r := range []Request{
-		{URL: "https://127.0.0.1:1/"}, {URL: "127.0.0.1:1"}, {URL: "http:///x"}, {URL: "http://a b/"},
+		{URL: "https://127.0.0.1:1/"},
+		{URL: "127.0.0.1:1"},
+		{URL: "http:///x"},
+		{URL: "http://a b/"},
 		{URL: "http://127.0.0.1:1/", Key: "a\r\nX: y"},
 	} {
 		if _, err := Dial(context.Background(), r, limit); err == nil {

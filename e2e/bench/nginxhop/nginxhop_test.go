@@ -52,8 +52,10 @@ func TestTwoHopsLoseNothing(t *testing.T) {
 		}
 	})
 	outer := start(t, binary, start(t, binary, strings.TrimPrefix(ollama.URL, "http://")).Address)
-	request := load.Request{URL: "http://" + outer.Address + "/api/chat",
-		Body: []byte(`{"model":"bench","messages":[{"role":"user","content":"hello"}]}`)}
+	request := load.Request{
+		URL:  "http://" + outer.Address + "/api/chat",
+		Body: []byte(`{"model":"bench","messages":[{"role":"user","content":"hello"}]}`),
+	}
 	// New connections by the dozen while others are answered: workers that
 	// hang in accept let answers time out.
 	for range 5 {

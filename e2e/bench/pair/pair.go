@@ -63,16 +63,17 @@ func (c *ControlPlane) Stop() error { return c.process.Stop() }
 // Ollama at ollamaURL. It may be called once. The agent runs when Join returns;
 // it has not joined yet.
 func (c *ControlPlane) Join(ctx context.Context, binary, dir, ollamaURL string) (*child.Process, error) {
-	return child.Start(ctx, "agent", []string{binary, "run", "--data-dir", dir, "--server", c.URL, "--token", c.token,
-		"--ollama-mode", "attached", "--ollama-url", ollamaURL, "--log-format", "json"}, nil)
+	return child.Start(ctx, "agent", []string{
+		binary, "run", "--data-dir", dir, "--server", c.URL, "--token", c.token,
+		"--ollama-mode", "attached", "--ollama-url", ollamaURL, "--log-format", "json",
+	}, nil)
 }
 
 // printed runs a command and decodes the JSON that it prints into dst.
 func printed(ctx context.Context, dst any, argv ...string) error {
 	out, err := exec.CommandContext(ctx, argv[0], argv[1:]...).Output()
 	if err != nil {
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			return fmt.Errorf("%v: %w: %s", argv, err, exit.Stderr)
 		}
 		return fmt.Errorf("%v: %w", argv, err)

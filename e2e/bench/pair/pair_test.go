@@ -49,7 +49,11 @@ func TestAgentGetsWhatTheControlPlaneMade(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer cp.Stop()
+	t.Cleanup(func() {
+		if err := cp.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
 	if cp.URL != "http://127.0.0.1:7" || cp.Key != "crl_k" {
 		t.Errorf("%+v", cp)
 	}

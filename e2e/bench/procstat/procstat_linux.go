@@ -106,7 +106,7 @@ func Tree(pid int) ([]int, error) {
 			if err != nil {
 				continue // the thread has ended since
 			}
-			for _, word := range bytes.Fields(list) {
+			for word := range bytes.FieldsSeq(list) {
 				child, err := strconv.Atoi(string(word))
 				if err != nil {
 					return nil, fmt.Errorf("procstat: %s: %w", file, err)

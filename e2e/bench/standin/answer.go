@@ -30,8 +30,10 @@ type answer struct {
 }
 
 func (s *Server) newAnswer(d dialect, a ask, started time.Time, stop <-chan struct{}) *answer {
-	ans := &answer{dialect: d, model: a.Model, tokens: s.options.Tokens, reason: "stop",
-		delay: s.options.Delay, started: started, stop: stop, line: make([]byte, 0, 512)}
+	ans := &answer{
+		dialect: d, model: a.Model, tokens: s.options.Tokens, reason: "stop",
+		delay: s.options.Delay, started: started, stop: stop, line: make([]byte, 0, 512),
+	}
 	if n := a.Options.NumPredict; n > 0 && n < ans.tokens {
 		ans.tokens, ans.reason = n, "length"
 	}

@@ -95,9 +95,12 @@ func appendStats(dst []byte, a *answer, at time.Time) []byte {
 		name  string
 		value int64
 	}{
-		{`,"total_duration":`, total}, {`,"load_duration":`, 0},
-		{`,"prompt_eval_count":`, promptTokens}, {`,"prompt_eval_duration":`, 0},
-		{`,"eval_count":`, int64(a.tokens)}, {`,"eval_duration":`, total},
+		{`,"total_duration":`, total},
+		{`,"load_duration":`, 0},
+		{`,"prompt_eval_count":`, promptTokens},
+		{`,"prompt_eval_duration":`, 0},
+		{`,"eval_count":`, int64(a.tokens)},
+		{`,"eval_duration":`, total},
 	} {
 		dst = strconv.AppendInt(append(dst, f.name...), f.value, 10)
 	}

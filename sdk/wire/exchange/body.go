@@ -18,6 +18,7 @@ type body struct {
 	remaining int64 // of the body, or of the current chunk
 	inChunk   bool  // a chunk has begun and its closing CRLF has not been read
 	done      bool
+	broken    error // what a read failed with, as every further one will
 }
 
 func newBody(br *bufio.Reader, h *head) body {
@@ -37,6 +38,9 @@ func newBody(br *bufio.Reader, h *head) body {
 // when there is nothing. The end comes together with the last bytes where it is
 // there already.
 func (b *body) Read(p []byte) (int, error) {
+	if b.broken != nil {
+		return 0, b.broken
+	}
 	n := 0
 	for !b.done && n < len(p) {
 		if n > 0 && !b.ready() {
@@ -45,6 +49,7 @@ func (b *body) Read(p []byte) (int, error) {
 		m, err := b.readSome(p[n:])
 		n += m
 		if err != nil {
+			b.broken = err
 			return n, err
 		}
 	}
@@ -77,7 +82,7 @@ func (b *body) ready() bool {
 		return false
 	}
 	if len(line) > 0 && line[0] == '0' {
-		return bytes.IndexByte(rest, '\n') >= 0
+		return bytes.HasPrefix(rest, []byte("\r\n")) || bytes.HasPrefix(rest, []byte("\n"))
 	}
 	return true
 }
@@ -133,7 +138,7 @@ func (b *body) nextChunk() error {
 		b.remaining, b.inChunk = size, true
 		return nil
 	}
-	for { // trailers are of no use here
+	for trailers := 0; trailers <= maxHeadBytes; { // they are of no use here
 		line, err := b.readLine()
 		if err != nil {
 			return err
@@ -142,7 +147,9 @@ func (b *body) nextChunk() error {
 			b.done = true
 			return nil
 		}
+		trailers += len(line)
 	}
+	return errChunk
 }
 
 func (b *body) readLine() ([]byte, error) {

@@ -27,8 +27,8 @@ type Client struct {
 }
 
 // NewClient returns a client that opens connections with dial, names host in
-// its requests and keeps at most maxIdle connections, none longer than
-// idleTimeout without a request.
+// its requests and keeps at most maxIdle connections. One that had no request
+// for idleTimeout is not used again; it is closed when the client next is.
 func NewClient(dial func(ctx context.Context) (net.Conn, error), host string, maxIdle int, idleTimeout time.Duration) *Client {
 	return &Client{dial: dial, host: host, maxIdle: maxIdle, idleTimeout: idleTimeout}
 }
@@ -45,6 +45,14 @@ type Request struct {
 	// out to be dead before any byte of the response came. Body must be nil or
 	// an io.Seeker at its start.
 	Retry bool
+}
+
+// check refuses what would not stay within its line.
+func (r *Request) check() error {
+	if !visible(r.Method) || !visible(r.Target) {
+		return fmt.Errorf("%w: request line %q %q", errHead, r.Method, r.Target)
+	}
+	return nil
 }
 
 // Response is the answer to a request. Body must be closed; closing it before
@@ -70,16 +78,22 @@ func (e *Error) Error() string { return "exchange: " + e.Op + ": " + e.Err.Error
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
 
-// Do sends a request and returns its response once the head has come. Ending
-// ctx ends the exchange at any time until the body is closed, and with it
-// whatever the other side does for it.
+// Do sends a request and returns its response once the head has come. A
+// response that comes earlier than the end of the request's body is returned
+// when the other side has taken the body, or takes no more of it. Ending ctx
+// ends the exchange at any time until the response's body is closed, and with
+// it whatever the other side does for it; a read of the request's body that
+// hangs is the caller's to end.
 func (c *Client) Do(ctx context.Context, req *Request) (*Response, error) {
+	if err := req.check(); err != nil {
+		return nil, &Error{Op: "write", Err: err}
+	}
 	conn, kept, err := c.get(ctx)
 	if err != nil {
 		return nil, &Error{Op: "dial", Err: err}
 	}
 	res, err := conn.do(ctx, req)
-	if err == nil || !kept || !req.Retry || ctx.Err() != nil || conn.answered {
+	if err == nil || !kept || !req.Retry || ctx.Err() != nil || conn.answered || errors.As(err, new(*sourceError)) {
 		return res, err
 	}
 	if s, ok := req.Body.(io.Seeker); ok {
@@ -139,14 +153,15 @@ func (c *Client) get(ctx context.Context) (conn *clientConn, kept bool, err erro
 func (c *Client) put(conn *clientConn) {
 	now := time.Now()
 	c.mu.Lock()
+	var oldest *clientConn // one at a time is enough: each request ends here
+	if len(c.idle) > 0 && now.Sub(c.idle[0].idleSince) >= c.idleTimeout {
+		oldest = c.idle[0]
+		c.idle = slices.Delete(c.idle, 0, 1)
+	}
 	keep := !c.closed && len(c.idle) < c.maxIdle
 	if keep {
 		conn.idleSince = now
 		c.idle = append(c.idle, conn)
-	}
-	var oldest *clientConn // one at a time is enough: each request ends here
-	if len(c.idle) > 1 && now.Sub(c.idle[0].idleSince) > c.idleTimeout {
-		oldest, c.idle = c.idle[0], slices.Delete(c.idle, 0, 1)
 	}
 	c.mu.Unlock()
 	if !keep {
@@ -187,27 +202,30 @@ func (c *clientConn) do(ctx context.Context, req *Request) (*Response, error) {
 		}
 		return nil, err
 	}
-	res.Body = &responseBody{
-		body: newBody(c.br, &c.head), conn: c, stop: stop, reuse: !c.head.close,
+	b := &responseBody{
+		body: newBody(c.br, &c.head), conn: c, stop: stop,
 		cause: func() error { return context.Cause(ctx) },
 	}
-	if b := res.Body.(*responseBody); bodiless(req.Method, res.Status) {
+	if bodiless(req.Method, res.Status) {
 		b.body = body{done: true}
 		res.Length = 0
 	}
+	b.reuse = !c.head.close && !b.untilEnd
+	res.Body = b
 	return res, nil
 }
 
-func bodiless(method string, status int) bool {
-	return method == "HEAD" || status == 204 || status == 304
-}
-
 func (c *clientConn) roundTrip(req *Request) (*Response, error) {
-	if werr := c.send(req); werr != nil {
+	werr := c.send(req)
+	if errors.As(werr, new(*sourceError)) {
+		return nil, &Error{Op: "write", Err: werr} // nobody can answer half a request
+	}
+	if werr != nil {
 		// The other side may have answered and closed without reading all of the body.
 		c.raw.SetReadDeadline(time.Now().Add(time.Second))
 		if res, err := c.receive(); err == nil {
 			c.head.close = true
+			c.raw.SetReadDeadline(time.Time{})
 			return res, nil
 		}
 		return nil, &Error{Op: "write", Err: werr}
@@ -254,13 +272,13 @@ func (c *clientConn) sendBody(req *Request) error {
 		n, err := io.ReadFull(req.Body, room)
 		ended := err == io.EOF || err == io.ErrUnexpectedEOF
 		if err != nil && !ended {
-			return fmt.Errorf("read the request's body: %w", err)
+			return &sourceError{err}
 		}
 		c.out = c.out[:head+n]
 		if left == unknownLength {
 			c.out = chunkInPlace(c.out, head, ended)
 		} else if left -= int64(n); left > 0 && ended {
-			return fmt.Errorf("the request's body ended %d bytes early: %w", left, io.ErrUnexpectedEOF)
+			return &sourceError{fmt.Errorf("it ended %d bytes early: %w", left, io.ErrUnexpectedEOF)}
 		}
 		if _, err := c.raw.Write(c.out); err != nil {
 			return err
@@ -271,6 +289,13 @@ func (c *clientConn) sendBody(req *Request) error {
 		c.out = c.out[:0]
 	}
 }
+
+// sourceError is a request's body that could not be read, by no fault of the
+// connection.
+type sourceError struct{ err error }
+
+func (e *sourceError) Error() string { return "read the request's body: " + e.err.Error() }
+func (e *sourceError) Unwrap() error { return e.err }
 
 // chunkInPlace makes the bytes of out from start on a chunk, and adds the last
 // chunk where the body has ended.
@@ -291,18 +316,19 @@ func chunkInPlace(out []byte, start int, ended bool) []byte {
 
 func (c *clientConn) receive() (*Response, error) {
 	for {
-		err := readHead(c.br, &c.head)
+		_, err := c.br.Peek(1)
+		c.answered = c.answered || err == nil
+		if err == nil {
+			err = readHead(c.br, &c.head)
+		}
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
 		if err != nil {
-			if err == io.EOF {
-				err = io.ErrUnexpectedEOF
-			} else {
-				c.answered = c.answered || c.br.Buffered() > 0
-			}
 			return nil, &Error{Op: "read", Err: err}
 		}
-		c.answered = true
 		status, err := strconv.Atoi(c.head.second)
-		if err != nil || status < 100 || status > 599 {
+		if err != nil || status < 100 || status > 599 || c.head.speaks(c.head.first) != nil {
 			return nil, &Error{Op: "read", Err: errHead}
 		}
 		if status >= 200 {

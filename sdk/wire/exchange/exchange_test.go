@@ -30,7 +30,11 @@ func listen(t *testing.T, handler Handler) string {
 			if err != nil {
 				return
 			}
-			wg.Go(func() { Serve(ctx, conn, handler) })
+			wg.Go(func() {
+				if err := Serve(ctx, conn, handler); err != nil {
+					t.Logf("a connection ended: %v", err)
+				}
+			})
 		}
 	})
 	t.Cleanup(func() { cancel(); l.Close(); wg.Wait() })
@@ -281,7 +285,11 @@ func TestRetryOfAKeptConnectionThatDied(t *testing.T) {
 				return
 			}
 			accepted <- conn
-			wg.Go(func() { Serve(context.Background(), conn, echo) })
+			wg.Go(func() {
+				if err := Serve(context.Background(), conn, echo); err != nil {
+					t.Error(err)
+				}
+			})
 		}
 	})
 	t.Cleanup(func() { l.Close(); wg.Wait() })

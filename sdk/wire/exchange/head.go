@@ -20,7 +20,7 @@ import (
 	"strings"
 )
 
-// maxHeadBytes bounds a request's or response's head.
+// maxHeadBytes bounds a request's or response's head, and a body's trailers.
 const maxHeadBytes = 64 << 10
 
 // unknownLength marks a body whose length is not known before its end.
@@ -51,6 +51,8 @@ type head struct {
 	length               int64 // of the body; unknownLength when chunked or until close
 	chunked              bool
 	close                bool // the connection ends after this message
+
+	raw []byte // memory that heads are collected in
 }
 
 var (
@@ -61,7 +63,8 @@ var (
 // readHead reads a head into h, reusing its memory for fields. An end of input
 // before the first byte is io.EOF.
 func readHead(br *bufio.Reader, h *head) error {
-	raw, err := readRawHead(br)
+	raw, err := readRawHead(br, h.raw[:0])
+	h.raw = raw
 	if err != nil {
 		return err
 	}
@@ -73,7 +76,7 @@ func readHead(br *bufio.Reader, h *head) error {
 		return errHead
 	}
 	second, third, _ := strings.Cut(tail, " ")
-	*h = head{first: first, second: second, third: third, fields: h.fields[:0], length: unknownLength}
+	*h = head{first: first, second: second, third: third, fields: h.fields[:0], length: unknownLength, raw: raw}
 	for rest != "" {
 		line, rest, _ = strings.Cut(rest, "\n")
 		line = strings.TrimSuffix(line, "\r")
@@ -105,7 +108,7 @@ func (h *head) frame() error {
 			}
 			h.chunked = true
 		case strings.EqualFold(f.Name, "Connection"):
-			h.close = h.close || strings.EqualFold(f.Value, "close")
+			h.close = h.close || hasToken(f.Value, "close")
 		}
 	}
 	if h.chunked && h.length != unknownLength {
@@ -114,27 +117,53 @@ func (h *head) frame() error {
 	return nil
 }
 
-// readRawHead returns the bytes up to and including the empty line. They are
-// valid until the next read.
-func readRawHead(br *bufio.Reader) ([]byte, error) {
-	if _, err := br.Peek(1); err != nil {
-		return nil, err
+// speaks checks the version in the first line of a head. One of HTTP/1.0 is the
+// last message on its connection.
+func (h *head) speaks(version string) error {
+	switch version {
+	case "HTTP/1.1":
+	case "HTTP/1.0":
+		if h.chunked {
+			return errHead // there were no chunks then; somebody on the way may have known none
+		}
+		h.close = true
+	default:
+		return errHead
 	}
-	var long []byte // only for a head that does not fit the reader's buffer
+	return nil
+}
+
+// hasToken reports whether a field's value, a list, has this element.
+func hasToken(list, token string) bool {
+	for element := range strings.SplitSeq(list, ",") {
+		if strings.EqualFold(strings.Trim(element, " \t"), token) {
+			return true
+		}
+	}
+	return false
+}
+
+// readRawHead appends the bytes up to and including the empty line to raw.
+func readRawHead(br *bufio.Reader, raw []byte) ([]byte, error) {
+	if _, err := br.Peek(1); err != nil {
+		return raw, err
+	}
 	for {
 		line, err := br.ReadSlice('\n')
 		if err != nil && err != bufio.ErrBufferFull {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}
-			return nil, fmt.Errorf("exchange: read head: %w", err)
+			return raw, fmt.Errorf("exchange: read head: %w", err)
 		}
-		long = append(long, line...)
-		if len(long) > maxHeadBytes {
-			return nil, errHeadLarge
+		raw = append(raw, line...)
+		if len(raw) > maxHeadBytes {
+			return raw, errHeadLarge
 		}
-		if err == nil && len(bytes.TrimRight(line, "\r\n")) == 0 && len(long) > len(line) {
-			return long, nil
+		// The end is looked for in all that came: a line that is longer than the
+		// reader's buffer comes in parts, and its last one may look empty.
+		if bytes.HasSuffix(raw, []byte("\n\r\n")) || bytes.HasSuffix(raw, []byte("\n\n")) {
+			return raw, nil
 		}
 	}
 }
@@ -164,6 +193,22 @@ func framing(name string) bool {
 		return strings.EqualFold(name, "Upgrade") || strings.EqualFold(name, "Trailer") || strings.EqualFold(name, "Te")
 	}
 	return false
+}
+
+// visible reports whether a part of a first line can stand there: it is not
+// empty, and has nothing in it that would end the part or the line.
+func visible(part string) bool {
+	for i := range len(part) {
+		if part[i] <= ' ' || part[i] == 0x7f {
+			return false
+		}
+	}
+	return part != ""
+}
+
+// bodiless reports whether a response never has a body, whatever its fields say.
+func bodiless(method string, status int) bool {
+	return method == "HEAD" || status == 204 || status == 304
 }
 
 // appendLength appends the field that delimits a body of n bytes.

@@ -14,10 +14,11 @@ import (
 )
 
 // Handler answers one request. ctx ends when the other side no longer wants the
-// answer; while a body of more than [smallBody] bytes is still being read, the
-// read fails instead. An error that is returned before the reply was started is
-// answered with a bare 500, and its cause is the handler's to log; afterwards it ends the connection, so that a broken answer
-// is never taken for a whole one.
+// answer, for which it is enough that it closes its half of the connection;
+// while a body of more than [smallBody] bytes is still being read, the read
+// fails instead. An error that is returned before the reply was started is
+// answered with a bare 500, and its cause is the handler's to log; afterwards it
+// ends the connection, so that a broken answer is never taken for a whole one.
 type Handler func(ctx context.Context, in *Incoming, out *Reply) error
 
 // Incoming is a request as it came. It is valid until the handler returns.
@@ -32,6 +33,11 @@ type Incoming struct {
 // smallBody is the size in bytes up to which a body of known length is read
 // before the handler is called.
 const smallBody = 64 << 10
+
+// maxUnread is how much of a body that a handler left unread is taken off the
+// connection, in bytes. A side that is still sending reads the answer only
+// afterwards; past this the connection ends under it.
+const maxUnread = 256 << 20
 
 // Serve answers the requests on one connection, one after the other, until the
 // other side ends it, ctx ends, or an answer fails. It closes the connection.
@@ -152,6 +158,9 @@ func (s *serverConn) next(ctx context.Context) error {
 // prepare makes the request that the handler will see.
 func (s *serverConn) prepare() error {
 	h := &s.head
+	if err := h.speaks(h.third); err != nil {
+		return err
+	}
 	if h.length == unknownLength && !h.chunked {
 		h.length = 0 // a request without either has no body
 	}
@@ -181,7 +190,7 @@ func (s *serverConn) respond(ctx context.Context) error {
 		err = s.reply.Send(500, nil, nil) // the connection is as good as before
 	}
 	if err == nil && !s.body.told {
-		err = errors.New("exchange: the handler left the request's body unread")
+		err = s.body.discard()
 	}
 	return err
 }
@@ -211,6 +220,14 @@ func (b *requestBody) Read(p []byte) (int, error) {
 		b.end()
 	}
 	return n, err
+}
+
+// discard reads what is left of the body, up to a limit.
+func (b *requestBody) discard() error {
+	if _, err := io.CopyN(io.Discard, b, maxUnread); err != io.EOF {
+		return errors.Join(errors.New("exchange: the request's body was left unread"), err)
+	}
+	return nil
 }
 
 func (b *requestBody) end() {
@@ -252,7 +269,10 @@ func (r *Reply) Start(status int, fields Fields, length int64) {
 			out = appendField(out, f.Name, f.Value)
 		}
 	}
-	out = append(appendLength(out, length), "\r\n"...)
+	if status != 204 { // whose length goes without saying
+		out = appendLength(out, length)
+	}
+	out = append(out, "\r\n"...)
 	r.out, r.started, r.chunked, r.left = out, true, length == unknownLength, length
 }
 

@@ -214,7 +214,9 @@ func TestAnAnswerThatNobodyReadsIsFreed(t *testing.T) {
 		t.Fatal(err)
 	}
 	res.Body.Close()
-	<-stopped
+	if err := <-stopped; err == nil {
+		t.Error("the answer ended as if it had been read")
+	}
 }
 
 func BenchmarkFirstByteThroughTunnel(b *testing.B) {

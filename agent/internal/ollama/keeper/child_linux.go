@@ -37,7 +37,7 @@ func Start(command []string, spec Spec, output io.Writer) (*Child, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start keeper: %w", err)
 	}
-	cmd := exec.Command(command[0], command[1:]...)
+	cmd := exec.Command(command[0], command[1:]...)      //nolint:noctx // it lives as long as its program, and ends with its lifeline
 	cmd.Env = []string{ownerVariable + "=" + spec.Owner} // it needs nothing of ours
 	cmd.Stdout, cmd.Stderr = output, output
 	cmd.WaitDelay = drainTime
@@ -59,7 +59,7 @@ func Start(command []string, spec Spec, output io.Writer) (*Child, error) {
 	decoder := json.NewDecoder(bufio.NewReader(reports))
 	if err := c.begin(spec, reports, decoder); err != nil {
 		cmd.Process.Kill()
-		cmd.Wait()
+		_ = cmd.Wait() // it was killed
 		reports.Close()
 		_, sweepErr := Sweep(spec.Owner)
 		return nil, errors.Join(fmt.Errorf("start keeper: %w", err), sweepErr)
@@ -117,7 +117,7 @@ func (c *Child) follow(cmd *exec.Cmd, reports *os.File, decoder *json.Decoder) {
 		c.exit = Exit{Code: -1, Lost: true}
 		c.exit.Left, _ = Sweep(c.owner) // without a process table there is nothing to be done
 	}
-	cmd.Wait() // how the keeper itself ended tells nothing that is not known
+	_ = cmd.Wait() // how the keeper itself ended tells nothing that is not known
 }
 
 // PID returns the number of the program's process.
@@ -130,7 +130,7 @@ func (c *Child) Stop() { c.order(orderStop) }
 func (c *Child) Kill() { c.order(orderKill) }
 
 func (c *Child) order(o string) {
-	io.WriteString(c.orders, o+"\n") // a keeper that is gone is told by Done
+	_, _ = io.WriteString(c.orders, o+"\n") // a keeper that is gone is told by Done
 }
 
 // Abandon kills the keeper itself, which takes the program along, for the case

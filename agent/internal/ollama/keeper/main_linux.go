@@ -20,6 +20,10 @@ import (
 const (
 	maxSpecBytes = 1 << 20
 	stuckAfter   = 5 * time.Second // from SIGKILL to telling that it does not help
+
+	// lookAgain lies between two looks at the process table. What was killed may
+	// have had a child meanwhile, of which no event would tell.
+	lookAgain = 2 * time.Millisecond
 )
 
 // Main is the keeper: it reads a spec and then orders from the agent, runs the
@@ -39,7 +43,7 @@ func Main(orders, reports *os.File) int {
 		fmt.Fprintln(os.Stderr, "this is started by the agent alone:", err)
 		return 2
 	}
-	k := &keeper{spec: spec, reports: reports}
+	k := &keeper{spec: spec, reports: reports, ended: make(chan struct{})}
 	if err := k.start(); err != nil {
 		k.tell(report{Kind: reportFailed, Error: err.Error()})
 		return 1
@@ -47,6 +51,7 @@ func Main(orders, reports *os.File) int {
 	k.tell(report{Kind: reportStarted, PID: k.pid})
 	go k.obey(lines)
 	exit := k.wait()
+	close(k.ended)
 	exit.Left = k.clear()
 	k.tell(report{Kind: reportExited, Exit: &exit})
 	return 0
@@ -67,7 +72,8 @@ type keeper struct {
 	spec  Spec
 	group group
 	pid   int
-	fd    int // descriptor of the program's process; -1 where the kernel has none
+	fd    int           // descriptor of the program's process; -1 where the kernel has none
+	ended chan struct{} // closed when the program has
 
 	telling sync.Mutex
 	reports io.Writer
@@ -80,7 +86,7 @@ func (k *keeper) tell(r report) {
 	}
 	k.telling.Lock()
 	defer k.telling.Unlock()
-	k.reports.Write(append(line, '\n')) // an agent that is gone needs no report
+	_, _ = k.reports.Write(append(line, '\n')) // an agent that is gone needs no report
 }
 
 func (k *keeper) start() error {
@@ -174,16 +180,31 @@ func (k *keeper) obey(lines *bufio.Reader) {
 }
 
 // end asks the program to end, ends it by force after a grace, and tells when
-// that did not help. The process ends under it when it did.
+// that did not help. What a program that has ended leaves is [keeper.clear]'s.
 func (k *keeper) end(grace time.Duration) {
 	if grace > 0 {
 		k.terminate()
-		time.Sleep(grace)
+		if k.endsWithin(grace) {
+			return
+		}
 	}
 	k.kill()
-	time.Sleep(stuckAfter)
+	if k.endsWithin(stuckAfter) {
+		return
+	}
 	if left := k.left(); len(left) > 0 {
 		k.tell(report{Kind: reportStuck, Left: left})
+	}
+}
+
+func (k *keeper) endsWithin(d time.Duration) bool {
+	limit := time.NewTimer(d)
+	defer limit.Stop()
+	select {
+	case <-k.ended:
+		return true
+	case <-limit.C:
+		return false
 	}
 }
 
@@ -222,8 +243,9 @@ func (k *keeper) wait() Exit {
 // clear ends and collects all that the program left, and returns what could not
 // be ended. Every orphan became our child, so to have none is proof.
 func (k *keeper) clear() (left []int) {
-	const again = 2 * time.Millisecond
-	for deadline := time.Now().Add(stuckAfter); time.Now().Before(deadline); time.Sleep(again) {
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
+	for deadline := time.Now().Add(stuckAfter); time.Now().Before(deadline); <-again.C {
 		k.kill()
 		for {
 			pid, err := unix.Wait4(-1, nil, unix.WNOHANG, nil)

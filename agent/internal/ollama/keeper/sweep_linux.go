@@ -15,10 +15,11 @@ import (
 //
 // The caller must be the owner: nobody else may be running a keeper in its name.
 func Sweep(owner string) (left []int, err error) {
-	const again = 2 * time.Millisecond
+	again := time.NewTicker(lookAgain)
+	defer again.Stop()
 	g, _ := groupOf(owner)
 	killed := map[int]bool{}
-	for deadline := time.Now().Add(stuckAfter); ; time.Sleep(again) {
+	for deadline := time.Now().Add(stuckAfter); ; <-again.C {
 		g.kill()
 		marked, err := procs.Marked(ownerVariable + "=" + owner)
 		if err != nil {
@@ -46,6 +47,6 @@ func Sweep(owner string) (left []int, err error) {
 // do to the first process of a container, where nobody else will.
 func collectOrphan(pid int) {
 	if p, err := procs.Read(pid); err == nil && p.Parent == os.Getpid() {
-		unix.Wait4(pid, nil, unix.WNOHANG, nil)
+		_, _ = unix.Wait4(pid, nil, unix.WNOHANG, nil) // what is not dead yet is collected by nobody
 	}
 }

@@ -20,9 +20,11 @@ func megabytes(n uint64) float64 { return float64(n) / 1e6 }
 func document(loads []procstat.Load) report.Document {
 	t := report.Table{Header: []string{"process", "peak resident", "of it anonymous", "of it files", "threads", "CPU of a core"}}
 	for _, l := range loads {
-		t.Rows = append(t.Rows, []string{l.Name, fmt.Sprintf("%.1f MB", megabytes(l.PeakRSS)),
+		t.Rows = append(t.Rows, []string{
+			l.Name, fmt.Sprintf("%.1f MB", megabytes(l.PeakRSS)),
 			fmt.Sprintf("%.1f MB", megabytes(l.Last.RSSAnon)), fmt.Sprintf("%.1f MB", megabytes(l.Last.RSSFile)),
-			strconv.FormatUint(l.Last.Threads, 10), fmt.Sprintf("%.2f%%", l.CorePercent())})
+			strconv.FormatUint(l.Last.Threads, 10), fmt.Sprintf("%.2f%%", l.CorePercent()),
+		})
 	}
 	agent := loads[0]
 	return report.Document{

@@ -22,8 +22,10 @@ func TestMain(m *testing.M) {
 
 // small makes a run of well under a second.
 func small(more ...string) []string {
-	return append([]string{"-tokens", "4", "-rounds", "2", "-requests", "5",
-		"-clients", "3", "-crowd-rounds", "1", "-window", "100ms"}, more...)
+	return append([]string{
+		"-tokens", "4", "-rounds", "2", "-requests", "5",
+		"-clients", "3", "-crowd-rounds", "1", "-window", "100ms",
+	}, more...)
 }
 
 // needNginx skips a test where there is no nginx and CORRAL_MUST_RUN does not

@@ -17,12 +17,16 @@ const (
 
 // table returns the figures of every path.
 func table(figures []figure, clients int) report.Table {
-	t := report.Table{Header: []string{"path", "first token, median", "p95", "adds", "of nginx×2",
-		fmt.Sprintf("streams/s, %d clients", clients), "of direct", "complete", "broken"}}
+	t := report.Table{Header: []string{
+		"path", "first token, median", "p95", "adds", "of nginx×2",
+		fmt.Sprintf("streams/s, %d clients", clients), "of direct", "complete", "broken",
+	}}
 	base, hasNginx := find(figures, nginx)
 	for _, f := range figures {
-		row := []string{f.name, "", "", "", "", fmt.Sprintf("%.0f", f.rate), fmt.Sprintf("%.2f", f.rateRatio),
-			strconv.Itoa(f.complete), strconv.Itoa(f.broken)}
+		row := []string{
+			f.name, "", "", "", "", fmt.Sprintf("%.0f", f.rate), fmt.Sprintf("%.2f", f.rateRatio),
+			strconv.Itoa(f.complete), strconv.Itoa(f.broken),
+		}
 		if f.measured {
 			row[1], row[2] = micros(f.firstToken.Median), micros(f.firstToken.P95)
 		}

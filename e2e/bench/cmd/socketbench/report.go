@@ -25,8 +25,10 @@ type result struct {
 func (r result) document() report.Document {
 	att := r.attendance
 	row := func(name string, l procstat.Load) []string {
-		return []string{name, fmt.Sprintf("%.0f s", l.Over.Seconds()), fmt.Sprintf("%.1f%%", l.CorePercent()),
-			fmt.Sprintf("%.1f MB", float64(l.PeakRSS)/1e6)}
+		return []string{
+			name, fmt.Sprintf("%.0f s", l.Over.Seconds()), fmt.Sprintf("%.1f%%", l.CorePercent()),
+			fmt.Sprintf("%.1f MB", float64(l.PeakRSS)/1e6),
+		}
 	}
 	doc := report.Document{
 		Title: "Many open dashboards",

@@ -26,8 +26,9 @@ import (
 // Main runs the program and returns its exit code.
 func Main(version string, args, environ []string, stdout, stderr io.Writer) int {
 	return program.Run("corral-agent", stderr, func(ctx context.Context) error {
-		root := newRoot(version, environ)
-		root.SetArgs(args)
+		root := newRoot(version, environ) //nolint:contextcheck // cobra hands the context to what runs
+		// Never nil, of which cobra would make the process's own arguments.
+		root.SetArgs(append([]string{}, args...))
 		root.SetOut(stdout)
 		root.SetErr(stderr)
 		return root.ExecuteContext(ctx)
@@ -40,19 +41,23 @@ func newRoot(version string, environ []string) *cobra.Command {
 		Short:         "Look after this host's Ollama and report to a corral control plane",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          func(cmd *cobra.Command, args []string) error { return program.Usage(cobra.NoArgs(cmd, args)) },
+		Args:          noArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return program.Usage(err) })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(newRun(version, environ), newStatus(environ), &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)
 			return err
 		},
 	})
 	return root
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	return program.Usage(cobra.NoArgs(cmd, args))
 }
 
 // settings adds every setting as a flag to cmd and returns what reads them.
@@ -70,7 +75,7 @@ func newRun(version string, environ []string) *cobra.Command {
 		Use:   "run",
 		Short: "Run the agent in the foreground",
 		Long:  "Run the agent in the foreground. With --token it joins a control plane first, unless it has joined already.",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 	}
 	load := settings(cmd, environ)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -102,7 +107,7 @@ func limitProcessors(environ []string) {
 const statusTimeout = 5 * time.Second
 
 func newStatus(environ []string) *cobra.Command {
-	cmd := &cobra.Command{Use: "status", Short: "Show how the running agent is", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "status", Short: "Show how the running agent is", Args: noArgs}
 	load := settings(cmd, environ)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := load()
@@ -140,6 +145,10 @@ func ask(ctx context.Context, network, address string) (report status.Report, er
 }
 
 func printReport(w io.Writer, r status.Report) error {
+	host := "not joined"
+	if r.Joined {
+		host = fmt.Sprintf("%s (%s)", r.Host, r.HostID)
+	}
 	connection := "not connected"
 	if r.Connected {
 		connection = "connected to " + r.Server
@@ -148,7 +157,7 @@ func printReport(w io.Writer, r status.Report) error {
 	if r.Ollama.Version != "" {
 		ollama += fmt.Sprintf(", version %s, %d models", r.Ollama.Version, r.Ollama.Models)
 	}
-	_, err := fmt.Fprintf(w, "host      %s (%s)\nagent     %s, %s\nollama    %s, %s\n", r.Host, r.HostID, r.Version, connection, r.Ollama.Mode, ollama)
+	_, err := fmt.Fprintf(w, "host      %s\nagent     %s, %s\nollama    %s, %s\n", host, r.Version, connection, r.Ollama.Mode, ollama)
 	for _, p := range r.Problems {
 		_, perr := fmt.Fprintf(w, "problem   %s\n", p)
 		err = errors.Join(err, perr)

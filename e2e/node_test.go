@@ -1,0 +1,112 @@
+package e2e
+
+import (
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/corral-fleet/corral/e2e/corraltest"
+	"github.com/corral-fleet/corral/e2e/ollamatest"
+	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
+)
+
+// TestNodeClients has the JavaScript clients that dashboards and tools use call
+// one control plane that asks for keys and one that does not.
+func TestNodeClients(t *testing.T) {
+	t.Parallel()
+	installModules(t, "node")
+	npmTest(t, "node", startForJavaScript(t, dashboardPort))
+}
+
+// TestBrowser opens a page of another origin in a real browser and has it do
+// what an existing dashboard does.
+func TestBrowser(t *testing.T) {
+	t.Parallel()
+	installModules(t, "browser")
+	browser, err := exec.LookPath("chromium")
+	if err != nil {
+		t.Fatalf("this test needs a browser, which `scripts/deps.sh chromium` installs: %v", err)
+	}
+	port := pagePort(t)
+	npmTest(t, "browser", append(startForJavaScript(t, port), "CORRAL_BROWSER="+browser, "CORRAL_PAGE_PORT="+port))
+}
+
+// dashboardPort is where the existing dashboard is developed. Its origin is
+// allowed unless a control plane is told otherwise.
+const dashboardPort = "3000"
+
+// pagePort returns dashboardPort or, where somebody has that, a free one.
+func pagePort(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:"+dashboardPort)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		listener, err = net.Listen("tcp", "127.0.0.1:0")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return port
+}
+
+// startForJavaScript starts what the tests in JavaScript call, for pages from a
+// port of localhost, and returns the variables that tell them of it.
+func startForJavaScript(t *testing.T, port string) []string {
+	t.Helper()
+	lab := corraltest.New(t)
+	server := ollamatest.Start(t, ollamatest.Options{})
+	server.Create(corraltest.Hello, tinymodel.Options{})
+	var origins []string // none, so that the default is what is tested
+	if port != dashboardPort {
+		origins = []string{"--server-cors-origins", "http://localhost:" + port}
+	}
+	withKeys := lab.ControlPlane(origins...)
+	open := lab.ControlPlane(append(origins, "--security-api-key-required=false")...)
+	for _, controlplane := range []*corraltest.ControlPlane{withKeys, open} {
+		agent := controlplane.Agent(corraltest.AgentOptions{Plain: true, Ollama: server.URL})
+		agent.AwaitModel(serveLimit, corraltest.Hello)
+	}
+	return []string{
+		"CORRAL_URL=" + withKeys.URL(), "CORRAL_KEY=" + withKeys.Key(corraltest.Operator),
+		"CORRAL_MODEL=" + corraltest.Hello, "CORRAL_KEYLESS_URL=" + open.URL(),
+	}
+}
+
+// installModules installs the modules of a folder, exactly as locked, unless
+// they are there and no older than the lock.
+func installModules(t *testing.T, folder string) {
+	t.Helper()
+	lock, err := os.Stat(filepath.Join(folder, "package-lock.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	installed := filepath.Join(folder, "node_modules", ".package-lock.json")
+	if have, err := os.Stat(installed); err == nil && !have.ModTime().Before(lock.ModTime()) {
+		return
+	}
+	cmd := exec.CommandContext(t.Context(), "npm", "ci", "--no-audit", "--no-fund")
+	cmd.Dir = folder
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("npm ci in %s: %v\n%s", folder, err, out)
+	}
+}
+
+// npmTest runs the tests of a folder.
+func npmTest(t *testing.T, folder string, env []string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "npm", "test")
+	cmd.Dir = folder
+	cmd.Env = append(os.Environ(), env...)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("npm test in %s: %v\n%s", folder, err, out)
+	}
+}
