@@ -2,7 +2,6 @@
 package main
 
 import (
-	"context"
 	"os"
 
 	"github.com/corral-fleet/corral/sdk/program"
@@ -12,11 +11,9 @@ import (
 var version = "dev"
 
 func main() {
-	os.Exit(program.Run("corral-controlplane", os.Stderr, func(ctx context.Context) error {
-		root := newRoot(version, os.Environ())
-		root.SetArgs(os.Args[1:])
-		root.SetOut(os.Stdout)
-		root.SetErr(os.Stderr)
-		return root.ExecuteContext(ctx)
-	}))
+	root := newRoot(version, os.Environ())
+	root.SetArgs(os.Args[1:])
+	root.SetOut(os.Stdout)
+	root.SetErr(os.Stderr)
+	os.Exit(program.Run("corral-controlplane", os.Stderr, root.ExecuteContext))
 }

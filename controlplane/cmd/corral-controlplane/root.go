@@ -17,7 +17,7 @@ func newRoot(version string, environ []string) *cobra.Command {
 		Short:         "Make many Ollama hosts one service",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          func(cmd *cobra.Command, args []string) error { return program.Usage(cobra.NoArgs(cmd, args)) },
+		Args:          exactly(0),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return program.Usage(err) })
@@ -25,7 +25,7 @@ func newRoot(version string, environ []string) *cobra.Command {
 	root.AddCommand(
 		newServe(version, environ), newConfig(environ), newKey(environ), newToken(environ),
 		&cobra.Command{
-			Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+			Use: "version", Short: "Print the version", Args: exactly(0),
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				_, err := fmt.Fprintln(cmd.OutOrStdout(), version)
 				return err
@@ -36,7 +36,7 @@ func newRoot(version string, environ []string) *cobra.Command {
 }
 
 func newServe(version string, environ []string) *cobra.Command {
-	cmd := &cobra.Command{Use: "serve", Short: "Serve the fleet in the foreground", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "serve", Short: "Serve the fleet in the foreground", Args: exactly(0)}
 	settings.BindFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		loaded, err := settings.Load(environ, cmd.Flags())
@@ -50,15 +50,17 @@ func newServe(version string, environ []string) *cobra.Command {
 }
 
 func newConfig(environ []string) *cobra.Command {
-	group := &cobra.Command{Use: "config", Short: "Check and show the settings", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	validate := &cobra.Command{Use: "validate", Short: "Check the settings and list every fault", Args: cobra.NoArgs}
+	group := &cobra.Command{
+		Use: "config", Short: "Check and show the settings", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	validate := &cobra.Command{Use: "validate", Short: "Check the settings and list every fault", Args: exactly(0)}
 	settings.BindFlags(validate.Flags())
 	validate.RunE = func(cmd *cobra.Command, _ []string) error {
 		_, err := settings.Load(environ, cmd.Flags())
 		return err
 	}
-	show := &cobra.Command{Use: "show", Short: "Show the settings and where each comes from", Args: cobra.NoArgs}
+	show := &cobra.Command{Use: "show", Short: "Show the settings and where each comes from", Args: exactly(0)}
 	settings.BindFlags(show.Flags())
 	show.RunE = func(cmd *cobra.Command, _ []string) error {
 		loaded, err := settings.Load(environ, cmd.Flags())
@@ -69,4 +71,15 @@ func newConfig(environ []string) *cobra.Command {
 	}
 	group.AddCommand(validate, show)
 	return group
+}
+
+// exactly is cobra.ExactArgs with an error that counts as one of usage, and that
+// names a command which does not exist.
+func exactly(n int) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if n == 0 {
+			return program.Usage(cobra.NoArgs(cmd, args))
+		}
+		return program.Usage(cobra.ExactArgs(n)(cmd, args))
+	}
 }

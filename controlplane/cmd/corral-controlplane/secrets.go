@@ -43,14 +43,16 @@ func withState(ctx context.Context, dir string, use func(*sqlite.State) error) e
 }
 
 func newKey(environ []string) *cobra.Command {
-	group := &cobra.Command{Use: "key", Short: "Manage API keys", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	group := &cobra.Command{
+		Use: "key", Short: "Manage API keys", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
 	group.AddCommand(newKeyCreate(environ), newKeyList(environ), newKeyRevoke(environ))
 	return group
 }
 
 func newKeyCreate(environ []string) *cobra.Command {
-	cmd := &cobra.Command{Use: "create", Short: "Make a key and print it, once", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "create", Short: "Make a key and print it, once", Args: exactly(0)}
 	dataDir := dataDirFlag(cmd, environ)
 	name := cmd.Flags().String("name", "", "what the key is called")
 	role := cmd.Flags().String("role", string(fleet.RoleOperator), "admin, operator, inference or viewer")
@@ -80,7 +82,7 @@ func newKeyCreate(environ []string) *cobra.Command {
 }
 
 func newKeyList(environ []string) *cobra.Command {
-	cmd := &cobra.Command{Use: "list", Short: "List the keys", Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: "list", Short: "List the keys", Args: exactly(0)}
 	dataDir := dataDirFlag(cmd, environ)
 	asJSON := cmd.Flags().Bool("json", false, "print a JSON array")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
@@ -94,7 +96,7 @@ func newKeyList(environ []string) *cobra.Command {
 				return err
 			}
 			if *asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(keys)
+				return json.NewEncoder(cmd.OutOrStdout()).Encode(append([]fleet.Key{}, keys...)) // [] and not null
 			}
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(table, "ID\tNAME\tROLE\tKEY\tCREATED\tSTATE")
@@ -127,9 +129,11 @@ func newKeyRevoke(environ []string) *cobra.Command {
 }
 
 func newToken(environ []string) *cobra.Command {
-	group := &cobra.Command{Use: "token", Short: "Manage the tokens by which agents join", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	cmd := &cobra.Command{Use: "create", Short: "Make a token and print it, once", Args: cobra.NoArgs}
+	group := &cobra.Command{
+		Use: "token", Short: "Manage the tokens by which agents join", Args: exactly(0),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd := &cobra.Command{Use: "create", Short: "Make a token and print it, once", Args: exactly(0)}
 	dataDir := dataDirFlag(cmd, environ)
 	ttl := cmd.Flags().Duration("ttl", time.Hour, "how long the token can be used")
 	uses := cmd.Flags().Int("uses", 1, "how many agents may join with it")
@@ -161,11 +165,4 @@ func newToken(environ []string) *cobra.Command {
 	}
 	group.AddCommand(cmd)
 	return group
-}
-
-// exactly is cobra.ExactArgs with an error that counts as one of usage.
-func exactly(n int) cobra.PositionalArgs {
-	return func(cmd *cobra.Command, args []string) error {
-		return program.Usage(cobra.ExactArgs(n)(cmd, args))
-	}
 }

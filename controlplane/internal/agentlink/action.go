@@ -23,6 +23,8 @@ func (l *Link) act(ctx context.Context, hostID string, a wire.Action) error {
 	if err != nil {
 		return err
 	}
+	s.busy.Add(1)
+	defer s.busy.Add(-1)
 	a.ID = s.newID()
 	result := make(chan *wire.ActionResult, 1)
 	s.mu.Lock()
@@ -33,7 +35,7 @@ func (l *Link) act(ctx context.Context, hostID string, a wire.Action) error {
 		delete(s.results, a.ID)
 		s.mu.Unlock()
 	}()
-	if err := s.out.Write(&a); err != nil {
+	if err := s.send(&a); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "the host's agent could not be reached").On(fault.Host)
 	}
 	select {
@@ -45,7 +47,7 @@ func (l *Link) act(ctx context.Context, hostID string, a wire.Action) error {
 	case <-s.ended:
 		return fault.New(fault.Unavailable, "the host's agent went away before it had answered").On(fault.Host)
 	case <-ctx.Done():
-		return ctx.Err()
+		return context.Cause(ctx)
 	}
 }
 

@@ -39,14 +39,17 @@ func (l *Link) exchange(ctx context.Context, to fleet.Target, target string, cal
 	if call.Method != "GET" && call.Method != "HEAD" {
 		req.Body, req.Length = bytes.NewReader(call.Body), int64(len(call.Body))
 	}
+	s.busy.Add(1)
 	res, err := s.calls.Do(ctx, &req)
 	if err != nil {
+		s.busy.Add(-1)
 		return nil, unreachable(err)
 	}
+	body := &answerBody{ReadCloser: res.Body, session: s}
 	if mark := res.Fields.Get(wire.FaultField); mark != "" {
-		return nil, agentFault(mark, res.Body)
+		return nil, agentFault(mark, body)
 	}
-	answer := &fleet.Answer{Status: res.Status, Length: res.Length, Target: to, Body: &answerBody{res.Body}}
+	answer := &fleet.Answer{Status: res.Status, Length: res.Length, Target: to, Body: body}
 	answer.Fields = make([]fleet.Field, len(res.Fields))
 	for i, f := range res.Fields {
 		answer.Fields[i] = fleet.Field(f)
@@ -77,9 +80,12 @@ func agentFault(mark string, body io.ReadCloser) error {
 	return f.On(fault.Host)
 }
 
-// answerBody gives a broken answer's error its kind.
+// answerBody gives a broken answer's error its kind, and counts as a use of the
+// session until it is closed.
 type answerBody struct {
 	io.ReadCloser
+	session *session
+	closed  bool
 }
 
 func (b *answerBody) Read(p []byte) (int, error) {
@@ -88,4 +94,12 @@ func (b *answerBody) Read(p []byte) (int, error) {
 		err = unreachable(err)
 	}
 	return n, err
+}
+
+func (b *answerBody) Close() error {
+	if !b.closed {
+		b.closed = true
+		b.session.busy.Add(-1)
+	}
+	return b.ReadCloser.Close()
 }

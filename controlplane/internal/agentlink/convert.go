@@ -17,14 +17,6 @@ func factsOf(h *wire.HostFacts) fleet.Facts {
 	}
 }
 
-func labelsOf(list []wire.Label) map[string]string {
-	labels := map[string]string{}
-	for _, l := range list {
-		labels[l.Name] = l.Value
-	}
-	return labels
-}
-
 func sampleOf(s *wire.Sample, taken time.Time) *fleet.Sample {
 	out := &fleet.Sample{TakenAt: taken, UptimeSeconds: int64(s.UptimeSec), InFlight: int(s.InFlight)}
 	if s.CPU.Known {

@@ -3,11 +3,8 @@ package agentlink
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base32"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/fasthttp/websocket"
@@ -17,43 +14,63 @@ import (
 	"github.com/corral-fleet/corral/sdk/wire"
 )
 
-// duplicateRetry is how long an agent whose identity is taken stays away.
-const duplicateRetry = 30 * time.Second
+// maxRunID is how long the id of an agent's run may be, in bytes.
+const maxRunID = 64
 
 // rejection is a handshake that failed, with what the agent is told.
 type rejection struct {
 	wire.Reject
-	cause error
+	cause error // for our log alone; may be nil
 }
 
 func (r *rejection) Error() string {
 	if r.cause != nil {
-		return r.Code + ": " + r.cause.Error()
+		return r.Message + ": " + r.cause.Error()
 	}
-	return r.Code + ": " + r.Message
+	return r.Message
 }
+
+func (r *rejection) Unwrap() error { return r.cause }
 
 func reject(code, format string, args ...any) *rejection {
 	return &rejection{Reject: wire.Reject{Code: code, Message: fmt.Sprintf(format, args...)}}
 }
 
 // Serve runs one agent's connection, from the handshake to its end. It returns
-// when the session has ended, with nil where it ended as sessions do.
+// when everything of the session has ended: nil where it ended as sessions do or
+// the agent was refused, which is logged here, and a fault of the host's side
+// where the agent broke the protocol.
 func (l *Link) Serve(ctx context.Context, ws *websocket.Conn) error {
 	s, err := l.handshake(ctx, ws)
-	if err != nil {
-		var r *rejection
-		if errors.As(err, &r) {
-			// The agent's owner reads the reason there; it is logged here as well.
-			return errors.Join(err, send(ws, &r.Reject))
-		}
+	var refused *rejection
+	switch {
+	case errors.As(err, &refused):
+		l.Log.Warn("agent refused", "code", refused.Code, "error", refused, "address", ws.RemoteAddr().String())
+		_ = l.send(ws, &refused.Reject) // whoever was refused may be gone already
+		return nil
+	case err != nil:
 		return err
 	}
 	return l.run(ctx, s, ws)
 }
 
+// greeting is an agent's hello, not yet believed, and what it is checked by.
+type greeting struct {
+	hello  *wire.Hello
+	nonce  []byte
+	offset time.Duration // the agent's clock less ours
+}
+
 // handshake finds out who is at the other end and makes the session for it.
 func (l *Link) handshake(ctx context.Context, ws *websocket.Conn) (*session, error) {
+	ctx, cancel := context.WithTimeout(ctx, l.pace.handshake)
+	defer cancel()
+	g, err := l.greet(ws)
+	if err != nil {
+		return nil, err
+	}
+	// From here on the handshake costs us something. Strangers who say nothing
+	// don't get as far, so that they can't keep agents out.
 	select {
 	case l.handshakes <- struct{}{}:
 		defer func() { <-l.handshakes }()
@@ -62,170 +79,102 @@ func (l *Link) handshake(ctx context.Context, ws *websocket.Conn) (*session, err
 		r.RetryAfterMillis = uint32(time.Second.Milliseconds())
 		return nil, r
 	}
-	ctx, cancel := context.WithTimeout(ctx, wire.HandshakeTimeout)
-	defer cancel()
-	hello, offset, err := l.receiveHello(ws)
+	if err := g.check(); err != nil {
+		return nil, err
+	}
+	id, err := l.admit(ctx, g.hello)
 	if err != nil {
 		return nil, err
 	}
-	host, err := l.admit(ctx, hello)
-	if err != nil {
+	if err := l.challengeIncumbent(ctx, id, g.hello); err != nil {
 		return nil, err
 	}
-	if err := l.challengeIncumbent(ctx, host, hello); err != nil {
-		return nil, err
-	}
-	return l.welcome(ctx, ws, host, hello, offset)
+	return l.welcome(ctx, ws, id, g)
 }
 
-// receiveHello challenges the agent and checks its proof. It returns the hello
-// and how far the agent's clock is from ours.
-func (l *Link) receiveHello(ws *websocket.Conn) (*wire.Hello, time.Duration, error) {
-	nonce := make([]byte, wire.NonceSize)
-	rand.Read(nonce) // never fails; see crypto/rand
+// greet challenges the agent and waits for its hello.
+func (l *Link) greet(ws *websocket.Conn) (*greeting, error) {
+	g := &greeting{nonce: make([]byte, wire.NonceSize)}
+	rand.Read(g.nonce) // never fails; see crypto/rand
 	asked := l.Now()
-	challenge := &wire.Challenge{Nonce: nonce, MinVersion: wire.MinVersion, MaxVersion: wire.Version, UnixMillis: asked.UnixMilli()}
-	if err := send(ws, challenge); err != nil {
-		return nil, 0, err
+	err := l.send(ws, &wire.Challenge{Nonce: g.nonce, MinVersion: wire.MinVersion, MaxVersion: wire.Version, UnixMillis: asked.UnixMilli()})
+	if err != nil {
+		return nil, err
 	}
 	ws.SetReadLimit(wire.MaxHandshakeFrame)
-	if err := ws.SetReadDeadline(asked.Add(wire.HandshakeTimeout)); err != nil {
-		return nil, 0, fmt.Errorf("set handshake deadline: %w", err)
-	}
+	ws.SetReadDeadline(time.Now().Add(l.pace.handshake))
 	kind, raw, err := ws.ReadMessage()
 	if err != nil {
-		return nil, 0, fmt.Errorf("read hello: %w", err)
+		return nil, fault.Wrap(fault.Unavailable, err, "no hello came").On(fault.Host)
 	}
-	now := l.Now()
+	ws.SetReadDeadline(time.Time{})
+	answered := l.Now()
 	frame, err := wire.DecodeFrame(raw)
 	hello, ok := frame.(*wire.Hello)
-	switch {
-	case kind != websocket.BinaryMessage || err != nil || !ok:
+	if kind != websocket.BinaryMessage || err != nil || !ok {
 		r := reject(wire.RejectMalformed, "a hello was expected here")
 		r.cause = err
-		return nil, 0, r
-	case hello.Version < wire.MinVersion || hello.Version > wire.Version:
-		return nil, 0, reject(wire.RejectVersion, "this control plane speaks versions %d to %d of the agents' protocol, the agent %d; upgrade the older of the two", wire.MinVersion, wire.Version, hello.Version)
-	case !hello.Verify(nonce):
-		return nil, 0, reject(wire.RejectProof, "the agent could not prove that it holds its key")
-	case hello.RunID == "" || len(hello.RunID) > 64:
-		return nil, 0, reject(wire.RejectMalformed, "the hello names no run")
+		return nil, r
 	}
-	if err := ws.SetReadDeadline(time.Time{}); err != nil {
-		return nil, 0, fmt.Errorf("clear handshake deadline: %w", err)
-	}
-	middle := asked.Add(now.Sub(asked) / 2) // the agent read its clock about half a round trip ago
-	return hello, time.UnixMilli(hello.UnixMillis).Sub(middle), nil
+	g.hello, g.offset = hello, clockOffset(asked, answered, hello.UnixMillis)
+	return g, nil
 }
 
-// hostID derives a host's id from its key: the key is the identity, and a
-// second joining with the same key is the same host.
-func hostID(publicKey []byte) string {
-	sum := sha256.Sum256(append([]byte("corral host "), publicKey...))
-	return "h_" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(sum[:13]))
+// clockOffset returns how far another clock is from ours, which was read when
+// the other side was asked and when its answer came. It read its own about half
+// way between the two.
+func clockOffset(asked, answered time.Time, unixMillis int64) time.Duration {
+	return time.UnixMilli(unixMillis).Sub(asked.Add(answered.Sub(asked) / 2))
 }
 
-// admit finds the host with the hello's key, or has it join by its token.
-func (l *Link) admit(ctx context.Context, hello *wire.Hello) (fleet.Host, error) {
-	id := hostID(hello.PublicKey)
-	known, err := l.Registry.Find(id)
-	if err == nil && known.ID == id {
-		host := known.Host
-		host.Facts = factsOf(&hello.Host)
-		if err := l.Hosts.SaveHost(ctx, host); err != nil {
-			return fleet.Host{}, fmt.Errorf("save host %s: %w", id, err)
-		}
-		return host, nil
-	}
-	if hello.Token == "" {
-		return fleet.Host{}, reject(wire.RejectNotJoined, "this agent has not joined here; start it with --token and a token from `corral-controlplane token create`")
-	}
-	token, err := wire.ParseJoinToken(hello.Token)
-	if err != nil {
-		return fleet.Host{}, reject(wire.RejectToken, "%s", err)
-	}
-	name := hello.Host.Name
-	if name == "" {
-		name = hello.Host.Hostname
-	}
-	now := l.Now()
-	host, err := l.Hosts.Enrol(ctx, token.Hash(), now, fleet.Host{
-		ID: id, Name: name, PublicKey: hello.PublicKey, Labels: labelsOf(hello.Host.Labels),
-		JoinedAt: now, SeenAt: now, Facts: factsOf(&hello.Host),
-	})
+// check returns why the hello cannot be believed.
+func (g *greeting) check() error {
+	h := g.hello
 	switch {
-	case fault.KindOf(err) == fault.Unauthenticated:
-		r := reject(wire.RejectToken, "%s", fault.MessageOf(err))
-		r.cause = err
-		return fleet.Host{}, r
-	case err != nil:
-		return fleet.Host{}, fmt.Errorf("enrol host: %w", err)
+	case h.Version < wire.MinVersion || h.Version > wire.Version:
+		return reject(wire.RejectVersion, "this control plane speaks versions %d to %d of the agents' protocol, the agent %d; upgrade the older of the two",
+			wire.MinVersion, wire.Version, h.Version)
+	case !h.Verify(g.nonce):
+		return reject(wire.RejectProof, "the agent could not prove that it holds its key")
+	case h.RunID == "" || len(h.RunID) > maxRunID:
+		return reject(wire.RejectMalformed, "the hello does not name the agent's run in 1 to %d bytes", maxRunID)
 	}
-	l.Log.Info("host joined", "host_id", host.ID, "host", host.Name)
-	return host, nil
-}
-
-// challengeIncumbent refuses a second agent with the key of one that is alive.
-// The same run reconnecting, or an incumbent that no longer answers, makes way.
-func (l *Link) challengeIncumbent(ctx context.Context, host fleet.Host, hello *wire.Hello) error {
-	incumbent, err := l.session(host.ID)
-	if err != nil || incumbent.runID == hello.RunID {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, wire.PingInterval)
-	defer cancel()
-	if incumbent.ping(ctx) != nil {
-		return nil
-	}
-	incumbent.doubled.Store(l.Now().UnixMilli())
-	l.Registry.SetProblem(host.ID, fleet.Problem{
-		Code:    wire.RejectDuplicateIdentity,
-		Message: fmt.Sprintf("a second agent, on %q, uses this host's key; its data directory was cloned. Remove the agent.key and joined.json there and join it anew", hello.Host.Hostname),
-	})
-	r := reject(wire.RejectDuplicateIdentity, "another agent with this key is connected, so this data directory is a clone; remove its agent.key and joined.json and join with a new token")
-	r.RetryAfterMillis = uint32(duplicateRetry.Milliseconds())
-	return r
-}
-
-// forgetDuplicate takes the problem back once the clone has not shown up for
-// longer than it was told to stay away.
-func (l *Link) forgetDuplicate(s *session) {
-	seen := s.doubled.Load()
-	if seen != 0 && l.Now().Sub(time.UnixMilli(seen)) > 2*duplicateRetry {
-		s.doubled.Store(0)
-		l.Registry.SetProblem(s.hostID, fleet.Problem{Code: wire.RejectDuplicateIdentity})
-	}
+	return nil
 }
 
 // welcome begins the session.
-func (l *Link) welcome(ctx context.Context, ws *websocket.Conn, host fleet.Host, hello *wire.Hello, offset time.Duration) (*session, error) {
-	epoch, err := l.Hosts.BeginSession(ctx, host.ID)
+func (l *Link) welcome(ctx context.Context, ws *websocket.Conn, id string, g *greeting) (*session, error) {
+	host, err := l.refreshFacts(ctx, id, factsOf(&g.hello.Host))
 	if err != nil {
-		return nil, fmt.Errorf("begin session of %s: %w", host.ID, err)
+		return nil, err
 	}
-	acked, err := l.History.LastSeq(ctx, host.ID, hello.RunID)
+	epoch, err := l.Hosts.BeginSession(ctx, id)
+	if fault.KindOf(err) == fault.NotFound {
+		return nil, notJoined()
+	}
 	if err != nil {
-		return nil, fmt.Errorf("read history of %s: %w", host.ID, err)
+		return nil, fmt.Errorf("begin session of %s: %w", id, err)
 	}
-	l.Registry.Put(host)
-	l.Registry.SetProblem(host.ID, fleet.Problem{Code: wire.RejectDuplicateIdentity})
-	err = send(ws, &wire.Welcome{
-		HostID: host.ID, Name: host.Name, Version: hello.Version,
+	acked, err := l.History.LastSeq(ctx, id, g.hello.RunID)
+	if err != nil {
+		return nil, fmt.Errorf("read history of %s: %w", id, err)
+	}
+	l.Registry.SetProblem(id, fleet.Problem{Code: wire.RejectDuplicateIdentity})
+	err = l.send(ws, &wire.Welcome{
+		HostID: id, Name: host.Name, Version: g.hello.Version,
 		SessionEpoch: epoch, AckedSeq: acked, CACertificates: l.CACertificates,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return newSession(host.ID, hello.RunID, epoch, offset), nil
+	return newSession(id, g.hello.RunID, epoch, g.offset), nil
 }
 
 // send writes one frame of the handshake.
-func send(ws *websocket.Conn, f wire.Frame) error {
-	if err := ws.SetWriteDeadline(time.Now().Add(wire.HandshakeTimeout)); err != nil {
-		return fmt.Errorf("set write deadline: %w", err)
-	}
+func (l *Link) send(ws *websocket.Conn, f wire.Frame) error {
+	ws.SetWriteDeadline(time.Now().Add(l.pace.handshake))
 	if err := ws.WriteMessage(websocket.BinaryMessage, wire.AppendFrame(nil, f)); err != nil {
-		return fmt.Errorf("send %T: %w", f, err)
+		return fault.Wrap(fault.Unavailable, err, "the agent left in the handshake").On(fault.Host)
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/wire"
 )
 
 // maxHandshakes is how many agents may be proving who they are at once. After a
@@ -21,8 +22,12 @@ const maxHandshakes = 64
 // Historian stores samples.
 type Historian interface {
 	// Append hands a row over and returns at once. stored is called when the
-	// row survives a kill of this process, and must not block.
-	Append(row fleet.SampleRow, stored func())
+	// row survives a kill of this process, and must not block. False means that
+	// the row was not taken, and that later ones of its run must not be either
+	// until it has come again.
+	Append(row fleet.SampleRow, stored func()) bool
+	// HasRoom reports whether rows that were kept back may come now.
+	HasRoom() bool
 	// LastSeq returns the highest stored sequence number of a host's run.
 	LastSeq(ctx context.Context, hostID, runID string) (uint64, error)
 }
@@ -37,9 +42,16 @@ type Options struct {
 	Now            func() time.Time
 }
 
+// pace is how long a link waits for its agents; tests have less patience.
+type pace struct {
+	handshake time.Duration // for each step of it
+	ping      time.Duration // between two; wire.SilentPings of them without a frame, and the agent counts as gone
+}
+
 // Link holds the sessions of all agents. Its methods may be called concurrently.
 type Link struct {
 	Options
+	pace       pace
 	handshakes chan struct{} // a slot for each handshake under way
 
 	mu       sync.Mutex
@@ -50,7 +62,10 @@ var _ fleet.Caller = (*Link)(nil)
 
 // New returns a link without sessions.
 func New(o Options) *Link {
-	return &Link{Options: o, handshakes: make(chan struct{}, maxHandshakes), sessions: map[string]*session{}}
+	return &Link{
+		Options: o, pace: pace{handshake: wire.HandshakeTimeout, ping: wire.PingInterval},
+		handshakes: make(chan struct{}, maxHandshakes), sessions: map[string]*session{},
+	}
 }
 
 // session returns the live session of a host.
@@ -63,13 +78,18 @@ func (l *Link) session(hostID string) (*session, error) {
 	return nil, fault.New(fault.Unavailable, "the host's agent is not connected").On(fault.Host)
 }
 
-// replace makes s the host's session and returns the one before, or nil.
-func (l *Link) replace(s *session) *session {
+// replace makes s the host's session and returns the one before, or nil. It
+// returns false, and changes nothing, when that one is newer: of two handshakes
+// at a time, the one that began its session later wins.
+func (l *Link) replace(s *session) (before *session, newest bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	before := l.sessions[s.hostID]
+	before = l.sessions[s.hostID]
+	if before != nil && before.epoch > s.epoch {
+		return before, false
+	}
 	l.sessions[s.hostID] = s
-	return before
+	return before, true
 }
 
 // drop forgets s if it still is its host's session.

@@ -3,8 +3,6 @@ package agentlink
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -26,26 +24,29 @@ const (
 )
 
 // session is one agent's connection after the handshake. Its methods may be
-// called concurrently.
+// called concurrently once it is among a link's sessions.
 type session struct {
 	hostID string
 	runID  string
 	epoch  uint64
-	offset time.Duration // the agent's clock less ours
+	out    *wire.Writer
+	calls  *exchange.Client
 
-	ready    chan struct{} // closed when out and calls can be used
-	out      *wire.Writer
-	calls    *exchange.Client
 	ended    chan struct{} // closed when the session is to end
 	endOnce  sync.Once
 	goodbye  atomic.Bool   // the agent said that it stops
 	doubled  atomic.Int64  // when a second agent with this key was last refused, in Unix milliseconds; 0 is never
 	silence  atomic.Int32  // ping intervals since the last frame
+	busy     atomic.Int32  // calls and actions under way
 	acked    atomic.Uint64 // stored up to here
 	ackReady chan struct{}
 
+	offset time.Duration // the agent's clock less ours; of the goroutine that reads
+	behind bool          // a sample was not taken; likewise
+
 	mu      sync.Mutex
 	nextID  uint64
+	probe   probe
 	pongs   map[uint64]chan struct{}
 	results map[uint64]chan *wire.ActionResult
 }
@@ -53,13 +54,23 @@ type session struct {
 func newSession(hostID, runID string, epoch uint64, offset time.Duration) *session {
 	return &session{
 		hostID: hostID, runID: runID, epoch: epoch, offset: offset,
-		ready: make(chan struct{}), ended: make(chan struct{}), ackReady: make(chan struct{}, 1),
+		ended: make(chan struct{}), ackReady: make(chan struct{}, 1),
 		pongs: map[uint64]chan struct{}{}, results: map[uint64]chan *wire.ActionResult{},
 	}
 }
 
 // end has the session's run return.
 func (s *session) end() { s.endOnce.Do(func() { close(s.ended) }) }
+
+// send writes a frame to the agent. A failure ends the session: a part of the
+// frame may have been sent.
+func (s *session) send(f wire.Frame) error {
+	err := s.out.Write(f)
+	if err != nil {
+		s.end()
+	}
+	return err
+}
 
 // run carries a session until either side ends it.
 func (l *Link) run(ctx context.Context, s *session, ws *websocket.Conn) error {
@@ -79,19 +90,26 @@ func (l *Link) run(ctx context.Context, s *session, ws *websocket.Conn) error {
 		}
 		mux.Close()
 	})
-	tooSlow := time.AfterFunc(wire.HandshakeTimeout, s.end)
+	tooSlow := time.AfterFunc(l.pace.handshake, s.end)
 	control, err := mux.Accept()
 	tooSlow.Stop()
 	if err != nil {
-		return err
+		return fault.Wrap(fault.Unavailable, err, "the agent opened no control stream").On(fault.Host)
 	}
-	s.out = wire.NewWriter(control)
+	s.out = wire.NewWriter(timedWriter{control})
 	s.calls = exchange.NewClient(func(context.Context) (net.Conn, error) { return mux.Open() }, "corral-agent", maxIdleStreams, idleStreamTimeout)
-	close(s.ready)
-	if before := l.replace(s); before != nil {
+	defer s.calls.Close()
+	before, newest := l.replace(s)
+	if !newest {
+		return nil
+	}
+	if before != nil {
 		before.end()
 	}
-	l.Registry.Connect(s.hostID, s.epoch, l.Now(), s.offset)
+	if !l.Registry.Connect(s.hostID, s.epoch, l.Now(), s.offset) {
+		l.drop(s)
+		return nil // removed since the handshake
+	}
 	l.Log.Info("agent connected", "host_id", s.hostID, "session_epoch", s.epoch)
 	working.Go(func() { l.keepAlive(ctx, s) })
 
@@ -100,8 +118,18 @@ func (l *Link) run(ctx context.Context, s *session, ws *websocket.Conn) error {
 	s.end()
 	l.drop(s)
 	l.Registry.Disconnect(s.hostID, s.epoch, l.Now(), s.farewell())
-	l.Log.Info("agent disconnected", "host_id", s.hostID, "session_epoch", s.epoch, "state", string(s.farewell()), "reason", reason(err))
-	return errors.Join(ignoreGone(err), s.calls.Close())
+	l.Log.Info("agent disconnected", "host_id", s.hostID, "session_epoch", s.epoch, "state", string(s.farewell()), "reason", err.Error())
+	return misbehaved(err)
+}
+
+// timedWriter gives each frame its time: an agent that does not read must not
+// hold up those who write to it.
+type timedWriter struct{ net.Conn }
+
+// Write implements io.Writer.
+func (w timedWriter) Write(p []byte) (int, error) {
+	w.SetWriteDeadline(time.Now().Add(wire.WriteTimeout))
+	return w.Conn.Write(p)
 }
 
 func (s *session) farewell() fleet.HostState {
@@ -111,158 +139,14 @@ func (s *session) farewell() fleet.HostState {
 	return fleet.HostAway
 }
 
-func reason(err error) string {
-	if err == nil {
-		return "closed"
-	}
-	return err.Error()
-}
-
-// ignoreGone drops the errors by which every connection ends.
-func ignoreGone(err error) error {
-	if errors.Is(err, wire.ErrFrameTooLarge) || fault.KindOf(err) == fault.Invalid {
+// misbehaved returns what the agent did wrong, and drops the errors by which
+// every connection ends.
+func misbehaved(err error) error {
+	switch {
+	case errors.Is(err, wire.ErrFrameTooLarge):
+		return fault.Wrap(fault.TooLarge, err, "the agent sent a frame over the cap").On(fault.Host)
+	case fault.KindOf(err) == fault.Invalid:
 		return err
 	}
 	return nil
-}
-
-// readControl takes the agent's frames until the stream ends.
-func (l *Link) readControl(control io.Reader, s *session) error {
-	in := wire.NewReader(control)
-	var enc wire.Encoder
-	for {
-		frame, err := in.Read()
-		if err != nil {
-			return err
-		}
-		s.silence.Store(0)
-		switch f := frame.(type) {
-		case *wire.Sample:
-			l.takeSample(s, f, &enc)
-		case *wire.Instances:
-			l.Registry.Report(s.hostID, s.epoch, l.Now(), instancesOf(f))
-		case *wire.Ping:
-			if err := s.out.Write(&wire.Pong{ID: f.ID, UnixMillis: l.Now().UnixMilli()}); err != nil {
-				return err
-			}
-		case *wire.Pong:
-			s.resolvePong(f.ID)
-		case *wire.ActionResult:
-			s.resolveAction(f)
-		case *wire.Goodbye:
-			s.goodbye.Store(true)
-		case *wire.Unknown: // of a newer agent
-		default:
-			return fault.New(fault.Invalid, "the agent sent a %T, which it may not", f).On(fault.Host)
-		}
-	}
-}
-
-// liveFor is how old a sample may be to count as the present. Older ones are a
-// reconnecting agent catching up, and only go into the history.
-const liveFor = 5 * time.Second
-
-func (l *Link) takeSample(s *session, f *wire.Sample, enc *wire.Encoder) {
-	now := l.Now()
-	taken := time.UnixMilli(f.UnixMillis).Add(-s.offset)
-	if now.Sub(taken) < liveFor {
-		l.Registry.Observe(s.hostID, s.epoch, now, sampleOf(f, taken))
-	}
-	row := fleet.SampleRow{
-		HostID: s.hostID, RunID: s.runID, Seq: f.Seq,
-		TakenAt: taken, ReceivedAt: now, Payload: enc.AppendSample(nil, f),
-	}
-	l.History.Append(row, func() { s.stored(f.Seq) })
-}
-
-// stored notes that a sample survives, and has the agent told.
-func (s *session) stored(seq uint64) {
-	for {
-		have := s.acked.Load()
-		if seq <= have {
-			return
-		}
-		if s.acked.CompareAndSwap(have, seq) {
-			break
-		}
-	}
-	select {
-	case s.ackReady <- struct{}{}:
-	default: // one is waiting already
-	}
-}
-
-// keepAlive pings, acknowledges, and ends a session whose agent is silent. It
-// counts its own ticks, not time: a control plane that was stopped for a minute
-// has not seen a minute's silence.
-func (l *Link) keepAlive(ctx context.Context, s *session) {
-	tick := time.NewTicker(wire.PingInterval)
-	defer tick.Stop()
-	for {
-		var err error
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.ended:
-			return
-		case <-s.ackReady:
-			err = s.out.Write(&wire.Ack{Seq: s.acked.Load()})
-		case <-tick.C:
-			if s.silence.Add(1) > wire.SilentPings {
-				err = errors.New("silent")
-			} else {
-				l.forgetDuplicate(s)
-				err = s.out.Write(&wire.Ping{ID: s.newID(), UnixMillis: time.Now().UnixMilli()})
-			}
-		}
-		if err != nil {
-			s.end()
-			return
-		}
-	}
-}
-
-func (s *session) newID() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.nextID++
-	return s.nextID
-}
-
-// ping returns nil when the agent answered.
-func (s *session) ping(ctx context.Context) error {
-	select {
-	case <-s.ready:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	id, answered := s.newID(), make(chan struct{})
-	s.mu.Lock()
-	s.pongs[id] = answered
-	s.mu.Unlock()
-	defer func() {
-		s.mu.Lock()
-		delete(s.pongs, id)
-		s.mu.Unlock()
-	}()
-	if err := s.out.Write(&wire.Ping{ID: id, UnixMillis: time.Now().UnixMilli()}); err != nil {
-		return err
-	}
-	select {
-	case <-answered:
-		return nil
-	case <-s.ended:
-		return errors.New("the session ended")
-	case <-ctx.Done():
-		return fmt.Errorf("no answer to a ping: %w", ctx.Err())
-	}
-}
-
-func (s *session) resolvePong(id uint64) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if answered := s.pongs[id]; answered != nil {
-		delete(s.pongs, id)
-		close(answered)
-	}
 }

@@ -101,7 +101,6 @@ type API struct {
 
 // New returns the API.
 func New(o Options) *API {
-	o.Log = o.Log.Named("api")
 	body, rules := assemblePage()
 	return &API{Options: o, page: body, pageRules: rules}
 }

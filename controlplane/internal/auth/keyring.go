@@ -18,6 +18,8 @@ const (
 	pollInterval = time.Second
 	// reloadInterval makes up for a version that could not tell.
 	reloadInterval = time.Minute
+	// freshInterval bounds what callers with keys that nobody knows can cost.
+	freshInterval = 100 * time.Millisecond
 )
 
 // Store is where the keys are. DataVersion returns a number that is another one
@@ -36,6 +38,8 @@ type Keyring struct {
 
 	live   atomic.Pointer[keySet] // never changed, only replaced
 	reload sync.Mutex             // keeps an older reading from replacing a newer one
+
+	lookedAt atomic.Int64 // when the keys were last read for an unknown one, in Unix nanoseconds
 }
 
 type keySet map[hash]*liveKey
@@ -47,7 +51,7 @@ type liveKey struct {
 
 // NewKeyring returns an empty keyring; [Keyring.Reload] or [Keyring.Run] fills it.
 func NewKeyring(store Store, now func() time.Time, logger hclog.Logger) *Keyring {
-	k := &Keyring{store: store, now: now, logger: logger.Named("auth")}
+	k := &Keyring{store: store, now: now, logger: logger}
 	k.live.Store(&keySet{})
 	return k
 }
@@ -65,6 +69,26 @@ func (k *Keyring) Find(secret string) (key fleet.Key, gone <-chan struct{}, ok b
 		return fleet.Key{}, nil, false
 	}
 	return live.key, live.gone, true
+}
+
+// Lookup is [Keyring.Find] for a key that another process may have made a moment
+// ago, as the command line does: a key of the right form that is not known yet
+// has the keys read again, at most once in each freshInterval.
+func (k *Keyring) Lookup(ctx context.Context, secret string) (key fleet.Key, gone <-chan struct{}, ok bool) {
+	if key, gone, ok = k.Find(secret); ok {
+		return key, gone, true
+	}
+	if _, formed := keyHash(secret); !formed {
+		return fleet.Key{}, nil, false
+	}
+	now, last := k.now().UnixNano(), k.lookedAt.Load()
+	if now-last < int64(freshInterval) || !k.lookedAt.CompareAndSwap(last, now) {
+		return fleet.Key{}, nil, false
+	}
+	if err := k.Reload(ctx); err != nil {
+		k.logger.Debug("keys could not be read for an unknown key", "error", err)
+	}
+	return k.Find(secret)
 }
 
 // Create makes a key and stores it; it is good on return. The secret can't be

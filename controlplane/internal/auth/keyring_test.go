@@ -297,3 +297,34 @@ func FuzzFind(f *testing.F) {
 		}
 	})
 }
+
+func TestLookupFindsAKeyThatAnotherProcessMade(t *testing.T) {
+	state := openState(t, t.TempDir())
+	var clock atomic.Int64
+	now := func() time.Time { return time.Unix(1_800_000_000, clock.Load()) }
+	server := auth.NewKeyring(state, now, hclog.NewNullLogger())
+	if err := server.Reload(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	secret, made, err := auth.NewKeyring(state, now, hclog.NewNullLogger()).Create(t.Context(), "made elsewhere", fleet.RoleViewer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, ok := server.Find(secret.Reveal()); ok {
+		t.Fatal("the key is known before anybody looked")
+	}
+	if key, _, ok := server.Lookup(t.Context(), secret.Reveal()); !ok || key.ID != made.ID {
+		t.Fatalf("Lookup = %v, %v", key, ok)
+	}
+	other, _, err := auth.NewKeyring(state, now, hclog.NewNullLogger()).Create(t.Context(), "at once after", fleet.RoleViewer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, _, ok := server.Lookup(t.Context(), other.Reveal()); ok {
+		t.Error("the keys were read again at once: unknown keys could keep the store busy")
+	}
+	clock.Add(int64(time.Second))
+	if _, _, ok := server.Lookup(t.Context(), other.Reveal()); !ok {
+		t.Error("the key is still unknown after the interval")
+	}
+}

@@ -5,8 +5,8 @@ package chat
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"time"
 
@@ -59,7 +59,7 @@ func New(forward fleet.Forwarder, now func() time.Time) *Service {
 }
 
 // Ask asks a model and calls onPiece, in this goroutine, for each piece as it
-// comes. An error of onPiece stops the generation and is returned. An answer
+// comes, but for what the last line holds: that is in the reply alone. An error of onPiece stops the generation and is returned. An answer
 // that breaks off is fault.Unavailable; what came of it was given to onPiece.
 func (s *Service) Ask(ctx context.Context, q Question, onPiece func(Piece) error) (*Reply, error) {
 	if err := q.Validate(); err != nil {
@@ -78,19 +78,13 @@ func (s *Service) Ask(ctx context.Context, q Question, onPiece func(Piece) error
 		return nil, err
 	}
 	reply, err := readAnswer(answer, onPiece)
-	if err = errors.Join(err, ignoreAfterEnd(answer.Body.Close(), err)); err != nil {
+	// The answer is whole or has failed: how its closing went changes neither.
+	_ = answer.Body.Close()
+	if err != nil {
 		return nil, err
 	}
 	reply.Model, reply.ResponseTime, reply.Target = q.Model, s.now().Sub(started), answer.Target
 	return reply, nil
-}
-
-// ignoreAfterEnd drops the error of closing an answer that has failed already.
-func ignoreAfterEnd(closing, failed error) error {
-	if failed != nil {
-		return nil
-	}
-	return closing
 }
 
 // The parts of Ollama's chat protocol that are needed here.
@@ -115,8 +109,10 @@ type (
 
 // readAnswer reads Ollama's lines to the last one.
 func readAnswer(answer *fleet.Answer, onPiece func(Piece) error) (*Reply, error) {
+	if answer.Status >= 300 {
+		return nil, refusal(answer)
+	}
 	lines := NewLines(answer.Body)
-	var reply Reply
 	var text []byte
 	for {
 		raw, err := lines.Next()
@@ -127,13 +123,15 @@ func readAnswer(answer *fleet.Answer, onPiece func(Piece) error) (*Reply, error)
 		if err := json.Unmarshal(raw, &line); err != nil {
 			return nil, brokenOff(answer, fmt.Errorf("parse a line of the answer: %w", err))
 		}
-		if line.Error != "" || answer.Status >= 300 {
+		if line.Error != "" {
 			return nil, OllamaError(answer, line.Error)
 		}
 		text = append(text, line.Message.Content...)
 		if line.Done {
-			reply.Message, reply.Tokens = string(text), line.EvalCount
-			return &reply, nil
+			// What follows is the end of the transfer. Reading it keeps the way to
+			// the host open for the next call; a fault there no longer matters.
+			_, _ = lines.Next()
+			return &Reply{Message: string(text), Tokens: line.EvalCount}, nil
 		}
 		if err := onPiece(Piece{Text: line.Message.Content, Thinking: line.Message.Thinking}); err != nil {
 			return nil, err
@@ -141,12 +139,34 @@ func readAnswer(answer *fleet.Answer, onPiece func(Piece) error) (*Reply, error)
 	}
 }
 
-// brokenOff is an answer without its end.
+// maxRefusalBytes is how much of an answer with a bad status is looked at.
+const maxRefusalBytes = 64 << 10
+
+// refusal reads an answer with a bad status, whose body is one object without a
+// newline, or something else where a proxy stands before an Ollama.
+func refusal(answer *fleet.Answer) error {
+	raw, err := io.ReadAll(io.LimitReader(answer.Body, maxRefusalBytes))
+	if err != nil {
+		return brokenOff(answer, err)
+	}
+	var said ollamaLine
+	if json.Unmarshal(raw, &said) != nil {
+		said.Error = ""
+	}
+	return OllamaError(answer, said.Error)
+}
+
+// brokenOff is an answer without its end. Where the way to the host was fine it
+// is the Ollama that stopped: a runner that was killed ends its answer like that.
 func brokenOff(answer *fleet.Answer, cause error) error {
 	if kind := fault.KindOf(cause); kind == fault.Canceled || kind == fault.Timeout {
 		return cause
 	}
-	return fault.Wrap(fault.Unavailable, cause, "the answer from host %q broke off before its end", answer.Target.Host).On(fault.SideOf(cause))
+	side := fault.SideOf(cause)
+	if side == fault.Ours {
+		side = fault.Ollama
+	}
+	return fault.Wrap(fault.Unavailable, cause, "the answer from host %q broke off before its end", answer.Target.Host).On(side)
 }
 
 // OllamaError is an error that Ollama itself reported, with the kind that its

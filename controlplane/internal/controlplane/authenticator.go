@@ -2,6 +2,7 @@ package controlplane
 
 import (
 	"context"
+	"iter"
 	"strings"
 
 	"github.com/corral-fleet/corral/controlplane/internal/auth"
@@ -24,44 +25,48 @@ const bearerProtocol = "bearer."
 // keyPrefix begins every key of ours.
 const keyPrefix = "crl_"
 
-// Authenticate implements [edge.Authenticator].
-func (a *authenticator) Authenticate(_ context.Context, c edge.Credentials) (edge.Caller, error) {
-	secret := presented(c)
-	if secret != "" {
-		if key, gone, ok := a.keys.Find(secret); ok {
+// Authenticate implements [edge.Authenticator]. Where a request carries several
+// keys, one that is good is enough: clients that can set only a URL send a
+// made-up one in the header beside it.
+func (a *authenticator) Authenticate(ctx context.Context, c edge.Credentials) (edge.Caller, error) {
+	shown, ours := false, false
+	for secret := range presented(c) {
+		if key, gone, ok := a.keys.Lookup(ctx, secret); ok {
 			return edge.Caller{ID: key.ID, Name: key.Name, May: permissionOf(key.Role), Gone: gone}, nil
 		}
+		shown, ours = true, ours || strings.HasPrefix(secret, keyPrefix)
 	}
 	security := &a.settings().Security
 	// Clients that insist on some key, as OpenAI's do, get in where none is
 	// needed; a key that looks like one of ours was meant to count.
-	if !security.APIKeyRequired && !strings.HasPrefix(secret, keyPrefix) {
-		may := permissionOf(fleet.Role(security.AnonymousRole))
+	if !security.APIKeyRequired && !ours {
+		may := permissionOf(security.AnonymousRole)
 		if may == edge.Administer && !c.RemoteIP.IsLoopback() {
 			may = edge.Operate
 		}
 		return edge.Caller{Name: "anonymous", May: may, Anonymous: true}, nil
 	}
-	if secret != "" {
+	if shown {
 		return edge.Caller{}, fault.New(fault.Unauthenticated, "the key is unknown or revoked").On(fault.Caller)
 	}
 	return edge.Caller{}, fault.New(fault.Unauthenticated, "a key is needed: send it as \"Authorization: Bearer KEY\", or put /k/KEY in front of the path").On(fault.Caller)
 }
 
-// presented returns the key that a request carries, wherever it stands.
-func presented(c edge.Credentials) string {
-	if c.Bearer != "" {
-		return c.Bearer
-	}
-	if c.URLKey != "" {
-		return c.URLKey
-	}
-	for _, p := range c.Subprotocols {
-		if key, ok := strings.CutPrefix(p, bearerProtocol); ok {
-			return key
+// presented yields the keys that a request carries, wherever they stand.
+func presented(c edge.Credentials) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		if c.Bearer != "" && !yield(c.Bearer) {
+			return
+		}
+		if c.URLKey != "" && !yield(c.URLKey) {
+			return
+		}
+		for _, p := range c.Subprotocols {
+			if key, ok := strings.CutPrefix(p, bearerProtocol); ok && !yield(key) {
+				return
+			}
 		}
 	}
-	return ""
 }
 
 func permissionOf(role fleet.Role) edge.Permission {

@@ -50,6 +50,11 @@ func New(loaded settings.Loaded, version string, log hclog.Logger) *ControlPlane
 // first error of a part that cannot go on.
 func (c *ControlPlane) Run(ctx context.Context) (err error) {
 	dir := c.loaded.Config.DataDir
+	claimed, err := claim(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, claimed.Close()) }()
 	db, err := sqlite.Open(ctx, dir, c.log.Named("sqlite"))
 	if err != nil {
 		return err

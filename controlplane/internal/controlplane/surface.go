@@ -52,7 +52,7 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 	})
 	support["live"] = sockets.Run
 
-	passOn := relay.New(s.forward, s.log)
+	passOn := relay.New(s.forward, s.log.Named("relay"))
 	ollama := ollamaapi.New(ollamaapi.Options{View: s.registry, Relay: passOn})
 	openai := openaiapi.New(openaiapi.Options{View: s.registry, Relay: passOn})
 	dashboard := api.New(api.Options{

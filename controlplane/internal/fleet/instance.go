@@ -36,6 +36,17 @@ type Instance struct {
 // Serves reports whether requests may be sent to the instance.
 func (i *Instance) Serves() bool { return i.State == InstanceReady }
 
+// loaded returns how the instance has a model in memory, by its canonical name
+// and its digest.
+func (i *Instance) loaded(name, digest string) (LoadedModel, bool) {
+	for _, l := range i.Loaded {
+		if l.Digest == digest && CanonicalModel(l.Name) == name {
+			return l, true
+		}
+	}
+	return LoadedModel{}, false
+}
+
 // Restart is one restart of an instance.
 type Restart struct {
 	At      time.Time `json:"at"`

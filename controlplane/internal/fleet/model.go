@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"crypto/sha256"
 	"encoding/base32"
 	"slices"
@@ -80,7 +79,7 @@ type Residency struct {
 
 // ModelsOf merges what the instances of online hosts hold into one list, by name.
 func ModelsOf(hosts []HostView) []Model {
-	byName := map[string]*Model{}
+	byName := map[string]*merging{}
 	var names []string
 	for h := range hosts {
 		host := &hosts[h]
@@ -94,7 +93,10 @@ func ModelsOf(hosts []HostView) []Model {
 				name := CanonicalModel(have.Name)
 				model := byName[name]
 				if model == nil {
-					model = &Model{ID: ModelID(name), Name: name, Status: ModelAvailable}
+					model = &merging{
+						Model:    Model{ID: ModelID(name), Name: name, Status: ModelAvailable},
+						versions: map[string]*HostModel{},
+					}
 					byName[name] = model
 					names = append(names, name)
 				}
@@ -106,39 +108,39 @@ func ModelsOf(hosts []HostView) []Model {
 	models := make([]Model, 0, len(names))
 	for _, name := range names {
 		byName[name].settle()
-		models = append(models, *byName[name])
+		models = append(models, byName[name].Model)
 	}
 	return models
 }
 
-func (m *Model) add(host *HostView, instance *Instance, have *HostModel) {
+// merging is a model in the making.
+type merging struct {
+	Model
+	versions map[string]*HostModel // by digest, the one that was modified last
+}
+
+func (m *merging) add(host *HostView, instance *Instance, have *HostModel) {
 	r := Residency{HostID: host.ID, Host: host.Name, Instance: instance.Name, Digest: have.Digest, Status: ModelAvailable}
-	for _, l := range instance.Loaded {
-		if CanonicalModel(l.Name) == m.Name && l.Digest == have.Digest {
-			r.Status, r.SizeVRAMBytes, r.ExpiresAt = ModelLoaded, l.SizeVRAMBytes, l.ExpiresAt
-			m.Status = ModelLoaded
-		}
+	if l, ok := instance.loaded(m.Name, have.Digest); ok {
+		r.Status, r.SizeVRAMBytes, r.ExpiresAt = ModelLoaded, l.SizeVRAMBytes, l.ExpiresAt
+		m.Status = ModelLoaded
 	}
 	m.Residencies = append(m.Residencies, r)
-	if !slices.Contains(m.Digests, have.Digest) {
-		m.Digests = append(m.Digests, have.Digest)
-	}
-	if m.Digest == "" || have.ModifiedAt.After(m.ModifiedAt) {
-		m.Digest, m.SizeBytes, m.Format, m.Family = have.Digest, have.SizeBytes, have.Format, have.Family
-		m.Parameters, m.Quantized, m.ModifiedAt = have.ParameterSize, have.Quantization, have.ModifiedAt
+	if latest := m.versions[have.Digest]; latest == nil || have.ModifiedAt.After(latest.ModifiedAt) {
+		m.versions[have.Digest] = have
 	}
 }
 
-// settle decides which digest the name stands for: the one that most hosts
-// hold, of equals the first by value, so that the choice never flickers.
-func (m *Model) settle() {
-	count := map[string]int{}
+// settle decides which digest the name stands for, and describes that one.
+func (m *merging) settle() {
+	votes := ballot{}
 	for _, r := range m.Residencies {
-		count[r.Digest]++
+		votes.add(r.Digest, r.HostID)
 	}
-	slices.SortFunc(m.Digests, func(a, b string) int {
-		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b))
-	})
+	m.Digests = votes.ranked()
 	m.Conflict = len(m.Digests) > 1
 	m.Digest = m.Digests[0]
+	have := m.versions[m.Digest]
+	m.SizeBytes, m.ModifiedAt = have.SizeBytes, have.ModifiedAt
+	m.Format, m.Family, m.Parameters, m.Quantized = have.Format, have.Family, have.ParameterSize, have.Quantization
 }

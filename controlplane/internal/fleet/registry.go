@@ -47,24 +47,31 @@ type HostView struct {
 const clockTolerance = 5 * time.Second
 
 // Registry is what is known of all hosts now. It is filled by the agents' link
-// and read by everything else; its methods may be called concurrently. What it
-// returns is the caller's own, but for samples and instances, which are never
-// changed after they were handed in.
+// and read by everything else; its methods may be called concurrently. What is
+// handed in must not be changed afterwards, and neither must the lists and maps
+// in what it returns.
 type Registry struct {
 	mu      sync.RWMutex
 	hosts   map[string]*entry
-	changed chan struct{} // closed and replaced at each change that is not just a sample
+	holding map[string][]*entry // by model name: the hosts that hold it, or did when last heard of
+	named   map[string]string   // by model id: its name
+	changed chan struct{}       // closed and replaced at each change that is not just a sample
 }
 
 type entry struct {
-	view  HostView
-	epoch uint64
-	extra map[string]Problem // found by the link, by their code
+	view     HostView
+	epoch    uint64
+	reported bool                // the instances were told of in the current session
+	held     map[string][]Holder // by model name, as last told of
+	extra    map[string]Problem  // found by the link, by their code
 }
 
 // NewRegistry returns a registry with these hosts, none of them connected.
 func NewRegistry(hosts []Host) *Registry {
-	r := &Registry{hosts: map[string]*entry{}, changed: make(chan struct{})}
+	r := &Registry{
+		hosts: map[string]*entry{}, holding: map[string][]*entry{}, named: map[string]string{},
+		changed: make(chan struct{}),
+	}
 	for _, h := range hosts {
 		r.hosts[h.ID] = &entry{view: HostView{Host: h, State: HostAway}}
 	}
@@ -100,20 +107,38 @@ func (r *Registry) Put(h Host) {
 func (r *Registry) Remove(id string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	delete(r.hosts, id)
-	r.notify()
+	if e := r.hosts[id]; e != nil {
+		r.hold(e, nil)
+		delete(r.hosts, id)
+		r.notify()
+	}
 }
 
 // Connect begins a session of a host. Reports of sessions with a lower epoch
-// are ignored from now on.
-func (r *Registry) Connect(id string, epoch uint64, at time.Time, clockOffset time.Duration) {
-	r.update(id, epoch, func(e *entry) {
+// are ignored from now on. It returns false, and nothing begins, when the host is
+// unknown or has had a session with a higher epoch.
+func (r *Registry) Connect(id string, epoch uint64, at time.Time, clockOffset time.Duration) bool {
+	return r.update(id, epoch, func(e *entry) {
 		e.epoch = epoch
-		e.view.ConnectedAt, e.view.LastFrameAt, e.view.ClockOffset = at, at, clockOffset
-		e.view.ClockOffsetMS = clockOffset.Milliseconds()
+		e.view.ConnectedAt, e.view.LastFrameAt = at, at
+		e.view.setClockOffset(clockOffset)
 		e.view.State = HostOnline
-		e.view.Sample, e.view.Instances = nil, nil
+		e.forgetReports()
 	})
+}
+
+// SetClockOffset notes that a host's clock is off by another amount than before.
+func (r *Registry) SetClockOffset(id string, epoch uint64, offset time.Duration) {
+	r.update(id, epoch, func(e *entry) { e.view.setClockOffset(offset) })
+}
+
+func (v *HostView) setClockOffset(offset time.Duration) {
+	v.ClockOffset, v.ClockOffsetMS = offset, offset.Milliseconds()
+}
+
+// forgetReports empties what a session told, but for what the host holds.
+func (e *entry) forgetReports() {
+	e.view.Sample, e.view.Instances, e.reported = nil, nil, false
 }
 
 // Disconnect ends a session. A stopped agent said so itself.
@@ -121,7 +146,7 @@ func (r *Registry) Disconnect(id string, epoch uint64, at time.Time, state HostS
 	r.update(id, epoch, func(e *entry) {
 		e.view.SeenAt = at
 		e.view.State = state
-		e.view.Sample, e.view.Instances = nil, nil
+		e.forgetReports()
 	})
 }
 
@@ -129,7 +154,8 @@ func (r *Registry) Disconnect(id string, epoch uint64, at time.Time, state HostS
 func (r *Registry) Report(id string, epoch uint64, at time.Time, instances []Instance) {
 	r.update(id, epoch, func(e *entry) {
 		e.view.LastFrameAt = at
-		e.view.Instances = instances
+		e.view.Instances, e.reported = instances, true
+		r.hold(e, holdersOf(instances))
 	})
 }
 
@@ -137,7 +163,7 @@ func (r *Registry) Report(id string, epoch uint64, at time.Time, instances []Ins
 func (r *Registry) Observe(id string, epoch uint64, at time.Time, s *Sample) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e := r.hosts[id]; e != nil && epoch >= e.epoch {
+	if e := r.hosts[id]; e != nil && epoch >= e.epoch && e.view.State.Reachable() {
 		e.view.LastFrameAt, e.view.Sample = at, s
 	}
 }
@@ -148,7 +174,7 @@ func (r *Registry) SetProblem(id string, p Problem) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.hosts[id]
-	if e == nil || e.extra[p.Code] == p {
+	if e == nil || e.extra[p.Code].Message == p.Message {
 		return
 	}
 	if e.extra == nil {
@@ -163,16 +189,17 @@ func (r *Registry) SetProblem(id string, p Problem) {
 	r.notify()
 }
 
-func (r *Registry) update(id string, epoch uint64, change func(*entry)) {
+func (r *Registry) update(id string, epoch uint64, change func(*entry)) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	e := r.hosts[id]
 	if e == nil || epoch < e.epoch {
-		return
+		return false
 	}
 	change(e)
 	e.assess()
 	r.notify()
+	return true
 }
 
 // assess finds the host's problems, and from them its state.
@@ -183,8 +210,10 @@ func (e *entry) assess() {
 		return
 	}
 	if off := v.ClockOffset.Abs(); off > clockTolerance {
-		v.Problems = append(v.Problems, Problem{"clock_offset",
-			"the host's clock is off by " + v.ClockOffset.Round(time.Second).String()})
+		v.Problems = append(v.Problems, Problem{
+			"clock_offset",
+			"the host's clock is off by " + v.ClockOffset.Round(time.Second).String(),
+		})
 	}
 	for i := range v.Instances {
 		if p, bad := v.Instances[i].problem(); bad {
@@ -198,8 +227,10 @@ func (e *entry) assess() {
 }
 
 func (i *Instance) problem() (Problem, bool) {
-	if i.State != InstanceDegraded && i.State != InstanceFailed && i.State != InstanceStopped {
-		return Problem{}, false
+	switch i.State {
+	case InstanceDegraded, InstanceFailed, InstanceStopped:
+	default:
+		return Problem{Code: i.Reason, Message: i.Message}, i.Reason != ""
 	}
 	message := i.Message
 	if message == "" {
@@ -208,7 +239,8 @@ func (i *Instance) problem() (Problem, bool) {
 	return Problem{Code: cmp.Or(i.Reason, "ollama_"+string(i.State)), Message: message}, true
 }
 
-// Hosts returns every host, ordered by name.
+// Hosts returns every host, ordered by name. It copies all of them: it is for
+// looking at the fleet, not for finding one host for a request.
 func (r *Registry) Hosts() []HostView {
 	r.mu.RLock()
 	views := make([]HostView, 0, len(r.hosts))

@@ -4,6 +4,7 @@ package history
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -45,13 +46,22 @@ func New(store fleet.SampleStore, log hclog.Logger) *History {
 }
 
 // Append hands a row over and returns at once. stored is called when the row
-// survives a kill of this process; it must not block.
-func (h *History) Append(row fleet.SampleRow, stored func()) {
+// survives a kill of this process; it must not block. False means that too many
+// rows are waiting and this one was not taken. The caller must then not hand over
+// later ones of the same run either, until the agent has sent this one again: a
+// run counts as stored up to its highest row.
+func (h *History) Append(row fleet.SampleRow, stored func()) bool {
 	select {
 	case h.rows <- pending{row, stored}:
-	default: // not acknowledged, so not lost
+		return true
+	default:
+		return false
 	}
 }
+
+// HasRoom reports whether rows that were not taken may come again: so much of
+// the queue is free that they don't fill it at once.
+func (h *History) HasRoom() bool { return len(h.rows) < cap(h.rows)/2 }
 
 // LastSeq returns the highest stored sequence number of a host's run.
 func (h *History) LastSeq(ctx context.Context, hostID, runID string) (uint64, error) {
@@ -63,56 +73,71 @@ func (h *History) Samples(ctx context.Context, hostID string, from, to time.Time
 	return h.store.Samples(ctx, hostID, from, to, fn)
 }
 
-// Run stores what comes until ctx ends, and then what is waiting.
+// Run stores what comes until ctx ends, and then what is waiting. It also
+// forgets what has become too old.
 func (h *History) Run(ctx context.Context) error {
 	sweep := time.NewTicker(sweepInterval)
 	defer sweep.Stop()
+	h.sweep(ctx)
 	for {
 		select {
 		case <-ctx.Done():
-			return h.drain(context.WithoutCancel(ctx))
+			return h.drain(context.WithoutCancel(ctx), nil)
 		case <-sweep.C:
-			if err := h.store.DeleteSamplesBefore(ctx, time.Now().Add(-Retention)); err != nil && ctx.Err() == nil {
-				h.log.Error("old samples not deleted", "error", err)
-			}
+			h.sweep(ctx)
 		case first := <-h.rows:
-			h.storeGroup(ctx, first)
+			if left := h.storeGroup(ctx, h.gather(ctx, first)); left != nil {
+				return h.drain(context.WithoutCancel(ctx), left)
+			}
 		}
 	}
 }
 
-// storeGroup waits a moment for more, and stores all of it until that works.
-func (h *History) storeGroup(ctx context.Context, first pending) {
+func (h *History) sweep(ctx context.Context) {
+	if err := h.store.DeleteSamplesBefore(ctx, time.Now().Add(-Retention)); err != nil && ctx.Err() == nil {
+		h.log.Error("old samples not deleted", "error", err)
+	}
+}
+
+// gather waits a moment for more rows to be stored with the first.
+func (h *History) gather(ctx context.Context, first pending) []pending {
 	group := []pending{first}
 	full := time.NewTimer(groupInterval)
 	defer full.Stop()
-	for waiting := true; waiting && len(group) < maxGroup; {
+	for len(group) < maxGroup {
 		select {
 		case p := <-h.rows:
 			group = append(group, p)
 		case <-full.C:
-			waiting = false
+			return group
 		case <-ctx.Done():
-			waiting = false
+			return group
 		}
 	}
+	return group
+}
+
+// storeGroup stores a group, until that works or ctx ends. It returns what could
+// not be stored.
+func (h *History) storeGroup(ctx context.Context, group []pending) (left []pending) {
 	for {
 		err := h.store.AppendSamples(context.WithoutCancel(ctx), rowsOf(group))
 		if err == nil {
 			acknowledge(group)
-			return
+			return nil
 		}
 		h.log.Error("samples not stored", "rows", len(group), "error", err, "retry_in", retryInterval.String())
 		select {
 		case <-ctx.Done():
-			return // the agents still have them
+			return group
 		case <-time.After(retryInterval):
 		}
 	}
 }
 
-func (h *History) drain(ctx context.Context) error {
-	var group []pending
+// drain stores what is left of a group and what is waiting, in one go: a later
+// row that is stored without an earlier one would hide that the latter is missing.
+func (h *History) drain(ctx context.Context, group []pending) error {
 	for {
 		select {
 		case p := <-h.rows:
@@ -123,11 +148,11 @@ func (h *History) drain(ctx context.Context) error {
 		if len(group) == 0 {
 			return nil
 		}
-		err := h.store.AppendSamples(ctx, rowsOf(group))
-		if err == nil {
-			acknowledge(group)
+		if err := h.store.AppendSamples(ctx, rowsOf(group)); err != nil {
+			return fmt.Errorf("store the last %d samples: %w", len(group), err)
 		}
-		return err
+		acknowledge(group)
+		return nil
 	}
 }
 

@@ -80,7 +80,7 @@ type Live struct {
 func New(o Options) *Live {
 	return &Live{
 		summary: o.Summary, chat: o.Chat, registry: o.Registry, auth: o.Authenticator,
-		log: o.Log.Named("live"), now: o.Now, pace: patient(),
+		log: o.Log, now: o.Now, pace: patient(),
 		hub: hub{members: map[*member]struct{}{}},
 	}
 }

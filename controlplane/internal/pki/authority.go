@@ -37,7 +37,7 @@ type Authority struct {
 // directory and what is missing in it. Several processes may do so at once;
 // all get the same authority. A file that is damaged is fault.Corrupt.
 func Load(dir string, now func() time.Time, logger hclog.Logger) (*Authority, error) {
-	a := &Authority{dir: dir, now: now, logger: logger.Named("pki")}
+	a := &Authority{dir: dir, now: now, logger: logger}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("load certificates: %w", err)
 	}

@@ -48,7 +48,7 @@ type Relay struct {
 
 // New returns a relay to the hosts that forward reaches.
 func New(forward fleet.Forwarder, log hclog.Logger) *Relay {
-	return &Relay{forward: forward, log: log.Named("relay")}
+	return &Relay{forward: forward, log: log}
 }
 
 // Route returns the route of an endpoint, which is at the same path here as in

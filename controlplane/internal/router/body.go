@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"io"
-	"sync"
 
 	"github.com/corral-fleet/corral/sdk/fault"
 )
@@ -33,12 +32,12 @@ func renameModel(body []byte, model string) ([]byte, error) {
 	return json.Marshal(fields)
 }
 
-// meteredBody calls end once: when the body is closed, with whether reading it
-// had failed.
+// meteredBody calls end once, when the body is closed, with whether the answer
+// was a failure or reading it failed.
 type meteredBody struct {
 	io.ReadCloser
 	failed bool
-	once   sync.Once
+	closed bool
 	end    func(failed bool)
 }
 
@@ -51,7 +50,11 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 }
 
 func (b *meteredBody) Close() error {
+	if b.closed {
+		return nil
+	}
+	b.closed = true
 	err := b.ReadCloser.Close()
-	b.once.Do(func() { b.end(b.failed) })
+	b.end(b.failed)
 	return err
 }

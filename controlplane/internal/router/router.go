@@ -4,10 +4,7 @@
 package router
 
 import (
-	"cmp"
 	"context"
-	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,9 +12,9 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
-// View is what is known of the hosts.
+// View knows which instances hold a model; see [fleet.Registry.Holders].
 type View interface {
-	Hosts() []fleet.HostView
+	Holders(dst []fleet.Holder, ref string) []fleet.Holder
 }
 
 // Meter counts requests to models.
@@ -33,143 +30,112 @@ type Router struct {
 	meter Meter
 	now   func() time.Time
 
-	mu       sync.Mutex
-	inFlight map[fleet.Target]int
-	turn     int // so that equals take turns
+	mu      sync.Mutex
+	holders []fleet.Holder // of the model that is being looked up; kept for its memory
+	loads   map[place]load // one for each instance that was ever picked
+	turn    uint64         // picks so far
+}
+
+// place is an instance, whatever its host is called just now.
+type place struct {
+	hostID, instance string
+}
+
+func placeOf(t fleet.Target) place { return place{t.HostID, t.Instance} }
+
+// load is what an instance was given.
+type load struct {
+	inFlight int
+	turn     uint64 // of its last pick, so that equals take turns
 }
 
 var _ fleet.Forwarder = (*Router)(nil)
 
-// New returns a router over the hosts in view, which are called through calls.
+// New returns a router over the instances in view, which are called through calls.
 func New(view View, calls fleet.Caller, meter Meter, now func() time.Time) *Router {
-	return &Router{view: view, calls: calls, meter: meter, now: now, inFlight: map[fleet.Target]int{}}
+	return &Router{view: view, calls: calls, meter: meter, now: now, loads: map[place]load{}}
 }
 
-// candidate is an instance that holds a model.
-type candidate struct {
-	target fleet.Target
-	model  string // its name there
-	digest string
-	serves bool
-	loaded bool
-	busy   int // requests under way, by our count or by the agent's, whichever is more
-}
-
-// Forward sends the call to an instance that holds the model, under the name
-// that the model has there. The answer's body counts as under way until it is
-// closed.
+// Forward implements [fleet.Forwarder]. The model reaches the instance under the
+// name that it has there, and in the caller's spelling where that means the same.
+// The answer's body counts as under way until it is closed.
 func (r *Router) Forward(ctx context.Context, model string, call fleet.Call) (*fleet.Answer, error) {
 	chosen, err := r.pick(model)
 	if err != nil {
 		return nil, err
 	}
-	if chosen.model != model {
-		if call.Body, err = renameModel(call.Body, chosen.model); err != nil {
-			r.release(chosen.target)
+	if !means(model, chosen.Name) {
+		if call.Body, err = renameModel(call.Body, chosen.Name); err != nil {
+			r.release(chosen.Target)
 			return nil, err
 		}
 	}
 	r.meter.Begin()
 	started := r.now()
-	answer, err := r.calls.Call(ctx, chosen.target, call)
+	end := func(failed bool) {
+		r.release(chosen.Target)
+		r.meter.End(r.now().Sub(started), failed)
+	}
+	answer, err := r.calls.Call(ctx, chosen.Target, call)
 	if err != nil {
-		r.release(chosen.target)
-		r.meter.End(r.now().Sub(started), true)
+		end(true)
 		return nil, err
 	}
-	answer.Body = &meteredBody{ReadCloser: answer.Body, end: func(failed bool) {
-		r.release(chosen.target)
-		r.meter.End(r.now().Sub(started), failed || answer.Status >= 400)
-	}}
+	answer.Body = &meteredBody{ReadCloser: answer.Body, end: end, failed: answer.Status >= 400}
 	return answer, nil
 }
 
+// means reports whether an Ollama takes ref for the model that it calls name.
+// Its answers repeat what it was asked for, so the caller's spelling is kept
+// where it can be.
+func means(ref, name string) bool { return ref == name || ref+":latest" == name }
+
 // pick chooses an instance and counts the request against it.
-func (r *Router) pick(model string) (candidate, error) {
-	all := r.candidates(model)
-	if len(all) == 0 {
-		return candidate{}, fault.New(fault.NotFound, "model %q not found", model).On(fault.Caller)
-	}
-	able := slices.DeleteFunc(all, func(c candidate) bool { return !c.serves })
-	if len(able) == 0 {
-		return candidate{}, fault.New(fault.Unavailable, "model %q is only on hosts that cannot serve it now", model).On(fault.Host)
-	}
+func (r *Router) pick(model string) (fleet.Holder, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for i := range able {
-		able[i].busy = max(able[i].busy, r.inFlight[able[i].target])
+	r.holders = r.view.Holders(r.holders[:0], model)
+	if len(r.holders) == 0 {
+		return fleet.Holder{}, fault.New(fault.NotFound, "model %q not found", model).On(fault.Caller)
+	}
+	var best *fleet.Holder
+	var bestLoad load
+	for i := range r.holders {
+		h := &r.holders[i]
+		if !h.Serves {
+			continue
+		}
+		given := r.loads[placeOf(h.Target)]
+		// What the agent counts includes what others sent to its Ollama, but is old.
+		l := load{inFlight: max(given.inFlight, h.InFlight), turn: given.turn}
+		if best == nil || better(h, l, best, bestLoad) {
+			best, bestLoad = h, l
+		}
+	}
+	if best == nil {
+		return fleet.Holder{}, fault.New(fault.Unavailable, "model %q is only on hosts that cannot serve it now", model).On(fault.Host)
 	}
 	r.turn++
-	shift := r.turn % len(able)
-	able = append(able[shift:], able[:shift]...)
-	best := slices.MinFunc(able, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.busy, b.busy), -compareBool(a.loaded, b.loaded))
-	})
-	r.inFlight[best.target]++
-	return best, nil
+	at := placeOf(best.Target)
+	r.loads[at] = load{inFlight: r.loads[at].inFlight + 1, turn: r.turn}
+	return *best, nil
 }
 
-func compareBool(a, b bool) int {
+// better reports whether a is to be picked before b.
+func better(a *fleet.Holder, given load, b *fleet.Holder, other load) bool {
 	switch {
-	case a == b:
-		return 0
-	case a:
-		return 1
+	case given.inFlight != other.inFlight:
+		return given.inFlight < other.inFlight
+	case a.Loaded != b.Loaded:
+		return a.Loaded
 	}
-	return -1
+	return given.turn < other.turn
 }
 
 func (r *Router) release(t fleet.Target) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.inFlight[t]--; r.inFlight[t] <= 0 {
-		delete(r.inFlight, t)
-	}
-}
-
-// candidates returns the instances that hold the model, whether they serve or
-// not. Where hosts disagree about the digest behind a plain name, only those
-// with the digest that the name stands for are among them.
-func (r *Router) candidates(ref string) []candidate {
-	hosts := r.view.Hosts()
-	name, digest := r.resolve(hosts, ref)
-	var found []candidate
-	for h := range hosts {
-		host := &hosts[h]
-		for i := range host.Instances {
-			instance := &host.Instances[i]
-			for _, have := range instance.Models {
-				if fleet.CanonicalModel(have.Name) != name || digest != "" && have.Digest != digest {
-					continue
-				}
-				c := candidate{
-					target: fleet.Target{HostID: host.ID, Host: host.Name, Instance: instance.Name},
-					model:  have.Name, digest: have.Digest, busy: instance.InFlight,
-					serves: host.State.Reachable() && !host.Draining && instance.Serves(),
-				}
-				c.loaded = slices.ContainsFunc(instance.Loaded, func(l fleet.LoadedModel) bool {
-					return fleet.CanonicalModel(l.Name) == name
-				})
-				found = append(found, c)
-			}
-		}
-	}
-	return found
-}
-
-// resolve turns what a caller wrote, a name, a name with a digest or an id, into
-// a name and, where the choice matters, a digest.
-func (r *Router) resolve(hosts []fleet.HostView, ref string) (name, digest string) {
-	name, digest = fleet.SplitDigest(ref)
-	byID := strings.HasPrefix(name, "m_")
-	name = fleet.CanonicalModel(name)
-	for _, m := range fleet.ModelsOf(hosts) {
-		if m.Name == name || byID && m.ID == ref {
-			if digest == "" && m.Conflict {
-				digest = m.Digest
-			}
-			return m.Name, digest
-		}
-	}
-	return name, digest
+	l := r.loads[placeOf(t)]
+	l.inFlight--
+	r.loads[placeOf(t)] = l
 }

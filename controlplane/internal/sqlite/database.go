@@ -43,7 +43,7 @@ func open(ctx context.Context, dir, name string, migrations fs.FS, logger hclog.
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)
 	}
-	d := &database{name: name, path: filepath.Join(dir, name), logger: logger.Named("sqlite").With("file", name)}
+	d := &database{name: name, path: filepath.Join(dir, name), logger: logger.With("file", name)}
 	unlock, err := lock(ctx, d.lockPath())
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", name, err)

@@ -1,0 +1,130 @@
+package agentlink
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/wire"
+)
+
+// readControl takes the agent's frames until the stream ends. It never returns nil.
+func (l *Link) readControl(control io.Reader, s *session) error {
+	in := wire.NewReader(control)
+	var enc wire.Encoder
+	for {
+		frame, err := in.Read()
+		if err != nil {
+			return err
+		}
+		s.silence.Store(0)
+		if err := l.take(s, frame, &enc); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *Link) take(s *session, frame wire.Frame, enc *wire.Encoder) error {
+	switch f := frame.(type) {
+	case *wire.Sample:
+		return l.takeSample(s, f, enc)
+	case *wire.Instances:
+		l.Registry.Report(s.hostID, s.epoch, l.Now(), instancesOf(f))
+	case *wire.Ping:
+		return s.send(&wire.Pong{ID: f.ID, UnixMillis: l.Now().UnixMilli()})
+	case *wire.Pong:
+		s.resolvePong(f.ID)
+		l.followClock(s, f)
+	case *wire.ActionResult:
+		s.resolveAction(f)
+	case *wire.Goodbye:
+		s.goodbye.Store(true)
+	case *wire.Unknown: // of a newer agent
+	default:
+		return fault.New(fault.Invalid, "the agent sent a %T, which it may not", f).On(fault.Host)
+	}
+	return nil
+}
+
+// liveFor is how old a sample may be to count as the present. Older ones are a
+// reconnecting agent catching up, and only go into the history.
+const liveFor = 5 * time.Second
+
+// errCatchUp ends the session of an agent that has samples which the history can
+// take now: it sends them when it connects again.
+var errCatchUp = fault.New(fault.Unavailable, "the history has room again for what the agent has kept").On(fault.Host)
+
+// takeSample shows a sample and hands it to the history. When that is full, this
+// sample and those after it stay with the agent, which is told of none of them,
+// until there is room and nobody uses the session that has to end for it.
+func (l *Link) takeSample(s *session, f *wire.Sample, enc *wire.Encoder) error {
+	now := l.Now()
+	taken := time.UnixMilli(f.UnixMillis).Add(-s.offset)
+	if now.Sub(taken) < liveFor {
+		l.Registry.Observe(s.hostID, s.epoch, now, sampleOf(f, taken))
+	}
+	if s.behind {
+		if s.busy.Load() == 0 && l.History.HasRoom() {
+			return errCatchUp
+		}
+		return nil
+	}
+	row := fleet.SampleRow{
+		HostID: s.hostID, RunID: s.runID, Seq: f.Seq,
+		TakenAt: taken, ReceivedAt: now, Payload: enc.AppendSample(nil, f),
+	}
+	seq := f.Seq
+	if !l.History.Append(row, func() { s.stored(seq) }) {
+		s.behind = true
+		l.Log.Warn("history is full, samples stay with their agent", "host_id", s.hostID, "seq", f.Seq)
+	}
+	return nil
+}
+
+// stored notes that a sample survives, and has the agent told.
+func (s *session) stored(seq uint64) {
+	for {
+		have := s.acked.Load()
+		if seq <= have {
+			return
+		}
+		if s.acked.CompareAndSwap(have, seq) {
+			break
+		}
+	}
+	select {
+	case s.ackReady <- struct{}{}:
+	default: // one is waiting already
+	}
+}
+
+// keepAlive pings, acknowledges, and ends a session whose agent is silent. It
+// counts its own ticks, not time: a control plane that was stopped for a minute
+// has not seen a minute's silence.
+func (l *Link) keepAlive(ctx context.Context, s *session) {
+	tick := time.NewTicker(l.pace.ping)
+	defer tick.Stop()
+	defer s.end()
+	for {
+		var err error
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.ended:
+			return
+		case <-s.ackReady:
+			err = s.send(&wire.Ack{Seq: s.acked.Load()})
+		case <-tick.C:
+			if s.silence.Add(1) > wire.SilentPings {
+				return
+			}
+			l.forgetDuplicate(s)
+			err = s.send(l.nextProbe(s))
+		}
+		if err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,139 @@
+package router
+
+import (
+	"context"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+)
+
+func noon() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
+
+// hosts stands in for all hosts: it notes what reaches them, and answers.
+type hosts struct {
+	mu     sync.Mutex
+	calls  []call
+	body   *body // of the latest answer
+	status int
+	read   error // what reading an answer ends with; io.EOF unless set
+	err    error // instead of an answer
+}
+
+type call struct {
+	Host, Instance, Body string
+}
+
+func (h *hosts) Call(_ context.Context, to fleet.Target, c fleet.Call) (*fleet.Answer, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.calls = append(h.calls, call{Host: to.HostID, Instance: to.Instance, Body: string(c.Body)})
+	if h.err != nil {
+		return nil, h.err
+	}
+	h.body = &body{Reader: strings.NewReader("answer"), end: h.read}
+	return &fleet.Answer{Status: max(h.status, 200), Target: to, Body: h.body}, nil
+}
+
+// reached returns the hosts that were called, in order.
+func (h *hosts) reached() string {
+	var ids []string
+	for _, c := range h.calls {
+		ids = append(ids, c.Host)
+	}
+	return strings.Join(ids, " ")
+}
+
+// body counts how often it was closed.
+type body struct {
+	io.Reader
+	end    error
+	closed int
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	if err == io.EOF && b.end != nil {
+		err = b.end
+	}
+	return n, err
+}
+
+func (b *body) Close() error { b.closed++; return nil }
+
+// meter notes what it was told.
+type meter struct {
+	mu            sync.Mutex
+	begun, failed int
+	took          []time.Duration
+}
+
+func (m *meter) Begin() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.begun++
+}
+
+func (m *meter) End(took time.Duration, failed bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.took = append(m.took, took)
+	if failed {
+		m.failed++
+	}
+}
+
+// lab is a router over a real registry and hosts that are stood in for.
+type lab struct {
+	*Router
+	registry *fleet.Registry
+	hosts    *hosts
+	meter    *meter
+	now      time.Time
+}
+
+func newLab(h *hosts) *lab {
+	l := &lab{registry: fleet.NewRegistry(nil), hosts: h, meter: &meter{}, now: noon()}
+	l.Router = New(l.registry, l.hosts, l.meter, func() time.Time { return l.now })
+	return l
+}
+
+// join adds a connected host with one instance, that is ready and holds these models.
+func (l *lab) join(id string, models ...fleet.HostModel) {
+	l.registry.Put(fleet.Host{ID: id, Name: "name of " + id})
+	l.registry.Connect(id, 1, noon(), 0)
+	l.report(id, fleet.Instance{Models: models})
+}
+
+func (l *lab) report(id string, i fleet.Instance) {
+	i.Name, i.State = "default", fleet.InstanceReady
+	l.registry.Report(id, 1, noon(), []fleet.Instance{i})
+}
+
+func tiny() fleet.HostModel { return fleet.HostModel{Name: "tiny:latest", Digest: "d1"} }
+
+// ask forwards a call that has to be answered.
+func (l *lab) ask(t testing.TB, model string) *fleet.Answer {
+	t.Helper()
+	answer, err := l.Forward(t.Context(), model, fleet.Call{Method: "POST", Path: "/api/chat", Body: []byte(`{"model":"` + model + `"}`)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+// wantIdle checks that nothing counts as under way.
+func (l *lab) wantIdle(t *testing.T) {
+	t.Helper()
+	for at, load := range l.loads {
+		if load.inFlight != 0 {
+			t.Errorf("%d requests count as under way on %v", load.inFlight, at)
+		}
+	}
+	if l.meter.begun != len(l.meter.took) {
+		t.Errorf("%d requests began and %d ended", l.meter.begun, len(l.meter.took))
+	}
+}
