@@ -131,10 +131,9 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	@scripts/fuzz.sh $(FUZZTIME) $(PACKAGES)
 
 .PHONY: soak
-soak: ## the tests SOAKRUNS (20) times over, every fuzz target for SOAKTIME (10m)
+soak: build ## the tests SOAKRUNS (20) times, a storm of agents, every fuzz target for SOAKTIME (10m)
 	@CORRAL_OLLAMA_BIN=$${CORRAL_OLLAMA_BIN:-$$(scripts/ollama.sh path)}; export CORRAL_OLLAMA_BIN; \
-	go test -race -count=$(SOAKRUNS) -timeout 12h $(filter-out ./e2e/...,$(PACKAGES))
-	@scripts/fuzz.sh $(SOAKTIME) $(PACKAGES)
+	scripts/soak.sh $(CURDIR)/bin $(SOAKRUNS) $(SOAKTIME) $(PACKAGES)
 
 .PHONY: bench
 bench: build ## the benchmarks in the packages and of the built programs, into docs/bench

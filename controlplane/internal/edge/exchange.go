@@ -14,10 +14,10 @@ import (
 
 // Causes of a context's end that a handler may tell apart by context.Cause.
 var (
-	ErrClientLeft = errors.New("the client has left")
-	ErrRevoked    = errors.New("the caller's key was revoked")
-	ErrShutdown   = errors.New("the server is shutting down")
-	errAnswered   = errors.New("the answer has been written")
+	ErrClientLeft error = fault.New(fault.Canceled, "the client has left").On(fault.Caller)
+	ErrRevoked    error = fault.New(fault.Unauthenticated, "the caller's key was revoked").On(fault.Caller)
+	ErrShutdown   error = fault.New(fault.Unavailable, "the server is shutting down")
+	errAnswered         = errors.New("the answer has been written")
 )
 
 // admitted is where an admission waits between the question whether a client

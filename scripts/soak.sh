@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# What is too long for every day: the packages' tests many times over, a large
+# fleet that comes back after its control plane was killed, and long fuzzing.
+#
+#   soak.sh BIN RUNS FUZZTIME PACKAGE...
+#
+# BIN is the folder with the built programs. Environment:
+#   CORRAL_OLLAMA_BIN     the Ollama that the tests use
+#   CORRAL_STORM_AGENTS   how many agents come back at once; default 200
+set -euo pipefail
+
+bin=$1
+runs=$2
+fuzztime=$3
+shift 3
+
+export CORRAL_BIN_DIR=$bin
+export CORRAL_STORM_AGENTS=${CORRAL_STORM_AGENTS:-200}
+go test -race -count=3 -timeout 20m -v ./e2e/bench/storm
+
+packages=()
+for package in "$@"; do
+  if [[ $package != ./e2e/* ]]; then packages+=("$package"); fi
+done
+go test -race -count="$runs" -timeout 12h "${packages[@]}"
+
+"$(dirname "$0")/fuzz.sh" "$fuzztime" "$@"
