@@ -65,8 +65,13 @@ test('ollama: a stream is aborted, and the server goes on', async () => {
 test('ollama: ps shows the model that has just answered', async () => {
   const ollama = withHeader()
   await ollama.generate({ model, prompt: 'Hello', keep_alive: '5m' })
-  const { models } = await ollama.ps()
-  assert.ok(models.some((m) => m.name === model), JSON.stringify(models))
+  // Hosts tell what they have loaded a moment after it was.
+  let models = []
+  for (const deadline = Date.now() + 5000; Date.now() < deadline; await new Promise((wake) => setTimeout(wake, 50))) {
+    models = (await ollama.ps()).models
+    if (models.some((m) => m.name === model)) return
+  }
+  assert.fail(`not among ${JSON.stringify(models)}`)
 })
 
 test('ollama: embed', async () => {

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,24 +85,33 @@ func newRun(version string, environ []string) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		limitProcessors(environ)
+		beFrugal(environ)
 		log := program.NewLogger("corral-agent", cfg.LogLevel, cfg.LogFormat, cmd.ErrOrStderr())
 		return agent.New(cfg, version, log).Run(cmd.Context())
 	}
 	return cmd
 }
 
-// limitProcessors keeps the agent to one processor at a time. It works beside
-// others' programs on machines with many cores, where the Go runtime would keep
-// memory for each core and wake idle ones for every token that passes; one is
-// enough for all tokens of a host. Who sets GOMAXPROCS decides otherwise.
-func limitProcessors(environ []string) {
-	for _, entry := range environ {
-		if strings.HasPrefix(entry, "GOMAXPROCS=") {
-			return
-		}
+// collectAt is how far the heap grows, in percent of what is live, before it is
+// collected. The agent's is small, and the runtime's own 100 would let it grow
+// to 4 MB first.
+const collectAt = 25
+
+// beFrugal keeps the agent to one processor at a time and to little memory. It
+// works beside others' programs on machines with many cores, where the Go
+// runtime would keep memory for each core and wake idle ones for every token
+// that passes; one is enough for all tokens of a host. Who sets GOMAXPROCS or
+// GOGC decides otherwise.
+func beFrugal(environ []string) {
+	set := func(name string) bool {
+		return slices.ContainsFunc(environ, func(entry string) bool { return strings.HasPrefix(entry, name+"=") })
 	}
-	runtime.GOMAXPROCS(1)
+	if !set("GOMAXPROCS") {
+		runtime.GOMAXPROCS(1)
+	}
+	if !set("GOGC") {
+		debug.SetGCPercent(collectAt)
+	}
 }
 
 // statusTimeout is how long a running agent may take to say how it is.
