@@ -18,15 +18,25 @@ func endless() object {
 func TestRevokedKey(t *testing.T) {
 	t.Parallel()
 	lab := corraltest.New(t)
-	server := ollamatest.Start(t, ollamatest.Options{Env: []string{"OLLAMA_NUM_PARALLEL=2"}})
-	server.Create(corraltest.Endless, corraltest.EndlessModel())
+	server := ollamatest.Start(t, ollamatest.Options{})
+	// Two models have two runners: one whose reader leaves may take its other
+	// readers along.
+	server.Create("cut:latest", corraltest.EndlessModel())
+	uncut := corraltest.EndlessModel()
+	uncut.Seed = 1
+	server.Create(corraltest.Endless, uncut)
 	controlplane := lab.ControlPlane()
 	controlplane.Agent(corraltest.AgentOptions{Plain: true, Ollama: server.URL}).AwaitModel(serveLimit, corraltest.Endless)
 
 	revoked, other := controlplane.NewKey(corraltest.Inference), controlplane.Key(corraltest.Inference)
 	streams := map[string]*corraltest.Stream{}
-	for name, key := range map[string]string{"revoked": revoked.Key, "other": other} {
-		streams[name] = controlplane.Caller(key).Stream("/api/chat", endless())
+	cut := endless()
+	cut["model"] = "cut:latest"
+	for name, c := range map[string]struct {
+		key  string
+		body object
+	}{"revoked": {revoked.Key, cut}, "other": {other, endless()}} {
+		streams[name] = controlplane.Caller(c.key).Stream("/api/chat", c.body)
 		streams[name].AwaitLines(serveLimit, 3)
 	}
 	corraltest.Output(t, corraltest.Bin(t, "corral-controlplane"), "key", "revoke", "--data-dir", controlplane.DataDir, revoked.ID)

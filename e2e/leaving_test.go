@@ -4,9 +4,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"net/http"
-	"os"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -64,56 +61,14 @@ func TestClientLeaves(t *testing.T) {
 			stream := c.caller.Stream(c.path, c.body(models[2*i]))
 			stream.AwaitLines(serveLimit, 3)
 			stream.Close()
-			wantIdle(t, server)
+			server.AwaitIdle(stopLimit)
 		})
 		t.Run(c.name+" before the first token", func(t *testing.T) {
 			before := direct.Stream("/api/chat", native(models[2*i+1]))
 			before.AwaitLines(serveLimit, 3)
 			c.caller.Abandon(c.path, c.body(models[2*i+1]), time.Second)
 			before.Close()
-			wantIdle(t, server)
+			server.AwaitIdle(stopLimit)
 		})
 	}
-}
-
-// wantIdle wants the runners of an Ollama to stop computing.
-func wantIdle(t *testing.T, server *ollamatest.Server) {
-	t.Helper()
-	const still = 200 * time.Millisecond // a runner that generates uses all of it
-	left := time.Now()
-	for last := processorTicks(t, server); ; {
-		time.Sleep(still)
-		now := processorTicks(t, server)
-		if now-last <= 1 {
-			t.Logf("idle after at most %v", time.Since(left).Round(10*time.Millisecond))
-			return
-		}
-		if time.Since(left) > stopLimit+still {
-			t.Fatalf("the generation still goes on %v after its reader left", time.Since(left).Round(10*time.Millisecond))
-		}
-		last = now
-	}
-}
-
-// processorTicks returns how long all runners have computed so far, in the
-// kernel's clock ticks of 10 ms.
-func processorTicks(t *testing.T, server *ollamatest.Server) int {
-	t.Helper()
-	sum := 0
-	for _, pid := range server.RunnerPIDs() {
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		if err != nil {
-			continue // unloaded meanwhile
-		}
-		_, rest, _ := strings.Cut(string(stat), ") ")
-		fields := strings.Fields(rest)
-		for _, field := range fields[11:13] { // utime and stime, the 14th and 15th of all
-			ticks, err := strconv.Atoi(field)
-			if err != nil {
-				t.Fatal(err)
-			}
-			sum += ticks
-		}
-	}
-	return sum
 }

@@ -63,6 +63,7 @@ func startForJavaScript(t *testing.T, port string) []string {
 	t.Helper()
 	lab := corraltest.New(t)
 	server := ollamatest.Start(t, ollamatest.Options{})
+	server.Create(corraltest.Endless, corraltest.EndlessModel())
 	server.Create(corraltest.Hello, tinymodel.Options{})
 	var origins []string // none, so that the default is what is tested
 	if port != dashboardPort {
@@ -76,7 +77,7 @@ func startForJavaScript(t *testing.T, port string) []string {
 	}
 	return []string{
 		"CORRAL_URL=" + withKeys.URL(), "CORRAL_KEY=" + withKeys.Key(corraltest.Operator),
-		"CORRAL_MODEL=" + corraltest.Hello, "CORRAL_KEYLESS_URL=" + open.URL(),
+		"CORRAL_MODEL=" + corraltest.Hello, "CORRAL_ENDLESS_MODEL=" + corraltest.Endless, "CORRAL_KEYLESS_URL=" + open.URL(),
 	}
 }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import { Ollama } from 'ollama'
 
-import { key, model, url, within, wrongKey } from './server.js'
+import { endlessModel, key, model, url, within, wrongKey } from './server.js'
 
 const withHeader = () => new Ollama({ host: url, headers: { Authorization: `Bearer ${key}` } })
 const clients = {
@@ -56,7 +56,7 @@ test('ollama: generate, whole and in pieces', async () => {
 
 test('ollama: a stream is aborted, and the server goes on', async () => {
   const ollama = withHeader()
-  const stream = await ollama.chat({ model, messages, stream: true })
+  const stream = await ollama.chat({ model: endlessModel, messages, stream: true })
   stream.abort()
   await assert.rejects(within(gather(stream), 'the abort'), { name: 'AbortError' })
   assert.ok((await ollama.chat({ model, messages })).done)

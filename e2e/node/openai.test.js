@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import OpenAI from 'openai'
 
-import { key, model, url, within, wrongKey } from './server.js'
+import { endlessModel, key, model, url, within, wrongKey } from './server.js'
 
 const options = { baseURL: `${url}/v1`, maxRetries: 0, timeout: 30_000 }
 const openai = new OpenAI({ ...options, apiKey: key })
@@ -40,7 +40,7 @@ test('openai: chat completions, whole and in pieces', async () => {
 })
 
 test('openai: a stream is aborted, and the server goes on', async () => {
-  const stream = await openai.chat.completions.create({ model, messages, stream: true })
+  const stream = await openai.chat.completions.create({ model: endlessModel, messages, stream: true })
   stream.controller.abort()
   // The library ends the loop of a stream that its caller has aborted.
   await within((async () => { for await (const _ of stream); })(), 'the abort')

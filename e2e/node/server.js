@@ -10,6 +10,9 @@ const required = (name) => {
 export const url = required('CORRAL_URL').replace(/\/$/, '')
 export const key = required('CORRAL_KEY') // of an operator
 export const model = process.env.CORRAL_MODEL ?? 'corral-demo:latest'
+// What streams that are aborted are asked of: another model, and so another
+// runner, than the one that has to go on answering.
+export const endlessModel = process.env.CORRAL_ENDLESS_MODEL ?? model
 export const keylessURL = process.env.CORRAL_KEYLESS_URL?.replace(/\/$/, '') // lets everybody in
 export const wrongKey = 'crl_' + 'A'.repeat(43)
 

@@ -112,19 +112,7 @@ func TestEndlessReplyEndsWithItsClient(t *testing.T) {
 		}
 	}
 	leave()
-
-	// The server runs one request at a time, so an answer shows that it has
-	// ended the first.
-	soon, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	defer cancel()
-	next = chat(soon, t, s, "endless", 2)
-	e := next()
-	for ; !e.Done; e = next() {
-		continue
-	}
-	if e.DoneReason != "length" || e.EvalCount != 2 {
-		t.Errorf("the next reply ended with %q after %d tokens, want length after 2", e.DoneReason, e.EvalCount)
-	}
+	s.AwaitIdle(time.Second)
 }
 
 func TestStopLeavesNoProcess(t *testing.T) {
