@@ -59,8 +59,9 @@ func New(forward fleet.Forwarder, now func() time.Time) *Service {
 }
 
 // Ask asks a model and calls onPiece, in this goroutine, for each piece as it
-// comes, but for what the last line holds: that is in the reply alone. An error of onPiece stops the generation and is returned. An answer
-// that breaks off is fault.Unavailable; what came of it was given to onPiece.
+// comes, but for what the last line holds: that is in the reply alone. An error
+// of onPiece stops the generation and is returned. An answer that breaks off is
+// fault.Unavailable; what came of it was given to onPiece.
 func (s *Service) Ask(ctx context.Context, q Question, onPiece func(Piece) error) (*Reply, error) {
 	if err := q.Validate(); err != nil {
 		return nil, err

@@ -12,7 +12,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime"
 	"time"
 
 	"github.com/fasthttp/websocket"
@@ -54,10 +53,6 @@ func NewConn(ws *websocket.Conn) *Conn {
 func (c *Conn) Read(p []byte) (int, error) {
 	for {
 		if c.message == nil {
-			// Whoever waited for the last message goes first: where messages come
-			// in a row, the session's reader would otherwise go on with the next
-			// ones while a first token waits for a processor.
-			runtime.Gosched()
 			kind, r, err := c.ws.NextReader()
 			if err != nil {
 				return 0, readError(err)
