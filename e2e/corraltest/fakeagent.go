@@ -110,10 +110,7 @@ func (h *Handshake) Session() *FakeAgent {
 		h.t.Fatalf("got %T %+v, %v; want a welcome", frame, frame, err)
 	}
 	h.ws.SetReadDeadline(time.Time{})
-	mux, err := tunnel.Client(tunnel.NewConn(h.ws))
-	if err != nil {
-		h.t.Fatal(err)
-	}
+	mux := tunnel.Client(h.ws)
 	h.t.Cleanup(func() { _ = mux.Close() })
 	control, err := mux.Open()
 	if err != nil {

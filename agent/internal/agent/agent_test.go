@@ -118,10 +118,7 @@ func welcome(ws *websocket.Conn) (*peer, error) {
 	if err := send(&wire.Welcome{HostID: "h1", Name: "rack-1", Version: 1}); err != nil {
 		return nil, err
 	}
-	mux, err := tunnel.Server(tunnel.NewConn(ws))
-	if err != nil {
-		return nil, err
-	}
+	mux := tunnel.Server(ws)
 	control, err := mux.Accept()
 	if err != nil {
 		return nil, errors.Join(err, mux.Close())

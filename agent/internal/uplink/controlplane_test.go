@@ -157,11 +157,7 @@ func (cp *controlPlane) carry(ws *websocket.Conn) {
 	if _, ok := answer.(*wire.Welcome); !ok {
 		return
 	}
-	mux, err := tunnel.Server(tunnel.NewConn(ws))
-	if err != nil {
-		cp.t.Error(err)
-		return
-	}
+	mux := tunnel.Server(ws)
 	defer mux.Close()
 	control, err := mux.Accept()
 	if err != nil {

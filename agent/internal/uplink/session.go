@@ -128,10 +128,7 @@ type session struct {
 
 // session runs until either side ends it or ctx ends.
 func (u *Uplink) session(ctx context.Context, ws *websocket.Conn, welcome *wire.Welcome) error {
-	mux, err := tunnel.Client(tunnel.NewConn(ws))
-	if err != nil {
-		return err
-	}
+	mux := tunnel.Client(ws)
 	outer := ctx
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var working sync.WaitGroup

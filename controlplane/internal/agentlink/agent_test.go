@@ -136,14 +136,13 @@ func (a *agent) open() {
 func (a *agent) tryOpen() error {
 	a.t.Helper()
 	a.ws.SetReadDeadline(time.Time{})
-	mux, err := tunnel.Client(tunnel.NewConn(a.ws))
-	if err != nil {
-		a.t.Fatal(err)
-	}
+	mux := tunnel.Client(a.ws)
 	a.mux, a.close = mux, sync.OnceFunc(func() { mux.Close() })
-	if a.raw, err = mux.Open(); err != nil {
+	control, err := mux.Open()
+	if err != nil {
 		return err
 	}
+	a.raw = control
 	a.out, a.frames = wire.NewWriter(a.raw), make(chan wire.Frame, 1000)
 	ctx, cancel := context.WithCancel(context.Background())
 	var working sync.WaitGroup

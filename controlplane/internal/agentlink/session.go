@@ -74,10 +74,7 @@ func (s *session) send(f wire.Frame) error {
 
 // run carries a session until either side ends it.
 func (l *Link) run(ctx context.Context, s *session, ws *websocket.Conn) error {
-	mux, err := tunnel.Server(tunnel.NewConn(ws))
-	if err != nil {
-		return err
-	}
+	mux := tunnel.Server(ws)
 	ctx, cancel := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	defer working.Wait()

@@ -131,10 +131,7 @@ func receive(ws *websocket.Conn) (wire.Frame, error) {
 
 // session answers pings until the control plane is gone.
 func (a *agent) session(ws *websocket.Conn) error {
-	mux, err := tunnel.Client(tunnel.NewConn(ws))
-	if err != nil {
-		return err
-	}
+	mux := tunnel.Client(ws)
 	defer mux.Close()
 	control, err := mux.Open()
 	if err != nil {

@@ -1,79 +1,196 @@
+// Package tunnel turns the WebSocket between an agent and a control plane into
+// many streams.
+//
+// On the wire it speaks yamux (version 0 of its specification), one frame a
+// message. The agent, which dialled, is the client; both sides may open streams.
+// A frame is written by the goroutine that has something to say, so that a piece
+// of an answer wakes nobody on its way out.
 package tunnel
 
 import (
+	"errors"
 	"fmt"
-	"io"
 	"net"
+	"sync"
 	"time"
 
-	"github.com/hashicorp/yamux"
+	"github.com/fasthttp/websocket"
 
 	"github.com/corral-fleet/corral/sdk/wire"
 )
 
-// windowSize is how much one stream may be ahead of its reader, in bytes. On a
-// long link a stream carries about half a window each round trip; a much larger
-// one lets a bulk stream delay the small requests beside it.
-const windowSize = 1 << 20
+const (
+	// windowSize is how much one stream may be ahead of its reader, in bytes. On
+	// a long link a stream carries about half a window each round trip; a much
+	// larger one lets a bulk stream delay the small requests beside it.
+	windowSize = 1 << 20
+	// maxMessage is the largest WebSocket message that is accepted: a frame never
+	// carries more than one window.
+	maxMessage = windowSize + headerSize
+	// maxBody bounds the frames that we send, so that no stream holds the line for long.
+	maxBody = 32 << 10
+	// maxReplies is how many answers to the peer's own frames may wait to be sent.
+	maxReplies = 64
+)
 
-// Session carries many streams over one connection. Its methods may be called
+// How many streams of the peer may wait for Accept. A control plane opens one
+// for each request under way; an agent opens the control stream alone.
+const (
+	clientBacklog = 1024
+	serverBacklog = 8
+)
+
+// Session carries many streams over one WebSocket. Its methods may be called
 // concurrently.
 type Session struct {
-	mux *yamux.Session
+	ws       *websocket.Conn
+	accepted chan *stream
+	replies  chan header
+	done     chan struct{}
+	running  sync.WaitGroup
+
+	writing sync.Mutex
+	out     []byte // the frame that is being written
+
+	mu      sync.Mutex
+	streams map[uint32]*stream
+	nextID  uint32
+	leaving bool  // the peer accepts no further streams
+	cause   error // why the session ended, a net.ErrClosed; set before done is closed
 }
 
-// Client starts the dialling side's session.
-func Client(conn net.Conn) (*Session, error) {
-	mux, err := yamux.Client(conn, config())
-	return newSession(mux, err)
-}
+// Client starts the dialling side's session and takes the WebSocket over, which
+// must not compress.
+func Client(ws *websocket.Conn) *Session { return start(ws, 1, clientBacklog) }
 
-// Server starts the listening side's session.
-func Server(conn net.Conn) (*Session, error) {
-	mux, err := yamux.Server(conn, config())
-	return newSession(mux, err)
-}
+// Server starts the listening side's session and takes the WebSocket over, which
+// must not compress.
+func Server(ws *websocket.Conn) *Session { return start(ws, 2, serverBacklog) }
 
-func newSession(mux *yamux.Session, err error) (*Session, error) {
-	if err != nil {
-		return nil, fmt.Errorf("tunnel: start session: %w", err)
+func start(ws *websocket.Conn, firstID uint32, backlog int) *Session {
+	ws.SetReadLimit(maxMessage)
+	s := &Session{
+		ws: ws, streams: map[uint32]*stream{}, nextID: firstID,
+		accepted: make(chan *stream, backlog),
+		replies:  make(chan header, maxReplies),
+		done:     make(chan struct{}),
 	}
-	return &Session{mux: mux}, nil
-}
-
-func config() *yamux.Config {
-	c := yamux.DefaultConfig()
-	c.AcceptBacklog = 1024
-	c.EnableKeepAlive = false // the control stream's pings see more than the socket
-	c.ConnectionWriteTimeout = wire.WriteTimeout
-	c.StreamOpenTimeout = wire.WriteTimeout
-	c.StreamCloseTimeout = 30 * time.Second
-	c.MaxStreamWindowSize = windowSize
-	c.LogOutput = io.Discard // whatever it says also reaches the caller as an error
-	return c
+	s.running.Go(func() { s.end(s.receive()) })
+	s.running.Go(s.reply)
+	return s
 }
 
 // Open opens a stream to the peer.
 func (s *Session) Open() (net.Conn, error) {
-	stream, err := s.mux.OpenStream()
+	s.mu.Lock()
+	id := s.nextID
+	err := s.cause
+	switch {
+	case err != nil:
+	case s.leaving:
+		err = errors.New("the peer accepts no further streams")
+	case id+2 < id:
+		err = errors.New("this session has used up its streams")
+	}
 	if err != nil {
+		s.mu.Unlock()
 		return nil, fmt.Errorf("tunnel: open stream: %w", err)
 	}
-	return stream, nil
+	st := newStream(s, id, windowSize)
+	s.nextID += 2
+	s.streams[id] = st
+	s.mu.Unlock()
+	if err := s.write(header{windowFrame, flagOpen, id, windowSize - initialWindow}, nil); err != nil {
+		return nil, fmt.Errorf("tunnel: open stream: %w", err)
+	}
+	return st, nil
 }
 
 // Accept waits for a stream that the peer opens. It fails once the session has
 // ended.
 func (s *Session) Accept() (net.Conn, error) {
-	stream, err := s.mux.AcceptStream()
-	if err != nil {
-		return nil, fmt.Errorf("tunnel: accept stream: %w", err)
+	select {
+	case st := <-s.accepted:
+		st.allow(windowSize - initialWindow)
+		err := s.write(header{windowFrame, flagAccept, st.id, windowSize - initialWindow}, nil)
+		if err != nil {
+			return nil, fmt.Errorf("tunnel: accept stream: %w", err)
+		}
+		return st, nil
+	case <-s.done:
+		return nil, fmt.Errorf("tunnel: accept stream: %w", s.cause)
 	}
-	return stream, nil
 }
 
 // Done is closed when the session has ended, for whatever reason.
-func (s *Session) Done() <-chan struct{} { return s.mux.CloseChan() }
+func (s *Session) Done() <-chan struct{} { return s.done }
 
-// Close ends the session, all of its streams and the connection below.
-func (s *Session) Close() error { return s.mux.Close() }
+// Close ends the session, all of its streams and the WebSocket, at once and
+// without a closing handshake.
+func (s *Session) Close() error {
+	s.end(net.ErrClosed)
+	s.running.Wait()
+	return nil
+}
+
+// end ends the session for a reason. It does not wait: those who work for the
+// session call it too.
+func (s *Session) end(cause error) {
+	s.mu.Lock()
+	if s.cause != nil {
+		s.mu.Unlock()
+		return
+	}
+	s.cause = fmt.Errorf("the session ended (%w): %w", net.ErrClosed, cause)
+	streams := s.streams
+	s.streams = nil
+	s.mu.Unlock()
+	close(s.done)
+	s.ws.Close()
+	for _, st := range streams {
+		st.fail(s.cause, false)
+	}
+}
+
+// write sends a frame. A failure ends the session: a part of the frame may have
+// been sent.
+func (s *Session) write(h header, body []byte) error {
+	s.writing.Lock()
+	s.out = append(h.append(s.out[:0]), body...)
+	err := s.ws.SetWriteDeadline(time.Now().Add(wire.WriteTimeout))
+	if err == nil {
+		err = s.ws.WriteMessage(websocket.BinaryMessage, s.out)
+	}
+	s.writing.Unlock()
+	if err == nil {
+		return nil
+	}
+	s.end(fmt.Errorf("tunnel: write: %w", err))
+	return s.why()
+}
+
+func (s *Session) why() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cause
+}
+
+// forget drops a stream. What still comes for it is thrown away.
+func (s *Session) forget(id uint32) {
+	s.mu.Lock()
+	delete(s.streams, id)
+	s.mu.Unlock()
+}
+
+// reply sends what the receiving goroutine has to answer. That one must never
+// write itself: were both sides to wait for the other to read, neither would.
+func (s *Session) reply() {
+	for {
+		select {
+		case h := <-s.replies:
+			_ = s.write(h, nil) // has ended the session
+		case <-s.done:
+			return
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package tunnel
+
+import (
+	"errors"
+	"fmt"
+	"io"
+)
+
+// pieceSize is how much of a body is taken off the connection at a time.
+const pieceSize = 8 << 10
+
+// receive hands out what comes until the connection ends, and returns why.
+func (s *Session) receive() error {
+	in := &messages{ws: s.ws}
+	piece := make([]byte, pieceSize)
+	var raw [headerSize]byte
+	for {
+		if _, err := io.ReadFull(in, raw[:]); err != nil {
+			return err
+		}
+		h, err := parseHeader(&raw)
+		if err == nil {
+			err = s.take(h, in, piece)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// take handles one frame.
+func (s *Session) take(h header, in io.Reader, piece []byte) error {
+	switch h.kind {
+	case pingFrame:
+		if h.flags&flagOpen == 0 {
+			return nil // an answer, and we asked nothing
+		}
+		return s.answer(header{pingFrame, flagAccept, 0, h.number})
+	case goAwayFrame:
+		s.mu.Lock()
+		s.leaving = true
+		s.mu.Unlock()
+		return nil
+	}
+	st, err := s.addressed(h)
+	if err != nil {
+		return err
+	}
+	if h.kind == dataFrame {
+		err = takeBody(st, int(h.number), in, piece)
+	} else if st != nil {
+		err = st.grant(h.number)
+	}
+	if err != nil || st == nil {
+		return err
+	}
+	if h.flags&flagFinish != 0 {
+		st.finish()
+	}
+	if h.flags&flagReset != 0 {
+		s.forget(h.stream)
+		st.fail(errReset, false)
+	}
+	return nil
+}
+
+// takeBody reads a body for a stream, or past it when nobody has the stream any more.
+func takeBody(st *stream, length int, in io.Reader, piece []byte) error {
+	for length > 0 {
+		part := piece[:min(length, len(piece))]
+		if _, err := io.ReadFull(in, part); err != nil {
+			return err
+		}
+		length -= len(part)
+		if st == nil {
+			continue
+		}
+		if err := st.deliver(part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addressed returns the stream that a frame belongs to, which the frame may
+// open; nil when nobody has it any more.
+func (s *Session) addressed(h header) (*stream, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st := s.streams[h.stream]
+	if h.flags&flagOpen == 0 || s.cause != nil {
+		return st, nil
+	}
+	if st != nil || h.stream == 0 || h.stream%2 == s.nextID%2 {
+		return nil, fmt.Errorf("tunnel: the peer opened stream %d, which is not its to open", h.stream)
+	}
+	if len(s.accepted) == cap(s.accepted) {
+		return nil, s.answer(header{windowFrame, flagReset, h.stream, 0})
+	}
+	st = newStream(s, h.stream, initialWindow)
+	s.streams[h.stream] = st
+	s.accepted <- st // has room: this goroutine alone adds to it
+	return st, nil
+}
+
+// answer has a frame sent soon.
+func (s *Session) answer(h header) error {
+	select {
+	case s.replies <- h:
+		return nil
+	default:
+		return errors.New("tunnel: the peer asks more than it reads")
+	}
+}
