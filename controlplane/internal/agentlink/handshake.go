@@ -148,7 +148,7 @@ func (l *Link) welcome(ctx context.Context, ws *websocket.Conn, id string, g *gr
 	if err != nil {
 		return nil, err
 	}
-	epoch, err := l.Hosts.BeginSession(ctx, id)
+	epoch, err := l.Hosts.BeginSession(ctx, id, l.Now())
 	if fault.KindOf(err) == fault.NotFound {
 		return nil, notJoined()
 	}

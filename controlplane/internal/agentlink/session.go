@@ -114,9 +114,25 @@ func (l *Link) run(ctx context.Context, s *session, ws *websocket.Conn) error {
 
 	s.end()
 	l.drop(s)
-	l.Registry.Disconnect(s.hostID, s.epoch, l.Now(), s.farewell())
+	l.depart(ctx, s)
 	l.Log.Info("agent disconnected", "host_id", s.hostID, "session_epoch", s.epoch, "state", string(s.farewell()), "reason", err.Error())
 	return misbehaved(err)
+}
+
+// storeTimeout is how long the end of a session may take to be stored.
+const storeTimeout = 5 * time.Second
+
+// depart notes when a session ended, whatever ended it. What becomes of the
+// host's state is the registry's to say: it knows whether this was its latest.
+func (l *Link) depart(ctx context.Context, s *session) {
+	at := l.Now()
+	l.Registry.Disconnect(s.hostID, s.epoch, at, s.farewell())
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
+	defer cancel()
+	// A host that was removed has nothing left to be stored with.
+	if err := l.Hosts.EndSession(ctx, s.hostID, at); err != nil && fault.KindOf(err) != fault.NotFound {
+		l.Log.Warn("end of a session not stored", "host_id", s.hostID, "error", err)
+	}
 }
 
 // timedWriter gives each frame its time: an agent that does not read must not

@@ -59,6 +59,10 @@ type (
 	Tokens interface {
 		CreateToken(ctx context.Context, ttl time.Duration, uses int, labels map[string]string) (wire.JoinToken, fleet.Token, error)
 	}
+	// Tickets let their holders open one WebSocket each.
+	Tickets interface {
+		Issue(holder edge.Caller) (auth.Secret, error)
+	}
 	// History keeps the samples of hosts.
 	History interface {
 		Samples(ctx context.Context, hostID string, from, to time.Time, fn func(fleet.SampleRow) error) error
@@ -78,6 +82,7 @@ type Options struct {
 	Link     Link
 	Keys     Keys
 	Tokens   Tokens
+	Tickets  Tickets
 	History  History
 	Chat     Chat
 	// DecodeSample reads a stored sample's payload. It must not keep the payload.
@@ -129,6 +134,7 @@ func (a *API) Routes() []edge.Route {
 		{Method: "POST", Path: "/api/keys", Permission: edge.Administer, Handler: a.createKey},
 		{Method: "DELETE", Path: "/api/keys/{id}", Permission: edge.Administer, Handler: a.revokeKey},
 		{Method: "POST", Path: "/api/tokens", Permission: edge.Operate, Handler: a.createToken},
+		{Method: "POST", Path: "/api/tickets", Permission: edge.Read, Handler: a.createTicket},
 
 		{Method: "GET", Path: "/api/hosts", Permission: edge.Read, Handler: a.hosts},
 		{Method: "GET", Path: "/api/hosts/{id}", Permission: edge.Read, Handler: a.host},

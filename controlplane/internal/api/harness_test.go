@@ -32,6 +32,7 @@ type fixture struct {
 	*relaytest.Server
 	api      *API
 	db       *sqlite.DB
+	tickets  *auth.Tickets[edge.Caller]
 	registry *fleet.Registry
 	link     *agents
 	reasons  []string // not to be ready
@@ -63,7 +64,7 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 		t.Fatal(err)
 	}
 
-	f := &fixture{db: db, registry: fleet.NewRegistry(nil), link: &agents{}}
+	f := &fixture{db: db, tickets: auth.NewTickets[edge.Caller](noon), registry: fleet.NewRegistry(nil), link: &agents{}}
 	for i, view := range relaytest.Fleet() {
 		secret, _, err := tokens.CreateToken(t.Context(), time.Hour, 1, nil)
 		if err != nil {
@@ -88,6 +89,7 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 		Link:         f.link,
 		Keys:         auth.NewKeyring(db, noon, log),
 		Tokens:       tokens,
+		Tickets:      f.tickets,
 		History:      db,
 		Chat:         chat.New(forward, noon),
 		DecodeSample: decodeSample,

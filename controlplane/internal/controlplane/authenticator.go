@@ -16,6 +16,7 @@ import (
 // the settings say so.
 type authenticator struct {
 	keys     *auth.Keyring
+	tickets  *auth.Tickets[edge.Caller]
 	settings func() *settings.AppConfig
 }
 
@@ -36,6 +37,11 @@ func (a *authenticator) Authenticate(ctx context.Context, c edge.Credentials) (e
 		}
 		shown, ours = true, ours || strings.HasPrefix(secret, keyPrefix)
 	}
+	// Nobody is made to show a ticket, so one that is not good is never let
+	// pass, not even where no key is needed.
+	if c.Ticket != "" {
+		return a.redeem(c.Ticket)
+	}
 	security := &a.settings().Security
 	// Clients that insist on some key, as OpenAI's do, get in where none is
 	// needed; a key that looks like one of ours was meant to count.
@@ -50,6 +56,22 @@ func (a *authenticator) Authenticate(ctx context.Context, c edge.Credentials) (e
 		return edge.Caller{}, fault.New(fault.Unauthenticated, "the key is unknown or revoked").On(fault.Caller)
 	}
 	return edge.Caller{}, fault.New(fault.Unauthenticated, "a key is needed: send it as \"Authorization: Bearer KEY\", or put /k/KEY in front of the path").On(fault.Caller)
+}
+
+// redeem returns who a ticket was made for, whose key has to be good still: it
+// ends what the ticket opened as if it had been shown itself.
+func (a *authenticator) redeem(ticket string) (edge.Caller, error) {
+	caller, ok := a.tickets.Redeem(ticket)
+	if !ok {
+		return edge.Caller{}, fault.New(fault.Unauthenticated, "the ticket is unknown, used or older than %v; POST /api/tickets makes a new one", auth.TicketTTL).On(fault.Caller)
+	}
+	select {
+	case <-caller.Gone:
+		return edge.Caller{}, fault.New(fault.Unauthenticated, "the key that asked for the ticket was revoked").On(fault.Caller)
+	default:
+	}
+	caller.ByTicket = true
+	return caller, nil
 }
 
 // presented yields the keys that a request carries, wherever they stand.

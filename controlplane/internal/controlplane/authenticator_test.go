@@ -23,6 +23,7 @@ type door struct {
 	authenticator
 	t        *testing.T
 	security *settings.Security
+	clock    time.Time
 	key      map[fleet.Role]string
 	id       map[fleet.Role]string
 }
@@ -42,7 +43,7 @@ func newDoor(t *testing.T) *door {
 	app := settings.DefaultApp()
 	d := &door{t: t, security: &app.Security, key: map[fleet.Role]string{}, id: map[fleet.Role]string{}}
 	d.authenticator = authenticator{
-		keys: auth.NewKeyring(db, time.Now, log), settings: func() *settings.AppConfig { return &app },
+		keys: auth.NewKeyring(db, time.Now, log), tickets: auth.NewTickets[edge.Caller](func() time.Time { return d.clock }), settings: func() *settings.AppConfig { return &app },
 	}
 	for _, role := range fleet.Roles() {
 		secret, key, err := d.keys.Create(t.Context(), "the "+string(role), role)

@@ -103,10 +103,11 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 		CACertificates: authority.CertificatePEM(), Log: c.log.Named("agents"), Now: c.now,
 	})
 	forward := router.New(registry, link, counts, c.now)
-	authn := &authenticator{keys: keys, settings: manager.Current}
+	tickets := auth.NewTickets[edge.Caller](c.now)
+	authn := &authenticator{keys: keys, tickets: tickets, settings: manager.Current}
 	surface := &surface{
 		db: db, manager: manager, keys: keys, registry: registry, samples: samples, link: link, counts: counts,
-		tokens: auth.NewJoinTokens(db, authority.Certificate(), c.now), forward: forward,
+		tokens: auth.NewJoinTokens(db, authority.Certificate(), c.now), tickets: tickets, forward: forward,
 		authn: authn, version: c.version, log: c.log, now: c.now,
 	}
 	routes := edge.NewRouter()

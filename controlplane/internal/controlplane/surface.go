@@ -30,6 +30,7 @@ type surface struct {
 	manager  *settings.Manager
 	keys     *auth.Keyring
 	tokens   *auth.JoinTokens
+	tickets  *auth.Tickets[edge.Caller]
 	registry *fleet.Registry
 	samples  *history.History
 	link     *agentlink.Link
@@ -57,7 +58,7 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 	openai := openaiapi.New(openaiapi.Options{View: s.registry, Relay: passOn})
 	dashboard := api.New(api.Options{
 		Summary: overview, Settings: s.manager, Registry: s.registry, Hosts: s.db, Link: s.link,
-		Keys: s.keys, Tokens: s.tokens, History: s.samples, Chat: chats,
+		Keys: s.keys, Tokens: s.tokens, Tickets: s.tickets, History: s.samples, Chat: chats,
 		DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
 	})
 	for _, list := range [][]edge.Route{dashboard.Routes(), ollama.Routes(), openai.Routes(), sockets.Routes()} {

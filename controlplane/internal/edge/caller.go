@@ -36,6 +36,7 @@ type Caller struct {
 	Name      string // for people
 	May       Permission
 	Anonymous bool            // nothing that the caller sent proves who it is
+	ByTicket  bool            // let in once, by a ticket that is spent now
 	Gone      <-chan struct{} // closed when the key or session is revoked; nil when it can't be
 }
 

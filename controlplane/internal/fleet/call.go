@@ -28,6 +28,16 @@ type Answer struct {
 	Target Target
 }
 
+// Outcome is how a call ended.
+type Outcome uint8
+
+// The outcomes.
+const (
+	Answered Outcome = iota + 1 // the whole answer was read
+	Failed                      // refused, broken off, or never answered
+	GivenUp                     // nobody wanted the rest of the answer
+)
+
 // Target is an instance on a host.
 type Target struct {
 	HostID   string

@@ -42,13 +42,18 @@ type HostStore interface {
 	// bears gets a number appended; the stored host, with the labels of the
 	// token under its own, is returned.
 	Enrol(ctx context.Context, tokenHash []byte, now time.Time, h Host) (Host, error)
-	// SaveHost replaces a stored host. An unknown id is fault.NotFound; a name
-	// that another host bears is fault.Conflict.
+	// SaveHost replaces a stored host, but for SeenAt, which its sessions set.
+	// An unknown id is fault.NotFound; a name that another host bears is
+	// fault.Conflict.
 	SaveHost(ctx context.Context, h Host) error
 	// RemoveHost forgets a host. An unknown id is fault.NotFound.
 	RemoveHost(ctx context.Context, id string) error
-	// BeginSession returns the next session epoch of a host, starting at 1.
-	BeginSession(ctx context.Context, id string) (epoch uint64, err error)
+	// BeginSession returns the next session epoch of a host, starting at 1, and
+	// stores when the host was seen. An unknown id is fault.NotFound.
+	BeginSession(ctx context.Context, id string, at time.Time) (epoch uint64, err error)
+	// EndSession stores when the host was seen last. An unknown id is
+	// fault.NotFound.
+	EndSession(ctx context.Context, id string, at time.Time) error
 }
 
 // SettingsStore keeps what the API saved of the settings, as JSON.

@@ -91,11 +91,13 @@ func (r *Registry) notify() {
 	r.changed = make(chan struct{})
 }
 
-// Put adds a host or replaces what is stored of it, not what is known of its session.
+// Put adds a host or replaces what is stored of it, not what is known of its
+// sessions, which SeenAt belongs to.
 func (r *Registry) Put(h Host) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e := r.hosts[h.ID]; e != nil {
+		h.SeenAt = e.view.SeenAt
 		e.view.Host = h
 	} else {
 		r.hosts[h.ID] = &entry{view: HostView{Host: h, State: HostAway}}
@@ -120,7 +122,7 @@ func (r *Registry) Remove(id string) {
 func (r *Registry) Connect(id string, epoch uint64, at time.Time, clockOffset time.Duration) bool {
 	return r.update(id, epoch, func(e *entry) {
 		e.epoch = epoch
-		e.view.ConnectedAt, e.view.LastFrameAt = at, at
+		e.view.SeenAt, e.view.ConnectedAt, e.view.LastFrameAt = at, at, at
 		e.view.setClockOffset(clockOffset)
 		e.view.State = HostOnline
 		e.forgetReports()

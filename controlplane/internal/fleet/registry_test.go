@@ -120,8 +120,8 @@ func TestProblemsDegradeAHost(t *testing.T) {
 func TestPutKeepsTheSession(t *testing.T) {
 	r := registry("h1")
 	r.Report("h1", 1, noon(), []fleet.Instance{ready("default")})
-	r.Put(fleet.Host{ID: "h1", Name: "renamed", Draining: true})
-	if view := find(t, r, "renamed"); view.State != fleet.HostOnline || !view.Draining || len(view.Instances) != 1 {
+	r.Put(fleet.Host{ID: "h1", Name: "renamed", Draining: true, SeenAt: noon().Add(-time.Hour)})
+	if view := find(t, r, "renamed"); view.State != fleet.HostOnline || !view.Draining || len(view.Instances) != 1 || !view.SeenAt.Equal(noon()) {
 		t.Errorf("the host is %+v", view)
 	}
 }

@@ -26,6 +26,11 @@ func (l *Live) serveSocketIO(ctx context.Context, r *edge.Request, s *edge.Socke
 	if r.Query.Get("EIO") != "4" {
 		return fault.New(fault.Invalid, "this server speaks Engine.IO 4, the protocol of Socket.IO 3 and later").On(fault.Caller)
 	}
+	if r.Caller.ByTicket {
+		// A client that reconnects by itself would come again with a ticket that
+		// is spent.
+		return fault.New(fault.Unauthenticated, "a ticket is for raw WebSockets; with Socket.IO send a key as auth.token").On(fault.Caller)
+	}
 	if r.Query.Has("sid") {
 		return fault.New(fault.Invalid, "there are no sessions of another transport to go on with").On(fault.Caller)
 	}

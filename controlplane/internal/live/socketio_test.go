@@ -215,3 +215,22 @@ func TestSocketIOByWhatTheUpgradeProved(t *testing.T) {
 		t.Errorf("a wrong key got %v, %v", resp, err)
 	}
 }
+
+// A ticket is good once, and a client of Socket.IO comes again by itself.
+func TestATicketOpensRawWebSocketsAlone(t *testing.T) {
+	f := start(t, echoes, nil)
+	for _, path := range []string{"/ws", "/ws/ws", "/api/ws", "/socket.io", "/api/metrics/realtime"} {
+		c, _, err := f.dial(path + "?ticket=good")
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		if got := c.hearFrame().Type; got != "init" && got != "metrics_update" {
+			t.Errorf("%s begins with %q", path, got)
+		}
+	}
+	c, _, err := f.dial(ioPath + "&ticket=good")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.wantClosed(edge.ClosePolicy)
+}

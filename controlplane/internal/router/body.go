@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
@@ -32,19 +33,38 @@ func renameModel(body []byte, model string) ([]byte, error) {
 	return json.Marshal(fields)
 }
 
-// meteredBody calls end once, when the body is closed, with whether the answer
-// was a failure or reading it failed.
+// meteredBody calls end once, when the body is closed, with how the answer ended.
 type meteredBody struct {
 	io.ReadCloser
-	failed bool
+	rest   int64         // bytes to come where the length is known, else below 0
+	how    fleet.Outcome // were it closed now
 	closed bool
-	end    func(failed bool)
+	end    func(fleet.Outcome)
+}
+
+// metered returns an answer's body, which tells end how the answer ended.
+func metered(answer *fleet.Answer, end func(fleet.Outcome)) *meteredBody {
+	b := &meteredBody{ReadCloser: answer.Body, rest: answer.Length, how: fleet.GivenUp, end: end}
+	switch {
+	case answer.Status >= 400:
+		b.how = fleet.Failed
+	case b.rest == 0:
+		b.how = fleet.Answered
+	}
+	return b
 }
 
 func (b *meteredBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if err != nil && err != io.EOF {
-		b.failed = true
+	// Who knows the length need not read on to the end that follows it.
+	last := b.rest > 0 && b.rest <= int64(n)
+	b.rest -= int64(n)
+	switch {
+	case b.how != fleet.GivenUp: // decided
+	case err == io.EOF || last:
+		b.how = fleet.Answered
+	case err != nil:
+		b.how = outcomeOf(err)
 	}
 	return n, err
 }
@@ -55,6 +75,15 @@ func (b *meteredBody) Close() error {
 	}
 	b.closed = true
 	err := b.ReadCloser.Close()
-	b.end(b.failed)
+	b.end(b.how)
 	return err
+}
+
+// outcomeOf returns how a call ended that failed with this error. A caller that
+// leaves, or is no longer allowed to ask, has found no fault with the host.
+func outcomeOf(err error) fleet.Outcome {
+	if fault.KindOf(err) == fault.Canceled || fault.SideOf(err) == fault.Caller {
+		return fleet.GivenUp
+	}
+	return fleet.Failed
 }

@@ -19,6 +19,7 @@ type hosts struct {
 	calls  []call
 	body   *body // of the latest answer
 	status int
+	sized  bool  // the answers' length is known
 	read   error // what reading an answer ends with; io.EOF unless set
 	err    error // instead of an answer
 }
@@ -34,8 +35,17 @@ func (h *hosts) Call(_ context.Context, to fleet.Target, c fleet.Call) (*fleet.A
 	if h.err != nil {
 		return nil, h.err
 	}
-	h.body = &body{Reader: strings.NewReader("answer"), end: h.read}
-	return &fleet.Answer{Status: max(h.status, 200), Target: to, Body: h.body}, nil
+	h.body = &body{Reader: strings.NewReader(answered), end: h.read}
+	return &fleet.Answer{Status: max(h.status, 200), Length: h.length(), Target: to, Body: h.body}, nil
+}
+
+const answered = "answer"
+
+func (h *hosts) length() int64 {
+	if h.sized {
+		return int64(len(answered))
+	}
+	return -1
 }
 
 // reached returns the hosts that were called, in order.
@@ -64,11 +74,17 @@ func (b *body) Read(p []byte) (int, error) {
 
 func (b *body) Close() error { b.closed++; return nil }
 
+// ending is how a request ended, and when.
+type ending struct {
+	How  fleet.Outcome
+	Took time.Duration
+}
+
 // meter notes what it was told.
 type meter struct {
-	mu            sync.Mutex
-	begun, failed int
-	took          []time.Duration
+	mu    sync.Mutex
+	begun int
+	ended []ending
 }
 
 func (m *meter) Begin() {
@@ -77,13 +93,10 @@ func (m *meter) Begin() {
 	m.begun++
 }
 
-func (m *meter) End(took time.Duration, failed bool) {
+func (m *meter) End(took time.Duration, how fleet.Outcome) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.took = append(m.took, took)
-	if failed {
-		m.failed++
-	}
+	m.ended = append(m.ended, ending{how, took})
 }
 
 // lab is a router over a real registry and hosts that are stood in for.
@@ -133,7 +146,7 @@ func (l *lab) wantIdle(t *testing.T) {
 			t.Errorf("%d requests count as under way on %v", load.inFlight, at)
 		}
 	}
-	if l.meter.begun != len(l.meter.took) {
-		t.Errorf("%d requests began and %d ended", l.meter.begun, len(l.meter.took))
+	if l.meter.begun != len(l.meter.ended) {
+		t.Errorf("%d requests began and %d ended", l.meter.begun, len(l.meter.ended))
 	}
 }

@@ -20,7 +20,7 @@ type View interface {
 // Meter counts requests to models.
 type Meter interface {
 	Begin()
-	End(took time.Duration, failed bool)
+	End(took time.Duration, how fleet.Outcome)
 }
 
 // Router picks instances. Its methods may be called concurrently.
@@ -72,16 +72,16 @@ func (r *Router) Forward(ctx context.Context, model string, call fleet.Call) (*f
 	}
 	r.meter.Begin()
 	started := r.now()
-	end := func(failed bool) {
+	end := func(how fleet.Outcome) {
 		r.release(chosen.Target)
-		r.meter.End(r.now().Sub(started), failed)
+		r.meter.End(r.now().Sub(started), how)
 	}
 	answer, err := r.calls.Call(ctx, chosen.Target, call)
 	if err != nil {
-		end(true)
+		end(outcomeOf(err))
 		return nil, err
 	}
-	answer.Body = &meteredBody{ReadCloser: answer.Body, end: end, failed: answer.Status >= 400}
+	answer.Body = metered(answer, end)
 	return answer, nil
 }
 

@@ -172,16 +172,26 @@ func TestADisputedNameGoesToTheDigestOfMostHosts(t *testing.T) {
 
 func TestEveryWayToEndCountsOnce(t *testing.T) {
 	broken := errors.New("broken")
+	left := fault.New(fault.Canceled, "the client has left").On(fault.Caller)
+	revoked := fault.New(fault.Unauthenticated, "the key was revoked").On(fault.Caller)
+	all := len(answered) + 1 // to the end and beyond
 	for name, c := range map[string]struct {
-		hosts  *hosts
-		read   bool // to the end
-		failed int
+		hosts *hosts
+		reads int // bytes that are asked for
+		how   fleet.Outcome
 	}{
-		"whole":       {hosts: &hosts{}, read: true},
-		"given up":    {hosts: &hosts{}},
-		"broken off":  {hosts: &hosts{read: broken}, read: true, failed: 1},
-		"refused":     {hosts: &hosts{status: 404}, read: true, failed: 1},
-		"unreachable": {hosts: &hosts{err: broken}, failed: 1},
+		"whole":                           {&hosts{}, all, fleet.Answered},
+		"whole by its length":             {&hosts{sized: true}, len(answered), fleet.Answered},
+		"given up unread":                 {&hosts{}, 0, fleet.GivenUp},
+		"given up half-way":               {&hosts{sized: true}, len(answered) - 1, fleet.GivenUp},
+		"given up before its end":         {&hosts{}, len(answered), fleet.GivenUp},
+		"given up while waiting for more": {&hosts{read: left}, all, fleet.GivenUp},
+		"given up before it began":        {&hosts{err: left}, 0, fleet.GivenUp},
+		"revoked":                         {&hosts{read: revoked}, all, fleet.GivenUp},
+		"broken off":                      {&hosts{read: broken}, all, fleet.Failed},
+		"refused":                         {&hosts{status: 404}, all, fleet.Failed},
+		"refused and unread":              {&hosts{status: 500, sized: true}, 0, fleet.Failed},
+		"unreachable":                     {&hosts{err: broken}, 0, fleet.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(c.hosts)
@@ -190,27 +200,41 @@ func TestEveryWayToEndCountsOnce(t *testing.T) {
 			if !errors.Is(err, c.hosts.err) {
 				t.Fatalf("error is %v, want %v", err, c.hosts.err)
 			}
-			l.now = l.now.Add(time.Second)
+			want := ending{How: c.how}
 			if err == nil {
-				if c.read {
-					_, err := io.ReadAll(answer.Body)
-					if !errors.Is(err, c.hosts.read) {
-						t.Errorf("reading ends with %v", err)
-					}
-				}
-				answer.Body.Close()
-				answer.Body.Close()
-				if l.hosts.body.closed != 1 {
-					t.Errorf("the body was closed %d times", l.hosts.body.closed)
-				}
-				if diff := cmp.Diff([]time.Duration{time.Second}, l.meter.took); diff != "" {
-					t.Errorf("time taken (-want +got)\n%s", diff)
-				}
+				l.now = l.now.Add(time.Second)
+				want.Took = time.Second
+				readAndClose(t, answer, c.reads, l.hosts)
 			}
-			if l.meter.begun != 1 || l.meter.failed != c.failed {
-				t.Errorf("%d begun and %d failed, want 1 and %d", l.meter.begun, l.meter.failed, c.failed)
+			if diff := cmp.Diff([]ending{want}, l.meter.ended); diff != "" || l.meter.begun != 1 {
+				t.Errorf("%d begun, endings (-want +got)\n%s", l.meter.begun, diff)
 			}
 			l.wantIdle(t)
 		})
+	}
+}
+
+// readAndClose reads so many bytes of an answer, whose end may come before, and
+// closes it twice.
+func readAndClose(t *testing.T, answer *fleet.Answer, count int, from *hosts) {
+	t.Helper()
+	var want error
+	switch {
+	case count <= len(answered): // its end is not seen
+	case from.read != nil:
+		want = from.read
+	default:
+		want = io.EOF
+	}
+	if _, err := io.CopyN(io.Discard, answer.Body, int64(count)); !errors.Is(err, want) {
+		t.Errorf("reading ends with %v, want %v", err, want)
+	}
+	for range 2 {
+		if err := answer.Body.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if from.body.closed != 1 {
+		t.Errorf("the body was closed %d times", from.body.closed)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -36,9 +37,9 @@ func (s *State) SaveHost(ctx context.Context, h fleet.Host) error {
 			return fault.New(fault.Conflict, "another host is named %q", h.Name)
 		}
 		known, err := changed(ctx, tx,
-			`UPDATE hosts SET name = $1, public_key = $2, labels = $3, joined_at = $4, seen_at = $5, draining = $6, facts = $7
-			WHERE id = $8`,
-			h.Name, h.PublicKey, labels, column(h.JoinedAt), optionalColumn(h.SeenAt), h.Draining, facts, h.ID)
+			`UPDATE hosts SET name = $1, public_key = $2, labels = $3, joined_at = $4, draining = $5, facts = $6
+			WHERE id = $7`,
+			h.Name, h.PublicKey, labels, column(h.JoinedAt), h.Draining, facts, h.ID)
 		if err == nil && !known {
 			return noHost(h.ID)
 		}
@@ -57,11 +58,12 @@ func (s *State) RemoveHost(ctx context.Context, id string) error {
 	})
 }
 
-// BeginSession implements [fleet.HostStore]. An unknown id is fault.NotFound.
-func (s *State) BeginSession(ctx context.Context, id string) (epoch uint64, err error) {
+// BeginSession implements [fleet.HostStore].
+func (s *State) BeginSession(ctx context.Context, id string, at time.Time) (epoch uint64, err error) {
 	err = s.write(ctx, "begin session", func(ctx context.Context, tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx,
-			`UPDATE hosts SET session_epoch = session_epoch + 1 WHERE id = $1 RETURNING session_epoch`, id).Scan(&epoch)
+			`UPDATE hosts SET session_epoch = session_epoch + 1, seen_at = $1 WHERE id = $2 RETURNING session_epoch`,
+			column(at), id).Scan(&epoch)
 		if errors.Is(err, sql.ErrNoRows) {
 			return noHost(id)
 		}
@@ -71,6 +73,17 @@ func (s *State) BeginSession(ctx context.Context, id string) (epoch uint64, err 
 		return 0, err // an epoch that was not committed is nobody's
 	}
 	return epoch, nil
+}
+
+// EndSession implements [fleet.HostStore].
+func (s *State) EndSession(ctx context.Context, id string, at time.Time) error {
+	return s.write(ctx, "end session", func(ctx context.Context, tx *sql.Tx) error {
+		known, err := changed(ctx, tx, "UPDATE hosts SET seen_at = $1 WHERE id = $2", column(at), id)
+		if err == nil && !known {
+			return noHost(id)
+		}
+		return err
+	})
 }
 
 func noHost(id string) error { return fault.New(fault.NotFound, "no host has the id %q", id) }

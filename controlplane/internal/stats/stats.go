@@ -71,13 +71,16 @@ func (s *Stats) Begin() {
 }
 
 // End notes how a request ended, and how long it took from its beginning to
-// the last byte of its answer. Failed ones do not count into the mean.
-func (s *Stats) End(took time.Duration, failed bool) {
+// the last byte of its answer. The mean is of whole answers alone: how long
+// somebody waited before giving up says nothing about how long answers take.
+func (s *Stats) End(took time.Duration, how fleet.Outcome) {
 	second := s.now().Unix()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if failed {
+	if how == fleet.Failed {
 		s.pending[counterFailures]++
+	}
+	if how != fleet.Answered {
 		return
 	}
 	at := &s.slots[second%window]
@@ -119,16 +122,33 @@ func (s *Stats) MeanResponse() time.Duration {
 func (s *Stats) Run(ctx context.Context) error {
 	tick := time.NewTicker(flushInterval)
 	defer tick.Stop()
+	failures := 0 // since the counts were stored last
 	for {
 		select {
 		case <-ctx.Done():
 			return s.flush(context.WithoutCancel(ctx))
 		case <-tick.C:
-			if err := s.flush(ctx); err != nil && ctx.Err() == nil {
-				s.log.Error("counters not stored", "error", err)
+			if err := s.flush(ctx); ctx.Err() == nil {
+				failures = s.tell(failures, err)
 			}
 		}
 	}
+}
+
+// tell logs when storing begins to fail and when it works again, and not what
+// repeats itself each second in between. It returns how often storing has failed
+// since it worked last.
+func (s *Stats) tell(failures int, err error) int {
+	switch {
+	case err != nil && failures == 0:
+		s.log.Error("counters cannot be stored; they are kept until they can", "error", err)
+	case err == nil && failures > 0:
+		s.log.Info("counters are stored again", "failures", failures)
+	}
+	if err == nil {
+		return 0
+	}
+	return failures + 1
 }
 
 // flush stores what is pending. What could not be stored stays pending.

@@ -3,7 +3,10 @@ package stats
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
 	"maps"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -11,6 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 )
 
 // counters is a store in memory that can be made to fail.
@@ -89,18 +94,19 @@ func TestTheMeanIsOverFiveMinutes(t *testing.T) {
 			}
 		}
 		want(0)
-		s.End(4*time.Second, false)
-		s.End(time.Hour, true) // a failure says nothing about how long answers take
+		s.End(4*time.Second, fleet.Answered)
+		s.End(time.Hour, fleet.Failed) // says nothing about how long answers take
+		s.End(time.Hour, fleet.GivenUp)
 		want(4 * time.Second)
 		time.Sleep(time.Minute)
-		s.End(2*time.Second, false)
-		s.End(3*time.Second, false)
+		s.End(2*time.Second, fleet.Answered)
+		s.End(3*time.Second, fleet.Answered)
 		want(3 * time.Second)
 		time.Sleep(4*time.Minute - time.Second)
 		want(3 * time.Second)
 		time.Sleep(time.Second) // the first has left the window
 		want(2500 * time.Millisecond)
-		s.End(10*time.Second, false) // in the slot of the first
+		s.End(10*time.Second, fleet.Answered) // in the slot of the first
 		want(5 * time.Second)
 		time.Sleep(time.Hour)
 		want(0)
@@ -115,7 +121,8 @@ func TestCountsSurviveARestart(t *testing.T) {
 		for range 3 {
 			first.Begin()
 		}
-		first.End(time.Second, true)
+		first.End(time.Second, fleet.Failed)
+		first.End(time.Second, fleet.GivenUp) // is no failure
 		time.Sleep(flushInterval)
 		synctest.Wait()
 		store.want(t, map[string]int64{counterRequests: 3, counterFailures: 1})
@@ -169,6 +176,66 @@ func TestWhatCouldNotBeStoredIsStoredLater(t *testing.T) {
 	})
 }
 
+// logged keeps the lines of a log, with their fields.
+type logged struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+// Accept implements hclog.SinkAdapter.
+func (l *logged) Accept(_ string, level hclog.Level, message string, args ...any) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.lines = append(l.lines, strings.TrimSpace(fmt.Sprintln(append([]any{level, message}, args...)...)))
+}
+
+func (l *logged) want(t *testing.T, want ...string) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if diff := cmp.Diff(want, l.lines); diff != "" {
+		t.Errorf("logged (-want +got)\n%s", diff)
+	}
+}
+
+// A store that fails for long is told of when that begins and when it is over.
+func TestAFailingStoreIsLoggedTwice(t *testing.T) {
+	const (
+		begins = "error counters cannot be stored; they are kept until they can error the disk is gone"
+		over   = "info counters are stored again failures"
+	)
+	synctest.Test(t, func(t *testing.T) {
+		store, log := newCounters(), new(logged)
+		logger := hclog.NewInterceptLogger(&hclog.LoggerOptions{Output: io.Discard})
+		logger.RegisterSink(log)
+		s := New(store, time.Now, logger)
+		stop := run(t, s)
+		wait := func(intervals int) {
+			time.Sleep(time.Duration(intervals) * flushInterval)
+			synctest.Wait()
+		}
+		s.Begin()
+		wait(2)
+		log.want(t)
+		store.fail(errDisk)
+		s.Begin()
+		wait(60)
+		log.want(t, begins)
+		store.fail(nil)
+		wait(3)
+		log.want(t, begins, over+" 60")
+		store.fail(errDisk) // another time
+		s.Begin()
+		wait(1)
+		store.fail(nil)
+		wait(1)
+		log.want(t, begins, over+" 60", begins, over+" 1")
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 func TestCountersThatCannotBeReadAreAnError(t *testing.T) {
 	store := newCounters()
 	store.fail(errDisk)
@@ -187,7 +254,7 @@ func TestStatsTakeConcurrentUse(t *testing.T) {
 			for range 250 {
 				s.Begin()
 				s.MeanResponse()
-				s.End(time.Millisecond, false)
+				s.End(time.Millisecond, fleet.Answered)
 			}
 		})
 	}

@@ -48,12 +48,14 @@ func hostSentences() []sentence {
 		{"None at first", func(t *testing.T, s Stores) {
 			wantEqual(t, len(got(s.Hosts.Hosts(t.Context()))(t)), 0)
 		}},
-		{"Saving replaces every field", func(t *testing.T, s Stores) {
+		{"Saving replaces every field but when the host was seen", func(t *testing.T, s Stores) {
 			joined(t, s, host("h1", "one"))
+			must(t, s.Hosts.EndSession(t.Context(), "h1", noon()))
 			h := host("h1", "renamed")
 			h.PublicKey, h.Labels, h.Draining = []byte("new key"), map[string]string{"a": "b"}, true
 			h.JoinedAt, h.SeenAt, h.Facts = noon().Add(time.Hour), noon().Add(2*time.Hour), fleet.Facts{Hostname: "other"}
 			must(t, s.Hosts.SaveHost(t.Context(), h))
+			h.SeenAt = noon()
 			wantEqual(t, got(s.Hosts.Hosts(t.Context()))(t), []fleet.Host{h})
 			must(t, s.Hosts.SaveHost(t.Context(), h))
 		}},
@@ -77,20 +79,30 @@ func hostSentences() []sentence {
 		{"Session epochs start at 1 and count for each host", func(t *testing.T, s Stores) {
 			joined(t, s, host("h1", "one"), host("h2", "two"))
 			for want := range uint64(3) {
-				wantEqual(t, got(s.Hosts.BeginSession(t.Context(), "h1"))(t), want+1)
+				wantEqual(t, got(s.Hosts.BeginSession(t.Context(), "h1", noon()))(t), want+1)
 			}
-			wantEqual(t, got(s.Hosts.BeginSession(t.Context(), "h2"))(t), uint64(1))
+			wantEqual(t, got(s.Hosts.BeginSession(t.Context(), "h2", noon()))(t), uint64(1))
 		}},
 		{"Saving a host keeps its epoch", func(t *testing.T, s Stores) {
 			joined(t, s, host("h1", "one"))
-			got(s.Hosts.BeginSession(t.Context(), "h1"))(t)
+			got(s.Hosts.BeginSession(t.Context(), "h1", noon()))(t)
 			must(t, s.Hosts.SaveHost(t.Context(), host("h1", "one")))
-			wantEqual(t, got(s.Hosts.BeginSession(t.Context(), "h1"))(t), uint64(2))
+			wantEqual(t, got(s.Hosts.BeginSession(t.Context(), "h1", noon()))(t), uint64(2))
 		}},
 		{"No two sessions at once share an epoch", checkEpochRace},
 		{"A session of an unknown host is not found", func(t *testing.T, s Stores) {
-			_, err := s.Hosts.BeginSession(t.Context(), "h1")
+			_, err := s.Hosts.BeginSession(t.Context(), "h1", noon())
 			wantKind(t, err, fault.NotFound)
+			wantKind(t, s.Hosts.EndSession(t.Context(), "h1", noon()), fault.NotFound)
+		}},
+		{"A session's beginning and end are when a host was seen", func(t *testing.T, s Stores) {
+			joined(t, s, host("h1", "one"), host("h2", "two"))
+			began, ended := noon().Add(time.Hour), noon().Add(2*time.Hour)
+			got(s.Hosts.BeginSession(t.Context(), "h1", began))(t)
+			wantEqual(t, hostByID(t, s, "h1").SeenAt, began)
+			must(t, s.Hosts.EndSession(t.Context(), "h1", ended))
+			wantEqual(t, hostByID(t, s, "h1").SeenAt, ended)
+			wantEqual(t, hostByID(t, s, "h2"), host("h2", "two"))
 		}},
 	}
 }
@@ -102,7 +114,7 @@ func checkEpochRace(t *testing.T, s Stores) {
 	epochs := make([]uint64, sessions)
 	for i := range sessions {
 		callers.Go(func() {
-			epoch, err := s.Hosts.BeginSession(t.Context(), "h1")
+			epoch, err := s.Hosts.BeginSession(t.Context(), "h1", noon())
 			if err != nil {
 				t.Error(err)
 			}
