@@ -20,6 +20,7 @@ func (s *Server) wind(ctx context.Context, fast *fasthttp.Server, l *listener, e
 	defer cancel()
 	l.abortAll(isNew) // has sent nothing; fasthttp would wait seconds for it
 	err := fast.ShutdownWithContext(grace)
+	_ = l.Close() // fasthttp closes it, unless it had not begun to serve
 	if errors.Is(err, context.DeadlineExceeded) {
 		s.log.Warn("answers cut at shutdown", "requests", l.requests.count(), "grace", s.grace)
 		err = nil

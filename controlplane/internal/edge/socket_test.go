@@ -354,3 +354,10 @@ func TestRunOnlyOnce(t *testing.T) {
 		t.Error("a second Run was let in")
 	}
 }
+
+// Whoever stops a server may do so before it has begun to serve.
+func TestAServerThatIsStoppedAtOnceEnds(t *testing.T) {
+	for range 20 {
+		start(t, Snapshot{}, Route{Method: "GET", Path: "/", Permission: Public, Handler: echo}).shutdown()
+	}
+}
