@@ -122,7 +122,7 @@ func (s *Server) fast(scope scopes, h *hangups) *fasthttp.Server {
 
 		ReadBufferSize:               maxHeadBytes,
 		WriteBufferSize:              8 << 10, // a crowded stream's piece goes out in one write
-		MaxRequestBodySize:           1, // what is read before the handler runs
+		MaxRequestBodySize:           1,       // what is read before the handler runs
 		StreamRequestBody:            true,
 		DisablePreParseMultipartForm: true,
 		KeepHijackedConns:            true,
