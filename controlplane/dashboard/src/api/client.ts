@@ -1,0 +1,86 @@
+/** What the control plane answered when it did not do what was asked. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError';
+
+  constructor(
+    /** The HTTP status; 0 when no answer came at all. */
+    readonly status: number,
+    /** A stable word such as "not_found"; "unreachable" when no answer came. */
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
+
+/** Whether nobody is signed in (any more). */
+export function isSignedOut(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 401;
+}
+
+/** Whether the control plane could not be reached. */
+export function isUnreachable(error: unknown): boolean {
+  return error instanceof ApiError && error.status === 0;
+}
+
+/** A sentence for people, whatever went wrong. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+const listeners = new Set<() => void>();
+
+/** Calls listener each time that an answer says that nobody is signed in. */
+export function onSignedOut(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+interface Options {
+  method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  body?: unknown;
+  signal?: AbortSignal | undefined;
+}
+
+/** Sends a request and returns the response once it is a good one. */
+export async function request(path: string, { method = 'GET', body, signal }: Options = {}): Promise<Response> {
+  const init: RequestInit = { method, credentials: 'same-origin', cache: 'no-store', signal: signal ?? null };
+  if (body !== undefined) {
+    init.body = JSON.stringify(body);
+    init.headers = { 'Content-Type': 'application/json' };
+  }
+  let response: Response;
+  try {
+    response = await fetch(path, init);
+  } catch (error) {
+    if (signal?.aborted) throw error;
+    throw new ApiError(0, 'unreachable', 'The control plane cannot be reached.');
+  }
+  if (response.ok) return response;
+  throw await errorOf(response);
+}
+
+/** Sends a request and returns the JSON that came back. */
+export async function call<T>(path: string, options?: Options): Promise<T> {
+  const response = await request(path, options);
+  try {
+    return (await response.json()) as T;
+  } catch {
+    throw new ApiError(0, 'unreachable', 'The answer of the control plane broke off.');
+  }
+}
+
+async function errorOf(response: Response): Promise<ApiError> {
+  let code = 'internal';
+  let message = `The control plane answered with status ${response.status}.`;
+  try {
+    const told = (await response.json()) as { error?: unknown; code?: unknown };
+    if (typeof told.error === 'string') message = told.error;
+    if (typeof told.code === 'string') code = told.code;
+  } catch {
+    // What stands between may answer with something else; the status is enough.
+  }
+  const error = new ApiError(response.status, code, message);
+  if (isSignedOut(error)) for (const listener of listeners) listener();
+  return error;
+}

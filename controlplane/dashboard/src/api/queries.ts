@@ -1,0 +1,39 @@
+import { queryOptions } from '@tanstack/react-query';
+
+import { call } from './client';
+import type { Host, ModelInfo, Sample, SystemStatus } from './types.gen';
+
+/** Every host; the live connection keeps it current. */
+export const hostsQuery = queryOptions({
+  queryKey: ['hosts'],
+  queryFn: ({ signal }) => call<Host[]>('/api/hosts', { signal }),
+});
+
+/** Every model of the fleet; the live connection keeps it current. */
+export const modelsQuery = queryOptions({
+  queryKey: ['models'],
+  queryFn: ({ signal }) => call<ModelInfo[]>('/api/models', { signal }),
+});
+
+export const statusQuery = queryOptions({
+  queryKey: ['status'],
+  queryFn: ({ signal }) => call<SystemStatus>('/api/system/status', { signal }),
+});
+
+/** What a host measured between two times. */
+export async function history(host: string, from: Date, to: Date, signal?: AbortSignal): Promise<Sample[]> {
+  const query = new URLSearchParams({ host, from: from.toISOString(), to: to.toISOString() });
+  const answer = await call<{ samples: Sample[] }>(`/api/history?${query}`, { signal });
+  return answer.samples;
+}
+
+export function drainHost(id: string, drain: boolean): Promise<Host> {
+  return call<Host>(`/api/hosts/${encodeURIComponent(id)}/${drain ? 'drain' : 'undrain'}`, { method: 'POST', body: {} });
+}
+
+export function restartInstance(id: string, instance: string): Promise<unknown> {
+  return call(`/api/hosts/${encodeURIComponent(id)}/ollama/${encodeURIComponent(instance)}/restart`, {
+    method: 'POST',
+    body: {},
+  });
+}

@@ -1,0 +1,3 @@
+export function HostRoom() {
+  return <h1>HostRoom</h1>;
+}

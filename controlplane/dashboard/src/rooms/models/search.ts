@@ -1,0 +1,13 @@
+import { defined, oneOf, type RawSearch, text } from '../../app/search';
+
+export const modelSorts = ['name', 'size', 'status', 'hosts'] as const;
+
+/** What the list of models shows, and in which order. */
+export function modelsSearch(raw: RawSearch) {
+  const sort = text(raw['sort']);
+  return defined({
+    q: text(raw['q']),
+    sort: sort !== undefined && oneOf(modelSorts, sort.replace(/^-/, '')) ? sort : undefined,
+    open: text(raw['open']),
+  });
+}
