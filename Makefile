@@ -1,11 +1,12 @@
 # Everything that a developer and CI do here. `make help` lists it.
-# A fresh Debian 12 needs Go, gcc, make, git, node and npm; what else a target
-# needs it fetches itself, pinned, into the cache.
+# A fresh Debian 12 needs Go, gcc, make, git, and Node 20.19 or newer with npm;
+# what else a target needs it fetches itself, pinned, into the cache.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 MAKEFLAGS += --no-builtin-rules
 .DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
 .NOTPARALLEL:
 
 # A program says its version by VERSION. The stamp of the version control would
@@ -22,6 +23,15 @@ PROGRAMS := \
 	controlplane/cmd/corral \
 	agent/cmd/corral-agent
 PROGRAMS := $(patsubst %/main.go,%,$(wildcard $(PROGRAMS:%=%/main.go)))
+
+# The dashboard is a project of npm, and what it is built into is part of the
+# control plane. A folder among its sources is newer when a file in it has gone.
+DASHBOARD         := controlplane/dashboard
+DASHBOARD_BUILT   := $(DASHBOARD)/dist/index.html
+DASHBOARD_MODULES := $(DASHBOARD)/node_modules/.package-lock.json
+DASHBOARD_TYPES   := $(DASHBOARD)/src/api/types.gen.ts
+DASHBOARD_SOURCES := $(shell find $(DASHBOARD)/src ! -name '*.test.ts*') $(DASHBOARD)/scripts/compress.mjs \
+	$(addprefix $(DASHBOARD)/,index.html package.json tsconfig.json vite.config.ts)
 
 # Linker flags of single programs beside the version: the agent is on every host.
 LDFLAGS_corral-agent := -s -w
@@ -45,10 +55,10 @@ BUF           := $(TOOLS)/buf@v1.75.0
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN {FS = ":.*## "} /^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@ /{printf "\n%s\n", substr($$0, 5)} /^[a-z0-9-]+:.*## /{printf "  %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: build
-build: ## the programs, into bin/
+build: $(if $(WITHOUT_DASHBOARD),,$(DASHBOARD_BUILT)) ## the programs, into bin/; WITHOUT_DASHBOARD=1 needs no npm
 	@mkdir -p bin
 	@$(foreach p,$(PROGRAMS),$(call build-program,$(firstword $(subst /, ,$(p))),$(p)); )
 
@@ -61,8 +71,12 @@ run: build ## a control plane, an agent and an Ollama on this machine
 	@scripts/run.sh
 
 .PHONY: gen
-gen: $(BUF) ## generated code, from the schemas in sdk/proto
+gen: $(BUF) ## generated code, from the schemas in sdk/proto and, for the dashboard, from the API's types
 	cd sdk && $(BUF) generate proto --template proto/buf.gen.yaml
+	@tmp=$$(mktemp); trap 'rm -f "$$tmp"' EXIT; $(call generate-types,"$$tmp"); \
+	cmp -s "$$tmp" $(DASHBOARD_TYPES) || cp "$$tmp" $(DASHBOARD_TYPES)
+
+generate-types = go run -C controlplane ./internal/api/internal/typescript/cmd/apitypes >$(1)
 
 .PHONY: fix
 fix: $(GOLANGCI_LINT) ## what the formatters and linters can mend by themselves
@@ -72,11 +86,12 @@ fix: $(GOLANGCI_LINT) ## what the formatters and linters can mend by themselves
 .PHONY: clean
 clean: ## what the targets here have built, the cache not included
 	rm -rf bin
+	find $(DASHBOARD)/dist -mindepth 1 ! -name .gitkeep -delete
 
 ##@ Check
 
 .PHONY: check
-check: fmt-check vet lint arch gen-check tidy-check ## everything but the tests, in under a minute when warm
+check: fmt-check vet lint arch gen-check tidy-check dashboard-check ## everything but the tests, in under a minute when warm
 
 .PHONY: fmt-check
 fmt-check: ## gofmt has nothing to change
@@ -99,26 +114,37 @@ arch: ## who imports whom, and each module built without the workspace
 	@for m in $(MODULES); do echo "GOWORK=off go build -C $$m ./..."; GOWORK=off go build -C $$m ./...; done
 
 .PHONY: gen-check
-gen-check: $(BUF) ## the generated code is what the schemas say
+gen-check: $(BUF) ## the generated code is what the schemas and types say
 	$(BUF) lint sdk/proto
 	@tmp=$$(mktemp -d); trap 'rm -rf "$$tmp"' EXIT; \
 	(cd sdk && $(BUF) generate proto --template proto/buf.gen.yaml --output "$$tmp"); \
-	diff -r "$$tmp/internal/pb" sdk/internal/pb || { echo "the generated code is out of date: make gen"; exit 1; }
+	$(call generate-types,"$$tmp/types.ts"); \
+	diff -r "$$tmp/internal/pb" sdk/internal/pb && diff "$$tmp/types.ts" $(DASHBOARD_TYPES) || \
+	{ echo "the generated code is out of date: make gen"; exit 1; }
 
 .PHONY: tidy-check
 tidy-check: ## go.mod and go.sum of every module are tidy
 	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff) || { echo "$$m: run GOWORK=off go mod tidy there"; exit 1; }; done
 
+.PHONY: dashboard-check
+dashboard-check: $(DASHBOARD_MODULES) ## the dashboard's types and its linter
+	npm run --silent --prefix $(DASHBOARD) check
+
 ##@ Test
 
 .PHONY: test
-test: check unit e2e ## everything that CI runs
+test: check unit dashboard-test e2e ## everything that CI runs
 
 .PHONY: unit
 unit: ## the tests of every module but e2e, with the race detector where it can be
 	@CORRAL_OLLAMA_BIN=$${CORRAL_OLLAMA_BIN:-$$(scripts/ollama.sh path)}; export CORRAL_OLLAMA_BIN; \
 	go test -race -timeout 20m $(filter-out ./e2e/...,$(PACKAGES)); \
 	go test -timeout 20m $$(scripts/norace.sh $(MODULES))
+
+.PHONY: dashboard-test
+dashboard-test: $(DASHBOARD_BUILT) ## the dashboard's own tests, and how much of it a first load takes
+	npm test --silent --prefix $(DASHBOARD)
+	npm run --silent --prefix $(DASHBOARD) size
 
 # -count=1: the test cache does not see the programs that the tests start.
 .PHONY: e2e
@@ -150,7 +176,12 @@ node: $(LOCKS:%/package-lock.json=%/node_modules/.package-lock.json)
 	@$(if $(filter e2e/%,$(LOCKS)),scripts/deps.sh chromium curl)
 
 %/node_modules/.package-lock.json: %/package-lock.json
+	@scripts/node.sh
 	npm ci --no-audit --no-fund --prefix $*
+	@touch $@
+
+$(DASHBOARD_BUILT): $(DASHBOARD_MODULES) $(DASHBOARD_SOURCES)
+	npm run --silent --prefix $(DASHBOARD) build
 	@touch $@
 
 $(GOLANGCI_LINT):

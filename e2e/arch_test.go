@@ -35,7 +35,7 @@ var controlplaneFloors = [][]string{
 		"agentlink", "auth", "chat", "history", "models", "pki", "relay", "router",
 		"settings", "sqlite", "stats", "storages", "summary",
 	},
-	{"api", "live", "ollamaapi", "openaiapi"},
+	{"api", "live", "ollamaapi", "openaiapi", "web"},
 	{"controlplane"},
 }
 

@@ -103,6 +103,9 @@ func TestRun(t *testing.T) {
 		s.start(t)
 		caller := s.ready(t)
 		keys[i], took[i] = caller.Key, time.Since(started)
+		if answer := caller.Post("/api/login", object{"link": s.AwaitLog(0, `open +http://\S+/login#(\S+)`)}); answer.Status != 200 {
+			t.Errorf("the link that it prints: %d %s", answer.Status, answer.Body)
+		}
 		var reply object
 		caller.Post("/api/chat", object{"model": demoModel, "message": "Hello?"}).JSON(&reply)
 		if reply["message"] != tinymodel.DefaultReply {

@@ -21,6 +21,7 @@ readonly root listen ollama_url bin
 
 readonly start_limit=60 # seconds for a program to be ready
 readonly stop_limit=20  # seconds for a program to end by itself
+readonly key_name=make-run
 
 interrupts=0
 declare -A pids=() # of what was started here, by its name
@@ -134,7 +135,7 @@ start_controlplane() {
 # control plane starts, which so knows it from its beginning.
 make_key() {
   if [[ ! -s $data/key ]]; then
-    "$bin/corral-controlplane" key create --data-dir "$data/controlplane" --name make-run --role admin >"$data/key.new"
+    "$bin/corral-controlplane" key create --data-dir "$data/controlplane" --name "$key_name" --role admin >"$data/key.new"
     mv "$data/key.new" "$data/key"
   fi
   key=$(<"$data/key")
@@ -173,18 +174,24 @@ start_agent() {
 }
 
 explain() {
-  local model
+  local model link follow="logs your browser in: once, within 15 minutes"
   model=$(first_model) || model=MODEL
+  if ! link=$("$bin/corral-controlplane" key link "$key_name" --data-dir "$data/controlplane" --url "http://$listen"); then
+    link=http://$listen/
+    follow="asks for the key"
+  fi
   cat <<END
 
   corral serves at  http://$listen
   the key is        $key
   logs are in       $data
 
+  open              $link
+                    $follow
+
 Try:
   curl -s http://$listen/api/chat -H "Authorization: Bearer $key" -d '{"model": "$model", "message": "Hello?"}'
   OLLAMA_HOST=http://$listen/k/$key ollama run $model "Hello?"
-  xdg-open http://$listen/    # the status page asks for the key
 
 Ctrl-C stops it.
 END

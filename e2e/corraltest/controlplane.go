@@ -79,6 +79,14 @@ func (c *ControlPlane) NewKey(role string) Key {
 	return key
 }
 
+// Link makes a key of the role and returns a link that signs in with it once.
+func (c *ControlPlane) Link(role string) string {
+	c.lab.T.Helper()
+	var made struct{ Link string }
+	c.runJSON(&made, "key", "create", "--data-dir", c.DataDir, "--name", role+rand.Text(), "--role", role, "--link", "--url", c.URL(), "--json")
+	return made.Link
+}
+
 // Key returns a key of the role, the same each time.
 func (c *ControlPlane) Key(role string) string {
 	c.lab.T.Helper()

@@ -17,13 +17,21 @@ func EndlessModel() tinymodel.Options {
 	return tinymodel.Options{Loop: true, ContextLength: 8192}
 }
 
-// Models makes a folder with models for Ollamas that agents start.
+// Models makes a folder with both models for Ollamas that agents start.
 func (l *Lab) Models() string {
+	l.T.Helper()
+	return l.ModelsFolder(map[string]tinymodel.Options{Hello: {}, Endless: EndlessModel()})
+}
+
+// ModelsFolder makes a folder with models, by their names, for Ollamas that
+// agents start.
+func (l *Lab) ModelsFolder(models map[string]tinymodel.Options) string {
 	l.T.Helper()
 	dir := l.Folder("models")
 	server := ollamatest.Start(l.T, ollamatest.Options{Env: []string{"OLLAMA_MODELS=" + dir}})
-	server.Create(Hello, tinymodel.Options{})
-	server.Create(Endless, EndlessModel())
+	for name, options := range models {
+		server.Create(name, options)
+	}
 	server.Stop()
 	return dir
 }

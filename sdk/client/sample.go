@@ -15,6 +15,7 @@ type Sample struct {
 	Networks      []Network `json:"networks,omitempty"`
 	Sensors       []Sensor  `json:"sensors,omitempty"`
 	InFlight      int       `json:"in_flight"`
+	GPUs          []GPU     `json:"gpus"`
 }
 
 // Memory is a host's memory. Used is total less what is available to a new program.

@@ -182,7 +182,7 @@ func TestLastValueWins(t *testing.T) {
 }
 
 func TestAbsentIsNotZero(t *testing.T) {
-	sent := &wire.Sample{Seq: 1, CPU: wire.CPU{Known: true, TotalPercent: float32(math.NaN())}}
+	sent := &wire.Sample{Seq: 1, CPU: wire.CPU{Known: true, TotalPercent: float32(math.NaN())}, GPUs: []wire.GPU{lostGPU()}}
 	f, err := wire.DecodeFrame(wire.AppendFrame(nil, sent))
 	if err != nil {
 		t.Fatal(err)
@@ -193,6 +193,9 @@ func TestAbsentIsNotZero(t *testing.T) {
 	}
 	if got.Memory.Known {
 		t.Error("a group that is not known came back as known")
+	}
+	if diff := cmp.Diff(sent.GPUs, got.GPUs, sameFloat); diff != "" {
+		t.Errorf("a GPU that is lost (-sent +got)\n%s", diff)
 	}
 }
 

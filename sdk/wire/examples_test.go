@@ -68,11 +68,29 @@ func exampleSample(cores int) *wire.Sample {
 		Networks: []wire.Network{{Interface: "eth0", ReceivedBytes: 1 << 33, SentBytes: 1 << 31, Errors: 2, Dropped: 3}},
 		Sensors:  []wire.Sensor{{Name: "coretemp", Celsius: 51.5}, {Name: "nvme", Celsius: float32(math.NaN())}},
 		InFlight: 4,
+		GPUs:     []wire.GPU{exampleGPU(), lostGPU()},
 	}
 	for i := range cores {
 		s.CPU.PerCorePercent = append(s.CPU.PerCorePercent, float32(i)+0.5)
 	}
 	return s
+}
+
+func exampleGPU() wire.GPU {
+	return wire.GPU{
+		UUID: "GPU-8f2c1d34-0001", Index: 0, Name: "Example GPU 80GB", State: wire.GPUDegraded, Message: "it slows itself down: too hot",
+		UtilizationPercent: 97, Memory: wire.GPUMemory{Known: true, TotalBytes: 80 << 30, UsedBytes: 60 << 30},
+		TemperatureCelsius: 91, SlowdownCelsius: 90, PowerWatts: 640.5, PowerLimitWatts: 700,
+	}
+}
+
+// lostGPU was there and can't be read any more.
+func lostGPU() wire.GPU {
+	nan := float32(math.NaN())
+	return wire.GPU{
+		UUID: "GPU-8f2c1d34-0002", Index: 1, Name: "Example GPU 80GB", State: wire.GPULost, Message: "it fell off the bus",
+		UtilizationPercent: nan, TemperatureCelsius: nan, SlowdownCelsius: nan, PowerWatts: nan, PowerLimitWatts: nan,
+	}
 }
 
 func exampleInstance() wire.Instance {

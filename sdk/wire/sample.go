@@ -14,6 +14,7 @@ type Sample struct {
 	Networks   []Network
 	Sensors    []Sensor
 	InFlight   uint32 // requests that the agent is relaying to its instances
+	GPUs       []GPU  // empty where there are none, and where none was looked for
 }
 
 func (*Sample) number() fieldNumber { return numSample }
@@ -29,6 +30,7 @@ func (s *Sample) fields(c *codec) {
 	list(c, 9, &s.Networks)
 	list(c, 10, &s.Sensors)
 	c.uint32(11, &s.InFlight)
+	list(c, 12, &s.GPUs)
 }
 
 // Reset empties the sample and keeps its memory.
@@ -39,6 +41,7 @@ func (s *Sample) Reset() {
 		DiskIO:   s.DiskIO[:0],
 		Networks: s.Networks[:0],
 		Sensors:  s.Sensors[:0],
+		GPUs:     s.GPUs[:0],
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 	"text/tabwriter"
 	"time"
@@ -47,7 +48,7 @@ func newKey(environ []string) *cobra.Command {
 		Use: "key", Short: "Manage API keys", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	group.AddCommand(newKeyCreate(environ), newKeyList(environ), newKeyRevoke(environ))
+	group.AddCommand(newKeyCreate(environ), newKeyLink(environ), newKeyList(environ), newKeyRevoke(environ))
 	return group
 }
 
@@ -56,10 +57,19 @@ func newKeyCreate(environ []string) *cobra.Command {
 	dataDir := dataDirFlag(cmd, environ)
 	name := cmd.Flags().String("name", "", "what the key is called")
 	role := cmd.Flags().String("role", string(fleet.RoleOperator), "admin, operator, inference or viewer")
+	withLink := cmd.Flags().Bool("link", false, "print a link as well, which logs a browser in once, within "+linkLasts)
+	address := urlFlag(cmd)
 	asJSON := cmd.Flags().Bool("json", false, "print a JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *name == "" {
 			return program.Usage(errors.New("--name is needed"))
+		}
+		if cmd.Flags().Changed("url") && !*withLink {
+			return program.Usage(errors.New("--url is for --link"))
+		}
+		base, err := address()
+		if err != nil {
+			return err
 		}
 		dir, err := dataDir()
 		if err != nil {
@@ -71,14 +81,38 @@ func newKeyCreate(environ []string) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			if *asJSON {
-				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{"key": secret.Reveal(), "id": key.ID, "name": key.Name, "role": key.Role})
+			made := createdKey{ID: key.ID, Key: secret.Reveal(), Name: key.Name, Role: key.Role}
+			if *withLink {
+				if made.Link, err = loginLink(cmd.Context(), state, key.ID, base); err != nil {
+					return err
+				}
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), secret.Reveal())
-			return err
+			return made.print(cmd.OutOrStdout(), *asJSON)
 		})
 	}
 	return cmd
+}
+
+// createdKey is a key that can't be had again.
+type createdKey struct {
+	ID   string     `json:"id"`
+	Key  string     `json:"key"`
+	Link string     `json:"link,omitempty"`
+	Name string     `json:"name"`
+	Role fleet.Role `json:"role"`
+}
+
+// print prints the key and, where there is one, the link, each on a line.
+func (k createdKey) print(w io.Writer, asJSON bool) error {
+	if asJSON {
+		return json.NewEncoder(w).Encode(k)
+	}
+	text := k.Key + "\n"
+	if k.Link != "" {
+		text += k.Link + "\n"
+	}
+	_, err := io.WriteString(w, text)
+	return err
 }
 
 func newKeyList(environ []string) *cobra.Command {

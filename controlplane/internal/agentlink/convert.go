@@ -18,7 +18,9 @@ func factsOf(h *wire.HostFacts) fleet.Facts {
 }
 
 func sampleOf(s *wire.Sample, taken time.Time) *fleet.Sample {
-	out := &fleet.Sample{TakenAt: taken, UptimeSeconds: int64(s.UptimeSec), InFlight: int(s.InFlight)}
+	out := &fleet.Sample{
+		TakenAt: taken, UptimeSeconds: int64(s.UptimeSec), InFlight: int(s.InFlight), GPUs: gpusOf(s.GPUs),
+	}
 	if s.CPU.Known {
 		out.CPUPercent = known(s.CPU.TotalPercent)
 		for _, p := range s.CPU.PerCorePercent {
@@ -62,11 +64,14 @@ func sampleOf(s *wire.Sample, taken time.Time) *fleet.Sample {
 }
 
 // known returns a value that can be shown: a reading that is no number is none.
+// It is rounded to thousandths, which is what such readings are good for: written
+// out, the nearest float64 of 37.3 as a float32 has 17 digits.
 func known(v float32) *float64 {
 	f := float64(v)
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return nil
 	}
+	f = math.Round(f*1000) / 1000
 	return &f
 }
 

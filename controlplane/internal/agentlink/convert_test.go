@@ -24,7 +24,7 @@ func TestASampleKeepsWhatIsKnown(t *testing.T) {
 	idle := 0.0
 	want := &fleet.Sample{
 		TakenAt: noon(), CPUPercent: &idle, CorePercent: []float64{0, 50}, UptimeSeconds: 60, InFlight: 2,
-		Sensors: []fleet.Sensor{{Name: "hot", Celsius: 90}},
+		Sensors: []fleet.Sensor{{Name: "hot", Celsius: 90}}, GPUs: []fleet.GPU{},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -32,7 +32,7 @@ func TestASampleKeepsWhatIsKnown(t *testing.T) {
 	if got := sampleOf(&wire.Sample{CPU: wire.CPU{Known: true, TotalPercent: nan}}, noon()); got.CPUPercent != nil {
 		t.Errorf("no number is shown as %v", *got.CPUPercent)
 	}
-	if diff := cmp.Diff(&fleet.Sample{TakenAt: noon()}, sampleOf(&wire.Sample{}, noon())); diff != "" {
+	if diff := cmp.Diff(&fleet.Sample{TakenAt: noon(), GPUs: []fleet.GPU{}}, sampleOf(&wire.Sample{}, noon())); diff != "" {
 		t.Errorf("nothing known (-want +got)\n%s", diff)
 	}
 }

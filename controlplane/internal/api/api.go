@@ -63,6 +63,11 @@ type (
 	Tickets interface {
 		Issue(holder edge.Caller) (auth.Secret, error)
 	}
+	// Sessions let browsers in.
+	Sessions interface {
+		ByKey(ctx context.Context, key string) (auth.Session, error)
+		ByLink(ctx context.Context, link string) (auth.Session, error)
+	}
 	// History keeps the samples of hosts.
 	History interface {
 		Samples(ctx context.Context, hostID string, from, to time.Time, fn func(fleet.SampleRow) error) error
@@ -83,6 +88,8 @@ type Options struct {
 	Keys     Keys
 	Tokens   Tokens
 	Tickets  Tickets
+	Sessions Sessions
+	Version  string // of the program
 	History  History
 	Chat     Chat
 	// DecodeSample reads a stored sample's payload. It must not keep the payload.
@@ -99,21 +106,17 @@ type Options struct {
 // API is the dashboard's API. Its methods may be called concurrently.
 type API struct {
 	Options
-	page      []byte
-	pageRules string     // its Content-Security-Policy
-	changing  sync.Mutex // held from reading a stored host to saving it
+	changing sync.Mutex // held from reading a stored host to saving it
 }
 
 // New returns the API.
 func New(o Options) *API {
-	body, rules := assemblePage()
-	return &API{Options: o, page: body, pageRules: rules}
+	return &API{Options: o}
 }
 
 // Routes returns every route.
 func (a *API) Routes() []edge.Route {
 	routes := []edge.Route{
-		{Method: "GET", Path: "/", Permission: edge.Public, Handler: a.home},
 		{Method: "GET", Path: "/healthz", Permission: edge.Public, Handler: a.healthz},
 		{Method: "GET", Path: "/readyz", Permission: edge.Public, Handler: a.readyz},
 
@@ -135,6 +138,9 @@ func (a *API) Routes() []edge.Route {
 		{Method: "DELETE", Path: "/api/keys/{id}", Permission: edge.Administer, Handler: a.revokeKey},
 		{Method: "POST", Path: "/api/tokens", Permission: edge.Operate, Handler: a.createToken},
 		{Method: "POST", Path: "/api/tickets", Permission: edge.Read, Handler: a.createTicket},
+		{Method: "POST", Path: "/api/login", Permission: edge.Public, Handler: a.login, SetsCookie: true, MaxBodyBytes: maxLoginBytes},
+		{Method: "POST", Path: "/api/logout", Permission: edge.Public, Handler: a.logout, SetsCookie: true, MaxBodyBytes: maxLoginBytes},
+		{Method: "GET", Path: "/api/session", Permission: edge.Read, Handler: a.session},
 
 		{Method: "GET", Path: "/api/hosts", Permission: edge.Read, Handler: a.hosts},
 		{Method: "GET", Path: "/api/hosts/{id}", Permission: edge.Read, Handler: a.host},

@@ -47,9 +47,14 @@ func (a *API) chat(ctx context.Context, r *edge.Request) (*edge.Response, error)
 	if err != nil {
 		return nil, err
 	}
-	return edge.JSON(200, chatResponse{
+	resp, err := edge.JSON(200, chatResponse{
 		Message: reply.Message, Model: reply.Model, Tokens: reply.Tokens, ResponseTime: reply.ResponseTime.Milliseconds(),
 	})
+	if err != nil {
+		return nil, err
+	}
+	resp.Header = append(resp.Header, relay.HostHeader(reply.Target))
+	return resp, nil
 }
 
 // question reads what the dashboard asks.

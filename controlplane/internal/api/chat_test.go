@@ -11,6 +11,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/chat"
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/relay"
 	"github.com/corral-fleet/corral/controlplane/internal/relay/relaytest"
 	"github.com/corral-fleet/corral/sdk/fault"
 )
@@ -20,8 +21,8 @@ const asking = `{"message":"Hi","model":"tiny"}`
 func TestChat(t *testing.T) {
 	f := start(t, says(nil, hello, world, finished))
 	got := f.Do(edge.Infer, "POST", "/api/chat", asking)
-	if want := `{"message":"Hello world!","model":"tiny","tokens":3,"response_time":0}`; got.Status != 200 || got.Body != want {
-		t.Errorf("%d %s, want %s", got.Status, got.Body, want)
+	if want := `{"message":"Hello world!","model":"tiny","tokens":3,"response_time":0}`; got.Status != 200 || got.Body != want || got.Header.Get(relay.HostField) != "alpha" {
+		t.Errorf("%d %v %s, want %s", got.Status, got.Header, got.Body, want)
 	}
 }
 
@@ -100,7 +101,7 @@ func TestChatStream(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := start(t, says(c.end, c.lines...))
 			got := f.Do(edge.Infer, "POST", "/api/chat/stream", asking)
-			if got.Status != 200 || got.Header.Get("Content-Type") != "text/event-stream" || got.Header.Get("X-Accel-Buffering") != "no" || got.Err != nil {
+			if got.Status != 200 || got.Header.Get("Content-Type") != "text/event-stream" || got.Header.Get("X-Accel-Buffering") != "no" || got.Header.Get(relay.HostField) != "alpha" || got.Err != nil {
 				t.Errorf("%d %v %v", got.Status, got.Header, got.Err)
 			}
 			if want := "data: " + strings.Join(c.events, "\n\ndata: ") + "\n\n"; got.Body != want {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/corral-fleet/corral/controlplane/internal/chat"
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/relay"
 )
 
 const lineType = "application/x-ndjson"
@@ -43,6 +45,7 @@ func (a *API) chatStream(ctx context.Context, r *edge.Request) (*edge.Response, 
 	return &edge.Response{Status: 200, Stream: c, Header: []edge.HeaderField{
 		{Name: "Content-Type", Value: contentType},
 		{Name: "X-Accel-Buffering", Value: "no"},
+		relay.HostHeader(c.target),
 	}}, nil
 }
 
@@ -69,6 +72,7 @@ type conversation struct {
 	log    hclog.Logger
 	cancel context.CancelFunc
 
+	target fleet.Target  // who answers; written before the first event is handed over, and never after
 	events chan []byte   // closed after the last one
 	over   chan struct{} // closed when the goroutine has ended
 	failed error         // what no event could tell; read when over is closed
@@ -82,12 +86,18 @@ func (c *conversation) run(ctx context.Context, model Chat, q chat.Question) {
 	begun, said := false, 0
 	reply, err := model.Ask(ctx, q, func(p chat.Piece) error {
 		said += len(p.Text)
+		if !begun {
+			c.target = p.Target
+		}
 		err := c.send(ctx, pieceEvent{Message: p.Text, Thinking: p.Thinking, Model: c.model})
 		begun = begun || err == nil
 		return err
 	})
 	switch {
 	case err == nil:
+		if !begun {
+			c.target = reply.Target
+		}
 		c.failed = c.send(ctx, lastEvent{
 			pieceEvent:   pieceEvent{Message: reply.Message[min(said, len(reply.Message)):], Model: c.model, Done: true},
 			Tokens:       reply.Tokens,

@@ -33,6 +33,7 @@ type fixture struct {
 	api      *API
 	db       *sqlite.DB
 	tickets  *auth.Tickets[edge.Caller]
+	keys     *auth.Keyring
 	registry *fleet.Registry
 	link     *agents
 	reasons  []string // not to be ready
@@ -64,7 +65,10 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 		t.Fatal(err)
 	}
 
-	f := &fixture{db: db, tickets: auth.NewTickets[edge.Caller](noon), registry: fleet.NewRegistry(nil), link: &agents{}}
+	f := &fixture{
+		db: db, tickets: auth.NewTickets[edge.Caller](noon), keys: auth.NewKeyring(db, noon, log),
+		registry: fleet.NewRegistry(nil), link: &agents{},
+	}
 	for i, view := range relaytest.Fleet() {
 		secret, _, err := tokens.CreateToken(t.Context(), time.Hour, 1, nil)
 		if err != nil {
@@ -87,9 +91,11 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 		Registry:     f.registry,
 		Hosts:        db,
 		Link:         f.link,
-		Keys:         auth.NewKeyring(db, noon, log),
+		Keys:         f.keys,
 		Tokens:       tokens,
 		Tickets:      f.tickets,
+		Sessions:     auth.NewSessions(f.keys, db, manager.Current().Security.JWTSecret.Reveal, noon),
+		Version:      "1.2.3",
 		History:      db,
 		Chat:         chat.New(forward, noon),
 		DecodeSample: decodeSample,

@@ -10,7 +10,7 @@ import (
 func (a *API) hosts(context.Context, *edge.Request) (*edge.Response, error) {
 	hosts := a.Registry.Hosts()
 	for i := range hosts {
-		hosts[i] = shown(hosts[i])
+		hosts[i] = hosts[i].Shown()
 	}
 	return edge.JSON(200, hosts)
 }
@@ -24,20 +24,7 @@ func (a *API) showHost(ref string) (*edge.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return edge.JSON(200, shown(view))
-}
-
-// shown returns a view whose lists are lists: a client should not have to tell
-// an empty one from none. That nothing is known of a host that is away is what
-// its state says.
-func shown(v fleet.HostView) fleet.HostView {
-	if v.Problems == nil {
-		v.Problems = []fleet.Problem{}
-	}
-	if v.Instances == nil {
-		v.Instances = []fleet.Instance{}
-	}
-	return v
+	return edge.JSON(200, view.Shown())
 }
 
 // removeHost forgets a host and ends its session. What runs there goes on; its
@@ -57,7 +44,7 @@ func (a *API) removeHost(ctx context.Context, r *edge.Request) (*edge.Response, 
 	a.Registry.Remove(view.ID)
 	a.Link.Disconnect(view.ID)
 	a.Log.Info("host removed", "host_id", view.ID, "host", view.Name, "caller", r.Caller.ID)
-	return edge.JSON(200, shown(view))
+	return edge.JSON(200, view.Shown())
 }
 
 // drain keeps new requests away from a host, or lets them come again.

@@ -20,6 +20,12 @@ func (a *API) keys(ctx context.Context, _ *edge.Request) (*edge.Response, error)
 	return edge.JSON(200, keys)
 }
 
+// keyCreated is a new key with what is shown of it once.
+type keyCreated struct {
+	fleet.Key
+	Secret string `json:"key"`
+}
+
 // createKey answers with a key that can't be had again.
 func (a *API) createKey(ctx context.Context, r *edge.Request) (*edge.Response, error) {
 	var asked struct {
@@ -40,10 +46,7 @@ func (a *API) createKey(ctx context.Context, r *edge.Request) (*edge.Response, e
 		return nil, err
 	}
 	a.Log.Info("key created", "key_id", key.ID, "name", key.Name, "role", string(key.Role), "caller", r.Caller.ID)
-	return edge.JSON(201, struct {
-		fleet.Key
-		Secret string `json:"key"`
-	}{key, secret.Reveal()})
+	return edge.JSON(201, keyCreated{key, secret.Reveal()})
 }
 
 func (a *API) revokeKey(ctx context.Context, r *edge.Request) (*edge.Response, error) {
@@ -60,6 +63,12 @@ const (
 	defaultTokenUses = 1
 	maxTokenSeconds  = 366 * 24 * 60 * 60 // beyond what a token may last, and no overflow of a duration
 )
+
+// tokenCreated is a new token with what is shown of it once.
+type tokenCreated struct {
+	fleet.Token
+	Secret string `json:"token"`
+}
 
 // createToken answers with a token that can't be had again.
 func (a *API) createToken(ctx context.Context, r *edge.Request) (*edge.Response, error) {
@@ -81,8 +90,5 @@ func (a *API) createToken(ctx context.Context, r *edge.Request) (*edge.Response,
 		return nil, err
 	}
 	a.Log.Info("join token created", "token_id", token.ID, "uses", token.UsesLeft, "caller", r.Caller.ID)
-	return edge.JSON(201, struct {
-		fleet.Token
-		Secret string `json:"token"`
-	}{token, secret.Reveal()})
+	return edge.JSON(201, tokenCreated{token, secret.Reveal()})
 }

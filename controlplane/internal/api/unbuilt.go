@@ -16,7 +16,6 @@ func unbuiltRoutes() []edge.Route {
 		uploads    = "resumable uploads"
 		operations = "operations"
 		alerts     = "alerts"
-		sessions   = "sessions for the dashboard; use a key"
 	)
 	var routes []edge.Route
 	for _, r := range []struct {
@@ -56,8 +55,6 @@ func unbuiltRoutes() []edge.Route {
 		{edge.Read, "GET", "/api/events", "the list of events"},
 		{edge.Read, "GET", "/api/usage", "usage"},
 		{edge.Read, "GET", "/api/routing/decisions/{id}", "the record of routing decisions"},
-		{edge.Public, "POST", "/api/login", sessions},
-		{edge.Public, "POST", "/api/logout", sessions},
 	} {
 		routes = append(routes, edge.Route{
 			Method: r.method, Path: r.path, Permission: r.may,

@@ -37,22 +37,33 @@ type Keyring struct {
 	logger hclog.Logger
 
 	live   atomic.Pointer[keySet] // never changed, only replaced
-	reload sync.Mutex             // keeps an older reading from replacing a newer one
+	reload sync.Mutex             // held while it is replaced: an older reading must not replace a newer one
 
 	lookedAt atomic.Int64 // when the keys were last read for an unknown one, in Unix nanoseconds
 }
 
-type keySet map[hash]*liveKey
+// keySet has the same keys in both of its maps.
+type keySet struct {
+	byHash map[hash]*liveKey
+	byID   map[string]*liveKey
+}
+
+func newKeySet(size int) *keySet {
+	return &keySet{byHash: make(map[hash]*liveKey, size), byID: make(map[string]*liveKey, size)}
+}
+
+func (s *keySet) add(sum hash, live *liveKey) { s.byHash[sum], s.byID[live.key.ID] = live, live }
 
 type liveKey struct {
-	key  fleet.Key
-	gone chan struct{} // closed once the key is good no longer
+	key      fleet.Key
+	gone     chan struct{} // closed once the key is good no longer
+	sessions chan struct{} // closed then too, and when all sessions are ended
 }
 
 // NewKeyring returns an empty keyring; [Keyring.Reload] or [Keyring.Run] fills it.
 func NewKeyring(store Store, now func() time.Time, logger hclog.Logger) *Keyring {
 	k := &Keyring{store: store, now: now, logger: logger}
-	k.live.Store(&keySet{})
+	k.live.Store(newKeySet(0))
 	return k
 }
 
@@ -64,7 +75,7 @@ func (k *Keyring) Find(secret string) (key fleet.Key, gone <-chan struct{}, ok b
 	if !ok {
 		return fleet.Key{}, nil, false
 	}
-	live, ok := (*k.live.Load())[sum]
+	live, ok := k.live.Load().byHash[sum]
 	if !ok {
 		return fleet.Key{}, nil, false
 	}
@@ -135,22 +146,23 @@ func (k *Keyring) Reload(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	before, live := *k.live.Load(), make(keySet, len(stored))
+	before, live := k.live.Load(), newKeySet(len(stored))
 	for _, key := range stored {
 		sum := hash{}
 		if !key.RevokedAt.IsZero() || copy(sum[:], key.Hash) != len(sum) || len(key.Hash) != len(sum) {
 			continue
 		}
-		if known, ok := before[sum]; ok {
-			live[sum] = &liveKey{key: key, gone: known.gone}
+		if known, ok := before.byHash[sum]; ok {
+			live.add(sum, &liveKey{key: key, gone: known.gone, sessions: known.sessions})
 		} else {
-			live[sum] = &liveKey{key: key, gone: make(chan struct{})}
+			live.add(sum, &liveKey{key: key, gone: make(chan struct{}), sessions: make(chan struct{})})
 		}
 	}
-	k.live.Store(&live)
-	for sum, known := range before {
-		if _, ok := live[sum]; !ok {
+	k.live.Store(live)
+	for sum, known := range before.byHash {
+		if _, ok := live.byHash[sum]; !ok {
 			close(known.gone)
+			close(known.sessions)
 		}
 	}
 	return nil

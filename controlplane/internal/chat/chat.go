@@ -35,7 +35,8 @@ func (q Question) Validate() error {
 // Piece is one piece of an answer, as Ollama sent it.
 type Piece struct {
 	Text     string
-	Thinking string // of models that show their reasoning
+	Thinking string       // of models that show their reasoning
+	Target   fleet.Target // who answers
 }
 
 // Reply is a whole answer.
@@ -134,7 +135,7 @@ func readAnswer(answer *fleet.Answer, onPiece func(Piece) error) (*Reply, error)
 			_, _ = lines.Next()
 			return &Reply{Message: string(text), Tokens: line.EvalCount}, nil
 		}
-		if err := onPiece(Piece{Text: line.Message.Content, Thinking: line.Message.Thinking}); err != nil {
+		if err := onPiece(Piece{Text: line.Message.Content, Thinking: line.Message.Thinking, Target: answer.Target}); err != nil {
 			return nil, err
 		}
 	}

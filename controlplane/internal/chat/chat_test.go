@@ -51,6 +51,14 @@ func (o *ollama) Read(p []byte) (int, error) {
 
 func (o *ollama) Close() error { o.closed++; return errors.New("closing never matters") }
 
+// fromAlpha returns the pieces as that host's.
+func fromAlpha(pieces ...Piece) []Piece {
+	for i := range pieces {
+		pieces[i].Target = fleet.Target{HostID: "h1", Host: "alpha"}
+	}
+	return pieces
+}
+
 // ask asks an Ollama and returns the pieces beside the rest.
 func ask(t *testing.T, o *ollama) (*Reply, []Piece, error) {
 	t.Helper()
@@ -88,7 +96,7 @@ func TestAnAnswerComesInThePiecesThatOllamaSent(t *testing.T) {
 			if diff := cmp.Diff(want, reply); diff != "" {
 				t.Errorf("reply (-want +got)\n%s", diff)
 			}
-			if diff := cmp.Diff([]Piece{{Text: "Hello"}, {Thinking: "hm"}, {Text: " world"}}, pieces); diff != "" {
+			if diff := cmp.Diff(fromAlpha(Piece{Text: "Hello"}, Piece{Thinking: "hm"}, Piece{Text: " world"}), pieces); diff != "" {
 				t.Errorf("pieces (-want +got)\n%s", diff)
 			}
 			if !o.read {
@@ -164,7 +172,7 @@ func TestAnAnswerThatBreaksOff(t *testing.T) {
 			if reply != nil {
 				t.Errorf("a reply was returned: %+v", reply)
 			}
-			if diff := cmp.Diff([]Piece{{Text: "Hello"}}, pieces); diff != "" {
+			if diff := cmp.Diff(fromAlpha(Piece{Text: "Hello"}), pieces); diff != "" {
 				t.Errorf("what came of it (-want +got)\n%s", diff)
 			}
 		})

@@ -12,10 +12,11 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
-// authenticator knows callers by their keys, and lets those without one in where
-// the settings say so.
+// authenticator knows callers by their keys and sessions, and lets those without
+// one in where the settings say so.
 type authenticator struct {
 	keys     *auth.Keyring
+	sessions *auth.Sessions
 	tickets  *auth.Tickets[edge.Caller]
 	settings func() *settings.AppConfig
 }
@@ -42,6 +43,11 @@ func (a *authenticator) Authenticate(ctx context.Context, c edge.Credentials) (e
 	if c.Ticket != "" {
 		return a.redeem(c.Ticket)
 	}
+	if c.Cookie != "" {
+		if key, expires, ended, ok := a.sessions.Find(c.Cookie); ok {
+			return edge.Caller{ID: key.ID, Name: key.Name, May: permissionOf(key.Role), Expires: expires, Gone: ended}, nil
+		}
+	}
 	security := &a.settings().Security
 	// Clients that insist on some key, as OpenAI's do, get in where none is
 	// needed; a key that looks like one of ours was meant to count.
@@ -52,8 +58,11 @@ func (a *authenticator) Authenticate(ctx context.Context, c edge.Credentials) (e
 		}
 		return edge.Caller{Name: "anonymous", May: may, Anonymous: true}, nil
 	}
-	if shown {
+	switch {
+	case shown:
 		return edge.Caller{}, fault.New(fault.Unauthenticated, "the key is unknown or revoked").On(fault.Caller)
+	case c.Cookie != "":
+		return edge.Caller{}, fault.New(fault.Unauthenticated, "the session has ended; log in again").On(fault.Caller)
 	}
 	return edge.Caller{}, fault.New(fault.Unauthenticated, "a key is needed: send it as \"Authorization: Bearer KEY\", or put /k/KEY in front of the path").On(fault.Caller)
 }
@@ -67,7 +76,7 @@ func (a *authenticator) redeem(ticket string) (edge.Caller, error) {
 	}
 	select {
 	case <-caller.Gone:
-		return edge.Caller{}, fault.New(fault.Unauthenticated, "the key that asked for the ticket was revoked").On(fault.Caller)
+		return edge.Caller{}, fault.New(fault.Unauthenticated, "the key or session that asked for the ticket has ended").On(fault.Caller)
 	default:
 	}
 	caller.ByTicket = true

@@ -42,8 +42,11 @@ func newDoor(t *testing.T) *door {
 	})
 	app := settings.DefaultApp()
 	d := &door{t: t, security: &app.Security, key: map[fleet.Role]string{}, id: map[fleet.Role]string{}}
+	now := func() time.Time { return d.clock }
+	keys := auth.NewKeyring(db, time.Now, log)
 	d.authenticator = authenticator{
-		keys: auth.NewKeyring(db, time.Now, log), tickets: auth.NewTickets[edge.Caller](func() time.Time { return d.clock }), settings: func() *settings.AppConfig { return &app },
+		keys: keys, tickets: auth.NewTickets[edge.Caller](now), settings: func() *settings.AppConfig { return &app },
+		sessions: auth.NewSessions(keys, db, func() string { return "a secret that signs, of 32 bytes or more" }, now),
 	}
 	for _, role := range fleet.Roles() {
 		secret, key, err := d.keys.Create(t.Context(), "the "+string(role), role)

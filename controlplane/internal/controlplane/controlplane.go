@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/corral-fleet/corral/controlplane/internal/agentlink"
+	"github.com/corral-fleet/corral/controlplane/internal/api"
 	"github.com/corral-fleet/corral/controlplane/internal/auth"
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
@@ -104,10 +105,12 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	})
 	forward := router.New(registry, link, counts, c.now)
 	tickets := auth.NewTickets[edge.Caller](c.now)
-	authn := &authenticator{keys: keys, tickets: tickets, settings: manager.Current}
+	sessions := auth.NewSessions(keys, db, func() string { return manager.Current().Security.JWTSecret.Reveal() }, c.now)
+	endSessionsWithSecret(manager, keys)
+	authn := &authenticator{keys: keys, sessions: sessions, tickets: tickets, settings: manager.Current}
 	surface := &surface{
 		db: db, manager: manager, keys: keys, registry: registry, samples: samples, link: link, counts: counts,
-		tokens: auth.NewJoinTokens(db, authority.Certificate(), c.now), tickets: tickets, forward: forward,
+		tokens: auth.NewJoinTokens(db, authority.Certificate(), c.now), tickets: tickets, sessions: sessions, forward: forward,
 		authn: authn, version: c.version, log: c.log, now: c.now,
 	}
 	routes := edge.NewRouter()
@@ -118,10 +121,12 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	support := map[string]func(context.Context) error{
 		"sqlite": db.Run, "keys": keys.Run, "stats": counts.Run, "history": samples.Run, "pki": authority.Run,
 	}
-	surface.add(routes, support)
+	if err := surface.add(routes, support); err != nil {
+		return nil, err
+	}
 	server, err := edge.New(edge.Config{
 		Authenticator: authn, Policy: policyOf(manager), TLS: authority.TLSConfig(), Hostnames: hostnames(),
-		SessionCookie: "corral_session", Grace: grace, Log: c.log.Named("edge"),
+		SessionCookie: api.SessionCookie, Grace: grace, Log: c.log.Named("edge"),
 	}, routes)
 	if err != nil {
 		return nil, err
@@ -145,6 +150,16 @@ func (c *ControlPlane) followLogLevel(manager *settings.Manager) {
 	manager.Subscribe(func(change settings.Change) {
 		if change.Has("server.log_level") {
 			apply()
+		}
+	})
+}
+
+// endSessionsWithSecret ends what sessions have opened when the secret that
+// signed them changes; from then on they let nobody in.
+func endSessionsWithSecret(manager *settings.Manager, keys *auth.Keyring) {
+	manager.Subscribe(func(change settings.Change) {
+		if change.Has("security.jwt_secret") {
+			keys.EndSessions()
 		}
 	})
 }

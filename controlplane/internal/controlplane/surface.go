@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/corral-fleet/corral/controlplane/dashboard"
 	"github.com/corral-fleet/corral/controlplane/internal/agentlink"
 	"github.com/corral-fleet/corral/controlplane/internal/api"
 	"github.com/corral-fleet/corral/controlplane/internal/auth"
@@ -22,6 +23,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/sqlite"
 	"github.com/corral-fleet/corral/controlplane/internal/stats"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
+	"github.com/corral-fleet/corral/controlplane/internal/web"
 )
 
 // surface is what callers see, and what stands behind it.
@@ -31,6 +33,7 @@ type surface struct {
 	keys     *auth.Keyring
 	tokens   *auth.JoinTokens
 	tickets  *auth.Tickets[edge.Caller]
+	sessions *auth.Sessions
 	registry *fleet.Registry
 	samples  *history.History
 	link     *agentlink.Link
@@ -43,7 +46,7 @@ type surface struct {
 }
 
 // add adds every route to routes, and to support what has to run for them.
-func (s *surface) add(routes *edge.Router, support map[string]func(context.Context) error) {
+func (s *surface) add(routes *edge.Router, support map[string]func(context.Context) error) error {
 	chats := chat.New(s.forward, s.now)
 	// The numbers and the sockets that they are pushed to count each other.
 	var sockets *live.Live
@@ -56,16 +59,21 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 	passOn := relay.New(s.forward, s.log.Named("relay"))
 	ollama := ollamaapi.New(ollamaapi.Options{View: s.registry, Relay: passOn})
 	openai := openaiapi.New(openaiapi.Options{View: s.registry, Relay: passOn})
-	dashboard := api.New(api.Options{
+	own := api.New(api.Options{
 		Summary: overview, Settings: s.manager, Registry: s.registry, Hosts: s.db, Link: s.link,
-		Keys: s.keys, Tokens: s.tokens, Tickets: s.tickets, History: s.samples, Chat: chats,
+		Keys: s.keys, Tokens: s.tokens, Tickets: s.tickets, Sessions: s.sessions, Version: s.version, History: s.samples, Chat: chats,
 		DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
 	})
-	for _, list := range [][]edge.Route{dashboard.Routes(), ollama.Routes(), openai.Routes(), sockets.Routes()} {
+	site, err := web.New(dashboard.Files())
+	if err != nil {
+		return err
+	}
+	for _, list := range [][]edge.Route{site.Routes(), own.Routes(), ollama.Routes(), openai.Routes(), sockets.Routes()} {
 		for _, route := range list {
 			routes.Route(route)
 		}
 	}
+	return nil
 }
 
 // readyTimeout is how long the state may take to answer for the server to count

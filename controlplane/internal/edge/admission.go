@@ -201,6 +201,9 @@ func (s *Server) identify(ctx context.Context, rc *fasthttp.RequestCtx, a *admis
 		// Nobody asks who reads what is public, and under which name. A change
 		// is another matter: it may set a cookie.
 		a.proof = proofNone
+		if route.SetsCookie {
+			a.proof = proofCookie // the answer's cookie is judged like one of the request
+		}
 		a.request.Caller = Caller{May: Public, Anonymous: true}
 		if m := a.request.Method; m == "GET" || m == "HEAD" || m == "OPTIONS" {
 			return nil

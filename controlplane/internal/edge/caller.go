@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"net/netip"
+	"time"
 )
 
 // Permission is what a route demands and what a caller may do. Each permission
@@ -37,6 +38,7 @@ type Caller struct {
 	May       Permission
 	Anonymous bool            // nothing that the caller sent proves who it is
 	ByTicket  bool            // let in once, by a ticket that is spent now
+	Expires   time.Time       // when the session by which it came expires; zero when it came otherwise
 	Gone      <-chan struct{} // closed when the key or session is revoked; nil when it can't be
 }
 

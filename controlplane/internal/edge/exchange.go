@@ -15,7 +15,7 @@ import (
 // Causes of a context's end that a handler may tell apart by context.Cause.
 var (
 	ErrClientLeft error = fault.New(fault.Canceled, "the client has left").On(fault.Caller)
-	ErrRevoked    error = fault.New(fault.Unauthenticated, "the caller's key was revoked").On(fault.Caller)
+	ErrRevoked    error = fault.New(fault.Unauthenticated, "the caller's key was revoked or its session ended").On(fault.Caller)
 	ErrShutdown   error = fault.New(fault.Unavailable, "the server is shutting down")
 	errAnswered         = errors.New("the answer has been written")
 )
@@ -168,18 +168,24 @@ func (s *Server) bodyOf(rc *fasthttp.RequestCtx, a *admission) *body {
 // before a goroutine for them would have paid off.
 const followAfter = time.Second
 
-// followCaller ends a context when its caller's key is revoked. The returned
-// function ends the following, which is over when it returns.
+// followCaller ends a context when its caller's key is revoked or its session
+// ends. The returned function ends the following, which is over when it returns.
 func (s *Server) followCaller(ctx context.Context, cancel context.CancelCauseFunc, a *admission) (stop func()) {
-	gone := a.request.Caller.Gone
-	if gone == nil {
+	gone, expires := a.request.Caller.Gone, a.request.Caller.Expires
+	if gone == nil && expires.IsZero() {
 		return func() {}
 	}
 	done, over := make(chan struct{}), make(chan struct{})
 	timer := time.AfterFunc(followAfter, func() {
 		defer close(over)
+		var expired <-chan time.Time
+		if !expires.IsZero() {
+			expired = time.After(time.Until(expires))
+		}
 		select {
 		case <-gone:
+			cancel(ErrRevoked)
+		case <-expired:
 			cancel(ErrRevoked)
 		case <-ctx.Done():
 		case <-done:

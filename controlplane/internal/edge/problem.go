@@ -116,6 +116,12 @@ func hasField(fields []HeaderField, name string) bool {
 	return false
 }
 
+// errorBody is how the dashboard's dialect tells of an error.
+type errorBody struct {
+	Code    string `json:"code"` // a stable word, such as "not_found"
+	Message string `json:"error"`
+}
+
 // ErrorBody returns the JSON by which a dialect tells of an error: what stands
 // in the body of an answer, and what a stream that has begun already may end with.
 func ErrorBody(d Dialect, err error) []byte { return problemBody(d, StatusOf(err), err) }
@@ -138,9 +144,9 @@ func problemBody(d Dialect, status int, err error) []byte {
 			"type": apiErrorType(status), "message": message,
 		}}
 	default:
-		v = map[string]string{"error": message, "code": code}
+		v = errorBody{Code: code, Message: message}
 	}
-	// Maps of strings and nils can always be encoded.
+	// Strings and nils can always be encoded.
 	body, _ := json.Marshal(v)
 	return body
 }

@@ -62,6 +62,12 @@ type Route struct {
 	// application/x-www-form-urlencoded) is refused when the route is added.
 	BodyTypes []string
 
+	// SetsCookie is for a public route whose answer sets or clears the session's
+	// cookie. A browser's page has to be the server's own or a listed one there,
+	// even where "*" lets any page in that proves nothing: else a page could log
+	// its visitor in as somebody else.
+	SetsCookie bool
+
 	// Subprotocols are what a WebSocket route selects from, best first.
 	Subprotocols []string
 	// MaxMessageBytes limits a message that a WebSocket receives; 0 is
@@ -98,6 +104,8 @@ func (r *Route) check() string {
 		return "has no handler"
 	case r.Socket != nil && r.Upgrade != nil:
 		return "has two handlers for WebSockets"
+	case r.SetsCookie && (r.Permission != Public || r.Method == "GET" || r.Method == "HEAD" || r.Method == "OPTIONS"):
+		return "sets a cookie and is no public change"
 	case r.upgrades() && r.Method != "GET":
 		return "upgrades another method than GET"
 	case !r.Streaming && r.MaxBodyBytes < 0:

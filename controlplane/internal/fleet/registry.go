@@ -40,7 +40,21 @@ type HostView struct {
 	ClockOffset   time.Duration `json:"-"`
 	ClockOffsetMS int64         `json:"clock_offset_ms"` // the host's clock less ours
 	Sample        *Sample       `json:"sample"`
+	Rates         Rates         `json:"-"` // between the sample before and this one
 	Instances     []Instance    `json:"instances"`
+}
+
+// Shown returns the view with lists that are lists: a client should not have to
+// tell an empty one from none. That nothing is known of a host that is away is
+// what its state says.
+func (v HostView) Shown() HostView {
+	if v.Problems == nil {
+		v.Problems = []Problem{}
+	}
+	if v.Instances == nil {
+		v.Instances = []Instance{}
+	}
+	return v
 }
 
 // clockTolerance is how wrong a host's clock may be before that is a problem.
@@ -55,7 +69,7 @@ type Registry struct {
 	hosts   map[string]*entry
 	holding map[string][]*entry // by model name: the hosts that hold it, or did when last heard of
 	named   map[string]string   // by model id: its name
-	changed chan struct{}       // closed and replaced at each change that is not just a sample
+	changed chan struct{}       // closed and replaced at each change that is not just numbers
 }
 
 type entry struct {
@@ -79,7 +93,7 @@ func NewRegistry(hosts []Host) *Registry {
 }
 
 // Changed returns a channel that is closed at the next change of a host, an
-// instance or a model. Samples alone don't count.
+// instance or a model. Samples don't count, unless a GPU's state differs.
 func (r *Registry) Changed() <-chan struct{} {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -140,7 +154,8 @@ func (v *HostView) setClockOffset(offset time.Duration) {
 
 // forgetReports empties what a session told, but for what the host holds.
 func (e *entry) forgetReports() {
-	e.view.Sample, e.view.Instances, e.reported = nil, nil, false
+	e.view.Sample, e.view.Rates = nil, Rates{}
+	e.view.Instances, e.reported = nil, false
 }
 
 // Disconnect ends a session. A stopped agent said so itself.
@@ -165,8 +180,16 @@ func (r *Registry) Report(id string, epoch uint64, at time.Time, instances []Ins
 func (r *Registry) Observe(id string, epoch uint64, at time.Time, s *Sample) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if e := r.hosts[id]; e != nil && epoch >= e.epoch && e.view.State.Reachable() {
-		e.view.LastFrameAt, e.view.Sample = at, s
+	e := r.hosts[id]
+	if e == nil || epoch < e.epoch || !e.view.State.Reachable() {
+		return
+	}
+	before := e.view.Sample
+	e.view.LastFrameAt, e.view.Sample = at, s
+	e.view.Rates = RatesBetween(before, s)
+	if !sameGPUHealth(before.gpus(), s.gpus()) {
+		e.assess()
+		r.notify()
 	}
 }
 
@@ -219,6 +242,12 @@ func (e *entry) assess() {
 	}
 	for i := range v.Instances {
 		if p, bad := v.Instances[i].problem(); bad {
+			v.Problems = append(v.Problems, p)
+		}
+	}
+	gpus := v.Sample.gpus()
+	for i := range gpus {
+		if p, bad := gpus[i].problem(); bad {
 			v.Problems = append(v.Problems, p)
 		}
 	}

@@ -15,6 +15,15 @@ type Sample struct {
 	Networks      []Network `json:"networks,omitempty"`
 	Sensors       []Sensor  `json:"sensors,omitempty"`
 	InFlight      int       `json:"in_flight"`
+	GPUs          []GPU     `json:"gpus"` // empty where there are none, and where none was looked for
+}
+
+// gpus returns the GPUs of a sample, none where there is no sample.
+func (s *Sample) gpus() []GPU {
+	if s == nil {
+		return nil
+	}
+	return s.GPUs
 }
 
 // Memory is a host's memory. Used is total less what is available to a new program.

@@ -8,6 +8,9 @@
 // events do is the same code. A hub pushes to all sessions at once: what it has
 // to say is encoded once and framed once for each dialect, however many listen.
 //
+// What a client hears unasked is what existing dashboards know. The rest, every
+// host and its numbers, is larger, and pushed to those alone who subscribe to it.
+//
 // Answers are sent, pushes are offered: a client that cannot keep up loses pushes
 // that newer ones replace, and never an answer.
 package live

@@ -66,6 +66,7 @@ type counted struct {
 	updates atomic.Int64
 	broken  atomic.Bool   // answers with a number that JSON does not have
 	numbers atomic.Bool   // answers with the count as TotalRequests
+	usages  atomic.Int64  // how often it was asked for the hosts' numbers
 	looked  chan struct{} // full once the models were asked for
 }
 
@@ -89,6 +90,17 @@ func (c *counted) Update() summary.MetricsUpdate {
 		u.CPUUsage = zero / zero
 	}
 	return u
+}
+
+func (c *counted) HostMetrics(sequence uint64) summary.HostMetrics {
+	c.usages.Add(1)
+	m := c.Summary.HostMetrics(sequence)
+	if c.broken.Load() {
+		zero := 0.0
+		nan := zero / zero
+		m.Hosts = append(m.Hosts, summary.HostUsage{CPUPercent: &nan})
+	}
+	return m
 }
 
 type noRequests struct{}
@@ -139,7 +151,9 @@ func start(t *testing.T, ask chatFunc, change func(*pace)) *fixture {
 	log := hclog.NewNullLogger()
 	f.Live = New(Options{Summary: f.summary, Chat: ask, Registry: f.registry, Authenticator: f.keys, Log: log, Now: at})
 	f.summary.Summary = summary.New(f.registry, noRequests{}, f.Connections, "1.2.3", at)
-	f.pace.metrics, f.pace.models = time.Hour, time.Millisecond // those who want it otherwise say so
+	// Those who want it otherwise say so.
+	f.pace.metrics, f.pace.models = time.Hour, time.Millisecond
+	f.pace.hostMetrics, f.pace.hosts = time.Hour, time.Millisecond
 	if change != nil {
 		change(&f.pace)
 	}

@@ -39,6 +39,23 @@ func (h *hub) size() int {
 	return len(h.members)
 }
 
+// hears reports whether anybody wants to hear of the topic.
+func (h *hub) hears(about topic) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for m := range h.members {
+		if m.muted.Load()&uint32(about) == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// offer offers data to one member.
+func (h *hub) offer(m *member, about topic, data json.RawMessage) {
+	m.socket.Offer(about.String(), edge.TextMessage(m.framing.event(about.String(), data, request{})))
+}
+
 // push offers data to every member that wants to hear of the topic. It waits for
 // none of them: an offer only replaces the one before.
 func (h *hub) push(about topic, data json.RawMessage) {

@@ -17,6 +17,7 @@ type Summary interface {
 	Update() summary.MetricsUpdate
 	Models() []fleet.Model
 	Status() summary.SystemStatus
+	HostMetrics(sequence uint64) summary.HostMetrics
 }
 
 // Chat asks models, as [chat.Service] does.
@@ -24,8 +25,10 @@ type Chat interface {
 	Ask(ctx context.Context, q chat.Question, onPiece func(chat.Piece) error) (*chat.Reply, error)
 }
 
-// Registry tells of changes of hosts and models, as [fleet.Registry] does.
+// Registry tells of hosts, and of changes of hosts and models, as
+// [fleet.Registry] does.
 type Registry interface {
+	Hosts() []fleet.HostView
 	Changed() <-chan struct{}
 }
 
@@ -44,17 +47,20 @@ type Options struct {
 // pace is how often things happen and how long others may take; tests have less
 // patience.
 type pace struct {
-	metrics  time.Duration // between two updates of the metrics
-	models   time.Duration // between two lists of models, at the least
-	ping     time.Duration // from a pong of Socket.IO to the next ping
-	pong     time.Duration // from a ping to its pong
-	greeting time.Duration // for a client of Socket.IO to say who it is
+	metrics     time.Duration // between two updates of the metrics
+	hostMetrics time.Duration // between two updates of the hosts' numbers
+	models      time.Duration // between two lists of models, at the least
+	hosts       time.Duration // between two lists of hosts, at the least
+	ping        time.Duration // from a pong of Socket.IO to the next ping
+	pong        time.Duration // from a ping to its pong
+	greeting    time.Duration // for a client of Socket.IO to say who it is
 }
 
 // patient has the numbers of the contract and of Socket.IO's reference server.
 func patient() pace {
 	return pace{
-		metrics: time.Second, models: 500 * time.Millisecond,
+		metrics: time.Second, hostMetrics: time.Second,
+		models: 500 * time.Millisecond, hosts: 250 * time.Millisecond,
 		ping: 25 * time.Second, pong: 20 * time.Second, greeting: 45 * time.Second,
 	}
 }
@@ -73,15 +79,20 @@ type Live struct {
 	log      hclog.Logger
 	now      func() time.Time
 	pace     pace
-	hub      hub
+	hub      *hub
+	hosts    *hostList
+	usage    *hostMetrics
 }
 
 // New returns a Live without connections.
 func New(o Options) *Live {
+	everybody := &hub{members: map[*member]struct{}{}}
 	return &Live{
 		summary: o.Summary, chat: o.Chat, registry: o.Registry, auth: o.Authenticator,
 		log: o.Log, now: o.Now, pace: patient(),
-		hub: hub{members: map[*member]struct{}{}},
+		hub:   everybody,
+		hosts: &hostList{registry: o.Registry, hub: everybody},
+		usage: &hostMetrics{summary: o.Summary, hub: everybody},
 	}
 }
 

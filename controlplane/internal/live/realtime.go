@@ -17,7 +17,7 @@ func (l *Live) serveMetrics(_ context.Context, _ *edge.Request, s *edge.Socket) 
 	if err != nil {
 		return err
 	}
-	s.Offer(aboutMetrics.String(), edge.TextMessage(m.framing.event(aboutMetrics.String(), data, request{})))
+	l.hub.offer(m, aboutMetrics, data)
 	for {
 		if _, _, err := s.Receive(); err != nil {
 			return err

@@ -9,12 +9,14 @@ import (
 )
 
 // Run pushes to every connection until ctx ends: the metrics each second, the
-// list of models when it has changed. It returns nil. Connections are the
-// edge's: they end with it.
+// list of models when it has changed, and of the hosts what it has asked for. It
+// returns nil. Connections are the edge's: they end with it.
 func (l *Live) Run(ctx context.Context) error {
 	var pushing sync.WaitGroup
 	pushing.Go(func() { l.pushMetrics(ctx) })
 	pushing.Go(func() { l.pushModels(ctx) })
+	pushing.Go(func() { l.pushHosts(ctx) })
+	pushing.Go(func() { l.pushHostMetrics(ctx) })
 	pushing.Wait()
 	return nil
 }
@@ -69,11 +71,16 @@ func (l *Live) pushModels(ctx context.Context) {
 // push tells every connection of what read returns, unless that is nothing.
 func (l *Live) push(about topic, read func() (json.RawMessage, error)) {
 	data, err := read()
+	l.logFailure(about, err)
+	if err == nil && data != nil {
+		l.hub.push(about, data)
+	}
+}
+
+// logFailure logs why nobody was told of a topic. There is nobody to answer: the
+// next push comes all the same.
+func (l *Live) logFailure(about topic, err error) {
 	if err != nil {
 		l.log.Error("push could not be encoded", "topic", about.String(), "error", err)
-		return
-	}
-	if data != nil {
-		l.hub.push(about, data)
 	}
 }

@@ -30,6 +30,7 @@ func (l *Live) open(ctx context.Context, s *edge.Socket, f framing, caller edge.
 		member: member{socket: s, framing: f},
 		live:   l, caller: caller, end: end, places: make(chan struct{}, maxQuestions),
 	}
+	n.muted.Store(uint32(onDemand))
 	if gone != nil {
 		n.running.Go(func() { n.follow(ctx, gone) })
 	}
@@ -40,7 +41,7 @@ func (l *Live) open(ctx context.Context, s *edge.Socket, f framing, caller edge.
 		Permission string    `json:"permission"`
 		Events     []string  `json:"events"`
 		Topics     []string  `json:"topics"`
-	}{l.now().UTC(), caller.May.String(), eventNames(), heard(0)})
+	}{l.now().UTC(), caller.May.String(), eventNames(), heard(uint32(onDemand))})
 	_ = s.Send(edge.TextMessage(f.greeting("Connected to Corral", data)))
 	l.hub.join(&n.member)
 	return n, ctx

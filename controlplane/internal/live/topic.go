@@ -15,10 +15,18 @@ const (
 	aboutMetrics topic = 1 << iota
 	aboutModels
 	aboutProgress
+	aboutHosts
+	aboutHostMetrics
 )
 
+// onDemand are the topics that a client hears of only once it has subscribed,
+// when it is told at once how things stand. The others come unasked.
+const onDemand = aboutHosts | aboutHostMetrics
+
 // topics returns every topic. Each has the name of the event that it pushes.
-func topics() []topic { return []topic{aboutMetrics, aboutModels, aboutProgress} }
+func topics() []topic {
+	return []topic{aboutMetrics, aboutModels, aboutProgress, aboutHosts, aboutHostMetrics}
+}
 
 // String returns the name of the event that the topic pushes.
 func (t topic) String() string {
@@ -29,6 +37,10 @@ func (t topic) String() string {
 		return "models_list"
 	case aboutProgress:
 		return "model_progress"
+	case aboutHosts:
+		return "hosts_list"
+	case aboutHostMetrics:
+		return "host_metrics"
 	}
 	return "unknown"
 }
@@ -49,7 +61,8 @@ type subscription struct {
 	Topics []string `json:"topics"`
 }
 
-// subscribe changes what the client hears, and answers what that is now.
+// subscribe changes what the client hears, and answers what that is now. What it
+// subscribed to on demand follows.
 func (s *session) subscribe(_ context.Context, r request) error {
 	var wanted subscription
 	if err := decodeData(r.data, &wanted); err != nil {
@@ -64,7 +77,16 @@ func (s *session) subscribe(_ context.Context, r request) error {
 	} else {
 		s.muted.And(^bits)
 	}
-	return s.answer(r, "subscriptions", subscription{heard(s.muted.Load())})
+	if err := s.answer(r, "subscriptions", subscription{heard(s.muted.Load())}); err != nil || r.event == "unsubscribe" {
+		return err
+	}
+	if bits&uint32(aboutHosts) != 0 {
+		s.live.logFailure(aboutHosts, s.live.hosts.tell(&s.member))
+	}
+	if bits&uint32(aboutHostMetrics) != 0 {
+		s.live.logFailure(aboutHostMetrics, s.live.usage.tell(&s.member))
+	}
+	return nil
 }
 
 func (s subscription) bits() (uint32, error) {

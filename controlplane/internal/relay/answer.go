@@ -13,7 +13,7 @@ import (
 // respond turns an answer into a response. It waits for the first bytes, so that
 // an answer that breaks off before them still gets a status.
 func (r *Relay) respond(e Endpoint, answer *fleet.Answer) (*edge.Response, error) {
-	resp := &edge.Response{Status: answer.Status}
+	resp := &edge.Response{Status: answer.Status, Header: []edge.HeaderField{HostHeader(answer.Target)}}
 	var checked bool
 	for _, f := range answer.Fields {
 		switch {
@@ -50,8 +50,10 @@ func (e *Endpoint) bodyless(resp *edge.Response, answer *fleet.Answer) *edge.Res
 	if answer.Status < 400 {
 		return resp
 	}
-	return e.pass(answer.Status, "Ollama on host "+strconv.Quote(answer.Target.Host)+
+	worded := e.pass(answer.Status, "Ollama on host "+strconv.Quote(answer.Target.Host)+
 		" answered with status "+strconv.Itoa(answer.Status)+" and no reason")
+	worded.Header = append(worded.Header, HostHeader(answer.Target))
+	return worded
 }
 
 // isStream reports whether a body of this type comes piece by piece, and says at

@@ -85,8 +85,8 @@ func TestStreams(t *testing.T) {
 				return relaytest.Stream(c.mime, c.end, c.pieces...), nil
 			})
 			got := s.Do(edge.Infer, "POST", c.endpoint.Path, body)
-			if got.Status != 200 || got.Header.Get("Content-Type") != c.mime || got.Err != nil {
-				t.Errorf("%d %s %v", got.Status, got.Header.Get("Content-Type"), got.Err)
+			if got.Status != 200 || got.Header.Get("Content-Type") != c.mime || got.Header.Get(relay.HostField) != "alpha" || got.Err != nil {
+				t.Errorf("%d %v %v", got.Status, got.Header, got.Err)
 			}
 			if got.Body != c.want {
 				t.Errorf("got  %q\nwant %q", got.Body, c.want)

@@ -15,7 +15,8 @@ const journalLimit = 64 << 20 // bytes
 // connect returns a pool of at most n connections to the file, all of them kept.
 // Nothing is opened before it is used.
 func connect(path string, options url.Values, n int) *sql.DB {
-	dsn := url.URL{Scheme: "file", Path: path, RawQuery: options.Encode()}
+	// With a host, empty as it is, a relative path would begin with its name.
+	dsn := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: options.Encode()}
 	// Open fails for a driver that is not there alone, and it is linked in.
 	pool, err := sql.Open("sqlite", dsn.String())
 	if err != nil {

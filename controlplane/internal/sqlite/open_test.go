@@ -162,3 +162,20 @@ func TestARestoredBackupIsJournalledAgain(t *testing.T) {
 		t.Errorf("%d keys (%v), want 100", len(keys), err)
 	}
 }
+
+func TestAFolderMayBeNamedFromWhereOneIs(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for _, dir := range []string{"state", "./a b/%41?", "c:d"} {
+		db, err := Open(t.Context(), dir, hclog.NewNullLogger())
+		if err != nil {
+			t.Errorf("%q: %v", dir, err)
+			continue
+		}
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+		if _, err := os.Stat(filepath.Join(dir, "state.db")); err != nil {
+			t.Error(err)
+		}
+	}
+}

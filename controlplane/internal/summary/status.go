@@ -31,10 +31,23 @@ type ModelCounts struct {
 	Loaded int `json:"loaded"`
 }
 
-// GPUCounts counts GPUs.
+// GPUCounts counts the GPUs of the hosts that report. Unhealthy ones are those
+// of which it is known: degraded and lost.
 type GPUCounts struct {
 	Total     int `json:"total"`
 	Unhealthy int `json:"unhealthy"`
+}
+
+func (c *GPUCounts) add(s *fleet.Sample) {
+	if s == nil {
+		return
+	}
+	c.Total += len(s.GPUs)
+	for i := range s.GPUs {
+		if s.GPUs[i].State.Unhealthy() {
+			c.Unhealthy++
+		}
+	}
 }
 
 // StorageStatus is how a configured storage is.
@@ -66,6 +79,7 @@ func (s *Summary) Status() SystemStatus {
 		case fleet.HostStopped:
 			status.Problems = append(status.Problems, fmt.Sprintf("host %q is stopped: its agent was shut down", h.Name))
 		}
+		status.GPUs.add(h.Sample)
 		for _, p := range h.Problems {
 			status.Problems = append(status.Problems, fmt.Sprintf("host %q: %s", h.Name, p.Message))
 		}

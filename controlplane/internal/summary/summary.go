@@ -56,16 +56,23 @@ type MetricsUpdate struct {
 // Metrics are the numbers with the hosts behind them.
 type Metrics struct {
 	MetricsUpdate
-	Hosts []HostMetrics `json:"hosts"`
-	GPUs  []struct{}    `json:"gpus"` // empty: no agent reports GPUs yet
+	Hosts []HostReading `json:"hosts"`
+	GPUs  []HostGPU     `json:"gpus"` // of the hosts that report, by host and in their order
 }
 
-// HostMetrics is one host's last sample.
-type HostMetrics struct {
+// HostReading is one host's last sample.
+type HostReading struct {
 	ID     string          `json:"id"`
 	Name   string          `json:"name"`
 	State  fleet.HostState `json:"state"`
 	Sample *fleet.Sample   `json:"sample"`
+}
+
+// HostGPU is a GPU with the host that it is in.
+type HostGPU struct {
+	HostID string `json:"host_id"`
+	Host   string `json:"host"` // its name
+	fleet.GPU
 }
 
 // Update returns the numbers now.
@@ -74,10 +81,16 @@ func (s *Summary) Update() MetricsUpdate { return s.update(s.view.Hosts()) }
 // Metrics returns the numbers now, with those of each host.
 func (s *Summary) Metrics() Metrics {
 	hosts := s.view.Hosts()
-	m := Metrics{MetricsUpdate: s.update(hosts), Hosts: make([]HostMetrics, 0, len(hosts)), GPUs: []struct{}{}}
+	m := Metrics{MetricsUpdate: s.update(hosts), Hosts: make([]HostReading, 0, len(hosts)), GPUs: []HostGPU{}}
 	for i := range hosts {
 		h := &hosts[i]
-		m.Hosts = append(m.Hosts, HostMetrics{ID: h.ID, Name: h.Name, State: h.State, Sample: h.Sample})
+		m.Hosts = append(m.Hosts, HostReading{ID: h.ID, Name: h.Name, State: h.State, Sample: h.Sample})
+		if h.Sample == nil {
+			continue
+		}
+		for _, gpu := range h.Sample.GPUs {
+			m.GPUs = append(m.GPUs, HostGPU{HostID: h.ID, Host: h.Name, GPU: gpu})
+		}
 	}
 	return m
 }

@@ -98,12 +98,38 @@ func TestAModelInMemoryTwiceIsOneActiveModel(t *testing.T) {
 func TestMetricsShowEachHostsLastSample(t *testing.T) {
 	a := host("a", 1, 25, 100, 50)
 	s, _ := newSummary(a, fleet.HostView{Host: fleet.Host{ID: "b", Name: "b"}, State: fleet.HostAway})
-	want := []HostMetrics{
+	want := []HostReading{
 		{ID: "id of a", Name: "a", State: fleet.HostOnline, Sample: a.Sample},
 		{ID: "b", Name: "b", State: fleet.HostAway}, // no sample, and not one of zeros
 	}
 	if diff := cmp.Diff(want, s.Metrics().Hosts); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+func TestGPUsAreCountedWhereTheyAreReported(t *testing.T) {
+	gpus := func(states ...fleet.GPUState) []fleet.GPU {
+		var list []fleet.GPU
+		for i, state := range states {
+			list = append(list, fleet.GPU{Index: i, State: state})
+		}
+		return list
+	}
+	a, b := host("a", 1, 0, 1, 0), host("b", 1, 0, 1, 0)
+	a.Sample.GPUs = gpus(fleet.GPUOK, fleet.GPUDegraded, fleet.GPULost)
+	b.Sample.GPUs = gpus(fleet.GPUUnknown)
+	s, _ := newSummary(a, b, fleet.HostView{Host: fleet.Host{Name: "away"}, State: fleet.HostAway})
+	if diff := cmp.Diff(GPUCounts{Total: 4, Unhealthy: 2}, s.Status().GPUs); diff != "" {
+		t.Errorf("counts (-want +got)\n%s", diff)
+	}
+	want := []HostGPU{
+		{HostID: "id of a", Host: "a", GPU: a.Sample.GPUs[0]},
+		{HostID: "id of a", Host: "a", GPU: a.Sample.GPUs[1]},
+		{HostID: "id of a", Host: "a", GPU: a.Sample.GPUs[2]},
+		{HostID: "id of b", Host: "b", GPU: b.Sample.GPUs[0]},
+	}
+	if diff := cmp.Diff(want, s.Metrics().GPUs); diff != "" {
+		t.Errorf("list (-want +got)\n%s", diff)
 	}
 }
 

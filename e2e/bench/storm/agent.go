@@ -11,7 +11,6 @@ import (
 	"github.com/fasthttp/websocket"
 
 	"github.com/corral-fleet/corral/sdk/wire"
-	"github.com/corral-fleet/corral/sdk/wire/tunnel"
 )
 
 // An agent that can't connect waits for a random time up to a bound that doubles
@@ -29,6 +28,7 @@ type agent struct {
 	key     ed25519.PrivateKey
 	name    string
 	joined  bool
+	machine *machine // what the agent tells of, or nil
 }
 
 // refusal is a control plane's no.
@@ -54,12 +54,7 @@ func (a *agent) run(ctx context.Context) error {
 			}
 			delay += time.Duration(no.RetryAfterMillis) * time.Millisecond
 		}
-		again := time.NewTimer(delay)
-		select {
-		case <-ctx.Done():
-		case <-again.C:
-		}
-		again.Stop()
+		_ = pause(ctx, delay) // what cuts it short ends the loop too
 	}
 	return nil
 }
@@ -81,7 +76,7 @@ func (a *agent) connect(ctx context.Context) (welcomed bool, err error) {
 		return false, err
 	}
 	a.joined = true
-	return true, a.session(ws)
+	return true, a.session(ctx, ws)
 }
 
 // handshake proves the agent's key.
@@ -101,6 +96,9 @@ func (a *agent) handshake(ws *websocket.Conn) error {
 	hello := &wire.Hello{
 		Version: wire.Version, RunID: "run-" + a.name, UnixMillis: time.Now().UnixMilli(),
 		Host: wire.HostFacts{Name: a.name, Hostname: a.name, OS: "linux", Arch: "amd64", CPUCores: 4},
+	}
+	if a.machine != nil {
+		hello.Host = a.machine.facts(a.name)
 	}
 	if !a.joined {
 		hello.Token = a.token
@@ -127,34 +125,4 @@ func receive(ws *websocket.Conn) (wire.Frame, error) {
 		return nil, err
 	}
 	return wire.DecodeFrame(raw)
-}
-
-// session answers pings until the control plane is gone.
-func (a *agent) session(ws *websocket.Conn) error {
-	mux := tunnel.Client(ws)
-	defer mux.Close()
-	control, err := mux.Open()
-	if err != nil {
-		return err
-	}
-	out := wire.NewWriter(control)
-	if err := out.Write(&wire.Instances{}); err != nil {
-		return err
-	}
-	a.fleet.sessions.Add(1)
-	a.fleet.connected.Add(1)
-	defer a.fleet.connected.Add(-1)
-	for in := wire.NewReader(control); ; {
-		frame, err := in.Read()
-		if err != nil {
-			return err
-		}
-		ping, ok := frame.(*wire.Ping)
-		if !ok {
-			continue
-		}
-		if err := out.Write(&wire.Pong{ID: ping.ID, UnixMillis: time.Now().UnixMilli()}); err != nil {
-			return err
-		}
-	}
 }

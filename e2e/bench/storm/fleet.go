@@ -2,7 +2,8 @@
 // their control plane was away.
 //
 // An agent here is the agents' protocol and nothing behind it: it proves a key of
-// its own, answers pings and keeps its session for as long as it can.
+// its own, answers pings and keeps its session for as long as it can. In a fleet
+// from [Simulate] there is a made-up machine behind each.
 package storm
 
 import (
@@ -19,12 +20,14 @@ type Fleet struct {
 	agents    []*agent
 	connected atomic.Int32
 	sessions  atomic.Int64
+	once      sync.Once
+	complete  chan struct{}
 }
 
 // New returns a fleet of count agents that are to join the control plane at
 // address, such as 127.0.0.1:11435, by a token that so many may use.
 func New(address, token string, count int) (*Fleet, error) {
-	f := &Fleet{}
+	f := &Fleet{complete: make(chan struct{})}
 	for n := range count {
 		_, key, err := ed25519.GenerateKey(nil)
 		if err != nil {
@@ -49,6 +52,18 @@ func (f *Fleet) Run(ctx context.Context) error {
 
 // Connected returns how many agents have a session.
 func (f *Fleet) Connected() int { return int(f.connected.Load()) }
+
+// Complete returns a channel that is closed once every agent has been connected
+// at the same time.
+func (f *Fleet) Complete() <-chan struct{} { return f.complete }
+
+// begin counts a session that begins.
+func (f *Fleet) begin() {
+	f.sessions.Add(1)
+	if int(f.connected.Add(1)) == len(f.agents) {
+		f.once.Do(func() { close(f.complete) })
+	}
+}
 
 // Sessions returns how many sessions have begun.
 func (f *Fleet) Sessions() int { return int(f.sessions.Load()) }

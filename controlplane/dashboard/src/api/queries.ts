@@ -1,7 +1,7 @@
 import { queryOptions } from '@tanstack/react-query';
 
 import { call } from './client';
-import type { Host, ModelInfo, Sample, SystemStatus } from './types.gen';
+import type { Host, ModelInfo, Sample, SystemStatus, TokenCreated } from './types.gen';
 
 /** Every host; the live connection keeps it current. */
 export const hostsQuery = queryOptions({
@@ -36,4 +36,9 @@ export function restartInstance(id: string, instance: string): Promise<unknown> 
     method: 'POST',
     body: {},
   });
+}
+
+/** Makes a token with which one host joins within the hour. It is shown this once. */
+export function createToken(): Promise<TokenCreated> {
+  return call<TokenCreated>('/api/tokens', { method: 'POST', body: {} });
 }

@@ -935,7 +935,9 @@ type Sample struct {
 	Networks   []*Network `protobuf:"bytes,9,rep,name=networks,proto3" json:"networks,omitempty"`
 	Sensors    []*Sensor  `protobuf:"bytes,10,rep,name=sensors,proto3" json:"sensors,omitempty"`
 	// Requests that the agent is relaying to its instances.
-	InFlight      uint32 `protobuf:"varint,11,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	InFlight uint32 `protobuf:"varint,11,opt,name=in_flight,json=inFlight,proto3" json:"in_flight,omitempty"`
+	// Empty where there are none, and where none was looked for.
+	Gpus          []*GPU `protobuf:"bytes,12,rep,name=gpus,proto3" json:"gpus,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1045,6 +1047,13 @@ func (x *Sample) GetInFlight() uint32 {
 		return x.InFlight
 	}
 	return 0
+}
+
+func (x *Sample) GetGpus() []*GPU {
+	if x != nil {
+		return x.Gpus
+	}
+	return nil
 }
 
 // CPU is how busy the processors were since the sample before.
@@ -1549,6 +1558,199 @@ func (x *Sensor) GetCelsius() float32 {
 	return 0
 }
 
+// GPU is one graphics processor. One that can't be read is a row too, with a
+// state that says so and without the readings.
+type GPU struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The card's own; what it is known by, whatever its place.
+	Uuid string `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"`
+	// Its place as the driver counts; may change with a boot.
+	Index uint32 `protobuf:"varint,2,opt,name=index,proto3" json:"index,omitempty"`
+	Name  string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// ok, degraded or lost; empty is unknown.
+	State string `protobuf:"bytes,4,opt,name=state,proto3" json:"state,omitempty"`
+	// A sentence for the state; may be empty.
+	Message string `protobuf:"bytes,5,opt,name=message,proto3" json:"message,omitempty"`
+	// 0 to 100.
+	UtilizationPercent float32    `protobuf:"fixed32,6,opt,name=utilization_percent,json=utilizationPercent,proto3" json:"utilization_percent,omitempty"`
+	Memory             *GPUMemory `protobuf:"bytes,7,opt,name=memory,proto3" json:"memory,omitempty"`
+	TemperatureCelsius float32    `protobuf:"fixed32,8,opt,name=temperature_celsius,json=temperatureCelsius,proto3" json:"temperature_celsius,omitempty"`
+	// From here on the card slows itself down.
+	SlowdownCelsius float32 `protobuf:"fixed32,9,opt,name=slowdown_celsius,json=slowdownCelsius,proto3" json:"slowdown_celsius,omitempty"`
+	PowerWatts      float32 `protobuf:"fixed32,10,opt,name=power_watts,json=powerWatts,proto3" json:"power_watts,omitempty"`
+	PowerLimitWatts float32 `protobuf:"fixed32,11,opt,name=power_limit_watts,json=powerLimitWatts,proto3" json:"power_limit_watts,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *GPU) Reset() {
+	*x = GPU{}
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GPU) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GPU) ProtoMessage() {}
+
+func (x *GPU) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GPU.ProtoReflect.Descriptor instead.
+func (*GPU) Descriptor() ([]byte, []int) {
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *GPU) GetUuid() string {
+	if x != nil {
+		return x.Uuid
+	}
+	return ""
+}
+
+func (x *GPU) GetIndex() uint32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *GPU) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GPU) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *GPU) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *GPU) GetUtilizationPercent() float32 {
+	if x != nil {
+		return x.UtilizationPercent
+	}
+	return 0
+}
+
+func (x *GPU) GetMemory() *GPUMemory {
+	if x != nil {
+		return x.Memory
+	}
+	return nil
+}
+
+func (x *GPU) GetTemperatureCelsius() float32 {
+	if x != nil {
+		return x.TemperatureCelsius
+	}
+	return 0
+}
+
+func (x *GPU) GetSlowdownCelsius() float32 {
+	if x != nil {
+		return x.SlowdownCelsius
+	}
+	return 0
+}
+
+func (x *GPU) GetPowerWatts() float32 {
+	if x != nil {
+		return x.PowerWatts
+	}
+	return 0
+}
+
+func (x *GPU) GetPowerLimitWatts() float32 {
+	if x != nil {
+		return x.PowerLimitWatts
+	}
+	return 0
+}
+
+// GPUMemory is a GPU's own memory.
+type GPUMemory struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Known         bool                   `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
+	TotalBytes    uint64                 `protobuf:"varint,2,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	UsedBytes     uint64                 `protobuf:"varint,3,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GPUMemory) Reset() {
+	*x = GPUMemory{}
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GPUMemory) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GPUMemory) ProtoMessage() {}
+
+func (x *GPUMemory) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GPUMemory.ProtoReflect.Descriptor instead.
+func (*GPUMemory) Descriptor() ([]byte, []int) {
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *GPUMemory) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
+func (x *GPUMemory) GetTotalBytes() uint64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *GPUMemory) GetUsedBytes() uint64 {
+	if x != nil {
+		return x.UsedBytes
+	}
+	return 0
+}
+
 // Ack says that every sample up to and including seq, of the agent's current
 // run, is stored. The agent forgets them.
 type Ack struct {
@@ -1560,7 +1762,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[17]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1572,7 +1774,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[17]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1585,7 +1787,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{17}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Ack) GetSeq() uint64 {
@@ -1606,7 +1808,7 @@ type Instances struct {
 
 func (x *Instances) Reset() {
 	*x = Instances{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[18]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1618,7 +1820,7 @@ func (x *Instances) String() string {
 func (*Instances) ProtoMessage() {}
 
 func (x *Instances) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[18]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1631,7 +1833,7 @@ func (x *Instances) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Instances.ProtoReflect.Descriptor instead.
 func (*Instances) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{18}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Instances) GetList() []*Instance {
@@ -1673,7 +1875,7 @@ type Instance struct {
 
 func (x *Instance) Reset() {
 	*x = Instance{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[19]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1685,7 +1887,7 @@ func (x *Instance) String() string {
 func (*Instance) ProtoMessage() {}
 
 func (x *Instance) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[19]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1698,7 +1900,7 @@ func (x *Instance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Instance.ProtoReflect.Descriptor instead.
 func (*Instance) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{19}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Instance) GetName() string {
@@ -1812,7 +2014,7 @@ type Restart struct {
 
 func (x *Restart) Reset() {
 	*x = Restart{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[20]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1824,7 +2026,7 @@ func (x *Restart) String() string {
 func (*Restart) ProtoMessage() {}
 
 func (x *Restart) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[20]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1837,7 +2039,7 @@ func (x *Restart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Restart.ProtoReflect.Descriptor instead.
 func (*Restart) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{20}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *Restart) GetUnixMillis() int64 {
@@ -1882,7 +2084,7 @@ type Model struct {
 
 func (x *Model) Reset() {
 	*x = Model{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[21]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1894,7 +2096,7 @@ func (x *Model) String() string {
 func (*Model) ProtoMessage() {}
 
 func (x *Model) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[21]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1907,7 +2109,7 @@ func (x *Model) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Model.ProtoReflect.Descriptor instead.
 func (*Model) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{21}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *Model) GetName() string {
@@ -1983,7 +2185,7 @@ type LoadedModel struct {
 
 func (x *LoadedModel) Reset() {
 	*x = LoadedModel{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[22]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1995,7 +2197,7 @@ func (x *LoadedModel) String() string {
 func (*LoadedModel) ProtoMessage() {}
 
 func (x *LoadedModel) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[22]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2008,7 +2210,7 @@ func (x *LoadedModel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadedModel.ProtoReflect.Descriptor instead.
 func (*LoadedModel) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{22}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *LoadedModel) GetName() string {
@@ -2068,7 +2270,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[23]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2080,7 +2282,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[23]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2093,7 +2295,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{23}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Action) GetId() uint64 {
@@ -2130,7 +2332,7 @@ type ActionResult struct {
 
 func (x *ActionResult) Reset() {
 	*x = ActionResult{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[24]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2142,7 +2344,7 @@ func (x *ActionResult) String() string {
 func (*ActionResult) ProtoMessage() {}
 
 func (x *ActionResult) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[24]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2155,7 +2357,7 @@ func (x *ActionResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActionResult.ProtoReflect.Descriptor instead.
 func (*ActionResult) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{24}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ActionResult) GetId() uint64 {
@@ -2189,7 +2391,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[25]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2201,7 +2403,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[25]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2214,7 +2416,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{25}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Goodbye) GetReason() string {
@@ -2299,7 +2501,7 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\x04Pong\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1f\n" +
 	"\vunix_millis\x18\x02 \x01(\x03R\n" +
-	"unixMillis\"\xc3\x03\n" +
+	"unixMillis\"\xed\x03\n" +
 	"\x06Sample\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x1f\n" +
 	"\vunix_millis\x18\x02 \x01(\x03R\n" +
@@ -2314,7 +2516,8 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\bnetworks\x18\t \x03(\v2\x18.corral.agent.v1.NetworkR\bnetworks\x121\n" +
 	"\asensors\x18\n" +
 	" \x03(\v2\x17.corral.agent.v1.SensorR\asensors\x12\x1b\n" +
-	"\tin_flight\x18\v \x01(\rR\binFlight\"j\n" +
+	"\tin_flight\x18\v \x01(\rR\binFlight\x12(\n" +
+	"\x04gpus\x18\f \x03(\v2\x14.corral.agent.v1.GPUR\x04gpus\"j\n" +
 	"\x03CPU\x12\x14\n" +
 	"\x05known\x18\x01 \x01(\bR\x05known\x12#\n" +
 	"\rtotal_percent\x18\x02 \x01(\x02R\ftotalPercent\x12(\n" +
@@ -2360,7 +2563,27 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\adropped\x18\x05 \x01(\x04R\adropped\"6\n" +
 	"\x06Sensor\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\acelsius\x18\x02 \x01(\x02R\acelsius\"\x17\n" +
+	"\acelsius\x18\x02 \x01(\x02R\acelsius\"\x81\x03\n" +
+	"\x03GPU\x12\x12\n" +
+	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x14\n" +
+	"\x05index\x18\x02 \x01(\rR\x05index\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x14\n" +
+	"\x05state\x18\x04 \x01(\tR\x05state\x12\x18\n" +
+	"\amessage\x18\x05 \x01(\tR\amessage\x12/\n" +
+	"\x13utilization_percent\x18\x06 \x01(\x02R\x12utilizationPercent\x122\n" +
+	"\x06memory\x18\a \x01(\v2\x1a.corral.agent.v1.GPUMemoryR\x06memory\x12/\n" +
+	"\x13temperature_celsius\x18\b \x01(\x02R\x12temperatureCelsius\x12)\n" +
+	"\x10slowdown_celsius\x18\t \x01(\x02R\x0fslowdownCelsius\x12\x1f\n" +
+	"\vpower_watts\x18\n" +
+	" \x01(\x02R\n" +
+	"powerWatts\x12*\n" +
+	"\x11power_limit_watts\x18\v \x01(\x02R\x0fpowerLimitWatts\"a\n" +
+	"\tGPUMemory\x12\x14\n" +
+	"\x05known\x18\x01 \x01(\bR\x05known\x12\x1f\n" +
+	"\vtotal_bytes\x18\x02 \x01(\x04R\n" +
+	"totalBytes\x12\x1d\n" +
+	"\n" +
+	"used_bytes\x18\x03 \x01(\x04R\tusedBytes\"\x17\n" +
 	"\x03Ack\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\":\n" +
 	"\tInstances\x12-\n" +
@@ -2427,7 +2650,7 @@ func file_corral_agent_v1_agent_proto_rawDescGZIP() []byte {
 	return file_corral_agent_v1_agent_proto_rawDescData
 }
 
-var file_corral_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_corral_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_corral_agent_v1_agent_proto_goTypes = []any{
 	(*Frame)(nil),        // 0: corral.agent.v1.Frame
 	(*Challenge)(nil),    // 1: corral.agent.v1.Challenge
@@ -2446,15 +2669,17 @@ var file_corral_agent_v1_agent_proto_goTypes = []any{
 	(*DiskIO)(nil),       // 14: corral.agent.v1.DiskIO
 	(*Network)(nil),      // 15: corral.agent.v1.Network
 	(*Sensor)(nil),       // 16: corral.agent.v1.Sensor
-	(*Ack)(nil),          // 17: corral.agent.v1.Ack
-	(*Instances)(nil),    // 18: corral.agent.v1.Instances
-	(*Instance)(nil),     // 19: corral.agent.v1.Instance
-	(*Restart)(nil),      // 20: corral.agent.v1.Restart
-	(*Model)(nil),        // 21: corral.agent.v1.Model
-	(*LoadedModel)(nil),  // 22: corral.agent.v1.LoadedModel
-	(*Action)(nil),       // 23: corral.agent.v1.Action
-	(*ActionResult)(nil), // 24: corral.agent.v1.ActionResult
-	(*Goodbye)(nil),      // 25: corral.agent.v1.Goodbye
+	(*GPU)(nil),          // 17: corral.agent.v1.GPU
+	(*GPUMemory)(nil),    // 18: corral.agent.v1.GPUMemory
+	(*Ack)(nil),          // 19: corral.agent.v1.Ack
+	(*Instances)(nil),    // 20: corral.agent.v1.Instances
+	(*Instance)(nil),     // 21: corral.agent.v1.Instance
+	(*Restart)(nil),      // 22: corral.agent.v1.Restart
+	(*Model)(nil),        // 23: corral.agent.v1.Model
+	(*LoadedModel)(nil),  // 24: corral.agent.v1.LoadedModel
+	(*Action)(nil),       // 25: corral.agent.v1.Action
+	(*ActionResult)(nil), // 26: corral.agent.v1.ActionResult
+	(*Goodbye)(nil),      // 27: corral.agent.v1.Goodbye
 }
 var file_corral_agent_v1_agent_proto_depIdxs = []int32{
 	1,  // 0: corral.agent.v1.Frame.challenge:type_name -> corral.agent.v1.Challenge
@@ -2464,11 +2689,11 @@ var file_corral_agent_v1_agent_proto_depIdxs = []int32{
 	7,  // 4: corral.agent.v1.Frame.ping:type_name -> corral.agent.v1.Ping
 	8,  // 5: corral.agent.v1.Frame.pong:type_name -> corral.agent.v1.Pong
 	9,  // 6: corral.agent.v1.Frame.sample:type_name -> corral.agent.v1.Sample
-	17, // 7: corral.agent.v1.Frame.ack:type_name -> corral.agent.v1.Ack
-	18, // 8: corral.agent.v1.Frame.instances:type_name -> corral.agent.v1.Instances
-	23, // 9: corral.agent.v1.Frame.action:type_name -> corral.agent.v1.Action
-	24, // 10: corral.agent.v1.Frame.action_result:type_name -> corral.agent.v1.ActionResult
-	25, // 11: corral.agent.v1.Frame.goodbye:type_name -> corral.agent.v1.Goodbye
+	19, // 7: corral.agent.v1.Frame.ack:type_name -> corral.agent.v1.Ack
+	20, // 8: corral.agent.v1.Frame.instances:type_name -> corral.agent.v1.Instances
+	25, // 9: corral.agent.v1.Frame.action:type_name -> corral.agent.v1.Action
+	26, // 10: corral.agent.v1.Frame.action_result:type_name -> corral.agent.v1.ActionResult
+	27, // 11: corral.agent.v1.Frame.goodbye:type_name -> corral.agent.v1.Goodbye
 	3,  // 12: corral.agent.v1.Hello.host:type_name -> corral.agent.v1.HostFacts
 	4,  // 13: corral.agent.v1.HostFacts.labels:type_name -> corral.agent.v1.Label
 	10, // 14: corral.agent.v1.Sample.cpu:type_name -> corral.agent.v1.CPU
@@ -2478,15 +2703,17 @@ var file_corral_agent_v1_agent_proto_depIdxs = []int32{
 	14, // 18: corral.agent.v1.Sample.disk_io:type_name -> corral.agent.v1.DiskIO
 	15, // 19: corral.agent.v1.Sample.networks:type_name -> corral.agent.v1.Network
 	16, // 20: corral.agent.v1.Sample.sensors:type_name -> corral.agent.v1.Sensor
-	19, // 21: corral.agent.v1.Instances.list:type_name -> corral.agent.v1.Instance
-	20, // 22: corral.agent.v1.Instance.restarts:type_name -> corral.agent.v1.Restart
-	21, // 23: corral.agent.v1.Instance.models:type_name -> corral.agent.v1.Model
-	22, // 24: corral.agent.v1.Instance.loaded:type_name -> corral.agent.v1.LoadedModel
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	17, // 21: corral.agent.v1.Sample.gpus:type_name -> corral.agent.v1.GPU
+	18, // 22: corral.agent.v1.GPU.memory:type_name -> corral.agent.v1.GPUMemory
+	21, // 23: corral.agent.v1.Instances.list:type_name -> corral.agent.v1.Instance
+	22, // 24: corral.agent.v1.Instance.restarts:type_name -> corral.agent.v1.Restart
+	23, // 25: corral.agent.v1.Instance.models:type_name -> corral.agent.v1.Model
+	24, // 26: corral.agent.v1.Instance.loaded:type_name -> corral.agent.v1.LoadedModel
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_corral_agent_v1_agent_proto_init() }
@@ -2514,7 +2741,7 @@ func file_corral_agent_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_corral_agent_v1_agent_proto_rawDesc), len(file_corral_agent_v1_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   26,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

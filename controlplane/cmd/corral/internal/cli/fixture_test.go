@@ -34,7 +34,7 @@ func fleetOfTwo() []fleet.HostView {
 				{Code: "crash_loop", Message: "Ollama ends again and again"},
 				{Code: "clock_offset", Message: "the host's clock is off\x1b[31m by 7s"},
 			},
-			Sample: &fleet.Sample{CPUPercent: new(12.4), Memory: &fleet.Memory{TotalBytes: 256 * gib, UsedBytes: 64 * gib}},
+			Sample: &fleet.Sample{CPUPercent: new(12.4), Memory: &fleet.Memory{TotalBytes: 256 * gib, UsedBytes: 64 * gib}, GPUs: []fleet.GPU{}},
 			Instances: []fleet.Instance{{
 				Name: "default", Mode: "managed", State: fleet.InstanceReady, Version: "0.17.4", StartedAt: now().Add(-5 * time.Minute),
 				InFlight: 2, RestartCount: 3, ModelsKnown: true,

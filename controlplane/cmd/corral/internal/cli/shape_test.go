@@ -24,7 +24,7 @@ func TestTheClientKnowsEveryField(t *testing.T) {
 		{&fleet.Model{}, &client.Model{}},
 		{&summary.SystemStatus{}, &client.Status{}},
 		{&summary.MetricsUpdate{}, &client.Metrics{}},
-		{&summary.HostMetrics{}, &client.HostMetrics{}},
+		{&summary.HostReading{}, &client.HostMetrics{}},
 	} {
 		t.Run(fmt.Sprintf("%T", shape.theirs), func(t *testing.T) {
 			next := 0

@@ -1,0 +1,4 @@
+package shop
+
+// Order in a test is another one.
+type Order struct{}

@@ -1,0 +1,69 @@
+package fleet_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+)
+
+func TestAGPUThatIsUnwellMakesItsHostDegraded(t *testing.T) {
+	r := registry("a")
+	observe := func(gpus ...fleet.GPU) (changed bool) {
+		t.Helper()
+		waiting := r.Changed()
+		r.Observe("a", 1, noon(), &fleet.Sample{TakenAt: noon(), GPUs: gpus})
+		select {
+		case <-waiting:
+			return true
+		default:
+			return false
+		}
+	}
+	want := func(state fleet.HostState, problems ...fleet.Problem) {
+		t.Helper()
+		v, err := r.Find("a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v.State != state || len(v.Problems) != len(problems) {
+			t.Fatalf("the host is %s with %v, want %s with %v", v.State, v.Problems, state, problems)
+		}
+		for i := range problems {
+			if diff := cmp.Diff(problems[i], v.Problems[i]); diff != "" {
+				t.Errorf("(-want +got)\n%s", diff)
+			}
+		}
+	}
+	well := fleet.GPU{UUID: "GPU-0", Name: "Example", State: fleet.GPUOK}
+	mute := fleet.GPU{UUID: "GPU-1", Index: 1, State: fleet.GPUUnknown}
+	observe(well, mute)
+	want(fleet.HostOnline)
+
+	lost, hot := mute, well
+	lost.State = fleet.GPULost
+	hot.State, hot.Message = fleet.GPUDegraded, "it is too hot"
+	if !observe(hot, lost) {
+		t.Error("nobody is told of a GPU that was lost")
+	}
+	ill := []fleet.Problem{
+		{Code: "gpu_degraded", Message: "GPU 0 (Example) is degraded: it is too hot"},
+		{Code: "gpu_lost", Message: "GPU 1 (GPU-1) is lost"},
+	}
+	want(fleet.HostDegraded, ill...)
+	busy := 99.0
+	hot.UtilizationPercent = &busy
+	if observe(hot, lost) {
+		t.Error("a number is told of as a change")
+	}
+	want(fleet.HostDegraded, ill...)
+	if !observe(well, mute) {
+		t.Error("nobody is told of a GPU that is well again")
+	}
+	want(fleet.HostOnline)
+
+	observe(hot, lost)
+	r.Disconnect("a", 1, noon(), fleet.HostAway)
+	want(fleet.HostAway)
+}

@@ -1,0 +1,52 @@
+package relay_test
+
+import (
+	"context"
+	"net/url"
+	"testing"
+
+	"github.com/corral-fleet/corral/controlplane/internal/edge"
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/relay"
+	"github.com/corral-fleet/corral/controlplane/internal/relay/relaytest"
+)
+
+// Whatever a host answers, it is said that it was this host.
+func TestAnswersNameTheirHost(t *testing.T) {
+	for name, answer := range map[string]*fleet.Answer{
+		"whole":              relaytest.Answer(200, "application/json", `{"done":true}`),
+		"an error of Ollama": relaytest.Answer(400, "application/json", `{"error":"no"}`),
+		"a bare status":      relaytest.Answer(500, "application/json", ""),
+		"nothing to say":     relaytest.Answer(200, "application/json", ""),
+	} {
+		for _, e := range []relay.Endpoint{native(), completions(), messages()} {
+			s := serve(t, e, func(context.Context, string, fleet.Call) (*fleet.Answer, error) { return answer, nil })
+			if got := s.Do(edge.Infer, "POST", e.Path, body); got.Status != answer.Status || got.Header.Get(relay.HostField) != "alpha" {
+				t.Errorf("%s, %s: %d %v", name, e.Path, got.Status, got.Header)
+			}
+		}
+	}
+	nobody := serve(t, native(), relaytest.NoModels)
+	if got := nobody.Do(edge.Infer, "POST", "/api/chat", body); got.Status != 404 || got.Header.Values(relay.HostField) != nil {
+		t.Errorf("where no host answered: %d %v", got.Status, got.Header)
+	}
+}
+
+func TestAHostsNameFitsIntoAHeader(t *testing.T) {
+	for name, want := range map[string]string{
+		"gpu-07.example.com": "gpu-07.example.com",
+		"rack 7 (old)":       "rack 7 (old)",
+		"100%":               "100%25",
+		"Zürich":             "Z%C3%BCrich",
+		"a\r\nSet-Cookie: x": "a%0D%0ASet-Cookie: x",
+		"":                   "",
+	} {
+		got := relay.HostHeader(fleet.Target{Host: name})
+		if got.Name != "Corral-Host" || got.Value != want {
+			t.Errorf("%q: %v, want %q", name, got, want)
+		}
+		if back, err := url.PathUnescape(got.Value); err != nil || back != name {
+			t.Errorf("%q comes back as %q, %v", name, back, err)
+		}
+	}
+}
