@@ -10,11 +10,13 @@ export const startProxy = async (t, upstream) => {
   const sockets = new Set()
   const upgraded = new Set()
   const answers = new Map() // of ours, by path
+  // The proxy is no other site.
+  const headersFor = ({ headers }) => ({ ...headers, host, ...(headers.origin && { origin: upstream }) })
 
   const server = http.createServer((request, response) => {
     const ours = answers.get(request.url.split('?')[0])
     if (ours) return ours(request, response)
-    const passed = http.request({ hostname, port, method: request.method, path: request.url, headers: { ...request.headers, host } }, (answer) => {
+    const passed = http.request({ hostname, port, method: request.method, path: request.url, headers: headersFor(request) }, (answer) => {
       response.writeHead(answer.statusCode, answer.headers)
       answer.pipe(response)
     })
@@ -29,9 +31,7 @@ export const startProxy = async (t, upstream) => {
   })
   server.on('upgrade', (request, socket, head) => {
     const through = net.connect(port, hostname, () => {
-      const origin = request.headers.origin && upstream // the proxy is no other site
-      const headers = { ...request.headers, host, ...(origin && { origin }) }
-      through.write(`${request.method} ${request.url} HTTP/1.1\r\n${Object.entries(headers).map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n`)
+      through.write(`${request.method} ${request.url} HTTP/1.1\r\n${Object.entries(headersFor(request)).map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n`)
       through.write(head)
       socket.pipe(through).pipe(socket)
     })

@@ -41,7 +41,7 @@ test('a link signs in once', async (t) => {
 test('signing out ends the session', async (t) => {
   const page = await open(t)
   await signIn(page, url, admin)
-  await page.getByRole('button', { name: /▾/ }).click()
+  await page.getByRole('button', { name: /^Account/ }).click()
   await page.getByRole('menuitem', { name: 'Sign out' }).click()
   await page.getByRole('button', { name: 'Sign in' }).waitFor()
   assert.equal((await page.request.get(`${url}/api/session`)).status(), 401)
@@ -62,7 +62,7 @@ test('the theme that was chosen is there before the page is', async (t) => {
   await signIn(page, url, admin)
   const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor)
   const light = await ground()
-  await page.getByRole('button', { name: /▾/ }).click()
+  await page.getByRole('button', { name: /^Account/ }).click()
   await page.getByRole('menuitemradio', { name: 'Dark' }).click()
   const dark = await ground()
   assert.notEqual(dark, light)

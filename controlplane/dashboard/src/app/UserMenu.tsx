@@ -32,7 +32,7 @@ export function UserMenu({ session, onHelp }: { session: Session; onHelp: () => 
   };
   return (
     <Menu.Root modal={false}>
-      <Menu.Trigger className={styles.trigger}>
+      <Menu.Trigger className={styles.trigger} aria-label={`Account ${session.name}`}>
         {session.name} <span aria-hidden>▾</span>
       </Menu.Trigger>
       <Menu.Portal>

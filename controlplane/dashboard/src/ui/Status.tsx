@@ -11,7 +11,7 @@ export function Status({ tone, label }: { tone: Tone; label: string }) {
       <span aria-hidden className={styles[tone]}>
         {marks[tone]}
       </span>
-      {label}
+      <span>{label}</span>
     </span>
   );
 }
