@@ -162,7 +162,7 @@ soak: build ## the tests SOAKRUNS (20) times, a storm of agents, every fuzz targ
 	scripts/soak.sh $(CURDIR)/bin $(SOAKRUNS) $(SOAKTIME) $(PACKAGES)
 
 .PHONY: bench
-bench: build ## the benchmarks in the packages and of the built programs, into docs/bench
+bench: build node ## the benchmarks in the packages and of the built programs, into docs/bench
 	@scripts/bench.sh $(CURDIR)/bin $(CURDIR)/docs/bench $(PACKAGES)
 
 # What the targets above need.

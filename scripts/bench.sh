@@ -40,3 +40,5 @@ fi
 go run ./e2e/bench/cmd/chatbench -controlplane "$controlplane" -agent "$agent" -out "$reports/chat.md"
 go run ./e2e/bench/cmd/agentbench -controlplane "$controlplane" -agent "$agent" -out "$reports/agent.md"
 go run ./e2e/bench/cmd/socketbench -controlplane "$controlplane" -agent "$agent" -out "$reports/sockets.md"
+scripts/deps.sh chromium
+go run ./e2e/bench/cmd/dashbench -controlplane "$controlplane" -out "$reports/dashboard.md"

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os/exec"
+	"strings"
 	"time"
 
 	"github.com/corral-fleet/corral/e2e/bench/child"
@@ -20,7 +21,7 @@ const startLimit = 30 * time.Second
 type ControlPlane struct {
 	URL     string // such as http://127.0.0.1:40001
 	Key     string // of an administrator
-	token   string // with which one agent may join
+	Token   string // with which as many agents may join as anybody measures
 	process *child.Process
 }
 
@@ -30,7 +31,7 @@ func StartControlPlane(ctx context.Context, binary, dir string) (*ControlPlane, 
 	if err := printed(ctx, &made, binary, "key", "create", "--data-dir", dir, "--name", "bench", "--role", "admin", "--json"); err != nil {
 		return nil, err
 	}
-	if err := printed(ctx, &made, binary, "token", "create", "--data-dir", dir, "--json"); err != nil {
+	if err := printed(ctx, &made, binary, "token", "create", "--data-dir", dir, "--uses", "10000", "--json"); err != nil {
 		return nil, err
 	}
 	if made.Key == "" || made.Token == "" {
@@ -47,8 +48,11 @@ func StartControlPlane(ctx context.Context, binary, dir string) (*ControlPlane, 
 	if err != nil {
 		return nil, errors.Join(err, process.Stop())
 	}
-	return &ControlPlane{URL: "http://" + address, Key: made.Key, token: made.Token, process: process}, nil
+	return &ControlPlane{URL: "http://" + address, Key: made.Key, Token: made.Token, process: process}, nil
 }
+
+// Address returns the address that it listens on, such as 127.0.0.1:40001.
+func (c *ControlPlane) Address() string { return strings.TrimPrefix(c.URL, "http://") }
 
 // PID returns its process id.
 func (c *ControlPlane) PID() int { return c.process.PID() }
@@ -60,11 +64,10 @@ func (c *ControlPlane) Output() string { return c.process.Output() }
 func (c *ControlPlane) Stop() error { return c.process.Stop() }
 
 // Join starts the agent program binary with its data in dir, attached to the
-// Ollama at ollamaURL. It may be called once. The agent runs when Join returns;
-// it has not joined yet.
+// Ollama at ollamaURL. The agent runs when Join returns; it has not joined yet.
 func (c *ControlPlane) Join(ctx context.Context, binary, dir, ollamaURL string) (*child.Process, error) {
 	return child.Start(ctx, "agent", []string{
-		binary, "run", "--data-dir", dir, "--server", c.URL, "--token", c.token,
+		binary, "run", "--data-dir", dir, "--server", c.URL, "--token", c.Token,
 		"--ollama-mode", "attached", "--ollama-url", ollamaURL, "--log-format", "json",
 	}, nil)
 }

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { createRequire } from 'node:module'
+import { readFileSync } from 'node:fs'
+import { test } from 'node:test'
+
+import { signIn, useBrowser } from './browser.js'
+import { required } from './environment.js'
+
+const url = required('CORRAL_URL')
+const admin = required('CORRAL_ADMIN_KEY')
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const open = useBrowser()
+
+const rooms = {
+  fleet: '/fleet',
+  host: `/hosts/${required('CORRAL_MANAGED_HOST')}`,
+  logs: `/hosts/${required('CORRAL_MANAGED_HOST')}?tab=logs`,
+  models: '/models',
+  chat: '/chat',
+}
+
+// serious returns what axe finds that keeps people from using a page.
+const serious = async (page) => {
+  await page.evaluate(axe)
+  const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }))
+  return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
+    .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ target }) => target.join(' ')).slice(0, 3).join(', ')}`)
+}
+
+for (const colorScheme of ['light', 'dark']) {
+  test(`nothing in the rooms keeps anybody out, ${colorScheme}`, async (t) => {
+    const page = await open(t, { colorScheme })
+    await page.goto(`${url}/login`)
+    await page.getByLabel('Key').waitFor()
+    assert.deepEqual(await serious(page), [], 'the sign-in')
+    await signIn(page, url, admin)
+    for (const [room, path] of Object.entries(rooms)) {
+      await page.goto(url + path)
+      await page.getByRole('heading', { level: 1 }).waitFor()
+      await page.getByText('Live', { exact: true }).waitFor()
+      assert.deepEqual(await serious(page), [], room)
+    }
+    await page.keyboard.press('?')
+    await page.getByRole('dialog', { name: 'Keys' }).waitFor()
+    assert.deepEqual(await serious(page), [], 'the list of keys')
+  })
+}
+
+test('the rooms fit a narrow screen', async (t) => {
+  const page = await open(t, { viewport: { width: 400, height: 800 } })
+  await signIn(page, url, admin)
+  for (const [room, path] of Object.entries(rooms)) {
+    await page.goto(url + path)
+    await page.getByRole('heading', { level: 1 }).waitFor()
+    await page.getByText('Live', { exact: true }).waitFor()
+    const [inner, outer] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth])
+    assert.ok(inner <= outer, `${room} is ${inner} px wide on a screen of ${outer}`)
+  }
+})
+
+test('the rooms are reached by keys', async (t) => {
+  const page = await open(t)
+  await signIn(page, url, admin)
+  for (const [keys, path] of [['gm', '/models'], ['gc', '/chat'], ['gf', '/fleet']]) {
+    for (const key of keys) await page.keyboard.press(key)
+    await page.waitForURL((at) => at.pathname === path)
+    await page.getByRole('heading', { level: 1 }).waitFor()
+    await page.evaluate(() => document.activeElement?.blur()) // a room may begin in a field
+  }
+})
