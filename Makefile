@@ -157,13 +157,17 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	@scripts/fuzz.sh $(FUZZTIME) $(PACKAGES)
 
 .PHONY: soak
-soak: build ## the tests SOAKRUNS (20) times, a storm of agents, every fuzz target for SOAKTIME (10m)
+soak: build node ## the tests SOAKRUNS (20) times, a storm of agents, every fuzz target for SOAKTIME (10m)
 	@CORRAL_OLLAMA_BIN=$${CORRAL_OLLAMA_BIN:-$$(scripts/ollama.sh path)}; export CORRAL_OLLAMA_BIN; \
 	scripts/soak.sh $(CURDIR)/bin $(SOAKRUNS) $(SOAKTIME) $(PACKAGES)
 
 .PHONY: bench
 bench: build node ## the benchmarks in the packages and of the built programs, into docs/bench
 	@scripts/bench.sh $(CURDIR)/bin $(CURDIR)/docs/bench $(PACKAGES)
+
+.PHONY: screenshots
+screenshots: build node ## pictures of every room of the dashboard, into docs/images
+	go run ./e2e/bench/cmd/screenshots -controlplane bin/corral-controlplane -out docs/images
 
 # What the targets above need.
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # What is too long for every day: the packages' tests many times over, a large
-# fleet that comes back after its control plane was killed, and long fuzzing.
+# fleet that comes back after its control plane was killed, a dashboard that is
+# left open, and long fuzzing.
 #
 #   soak.sh BIN RUNS FUZZTIME PACKAGE...
 #
@@ -17,6 +18,8 @@ shift 3
 export CORRAL_BIN_DIR=$bin
 export CORRAL_STORM_AGENTS=${CORRAL_STORM_AGENTS:-200}
 go test -race -count=3 -timeout 20m -v ./e2e/bench/storm
+
+go run ./e2e/bench/cmd/dashbench -controlplane "$bin/corral-controlplane" -heap 10m -enforce
 
 packages=()
 for package in "$@"; do

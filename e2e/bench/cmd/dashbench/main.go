@@ -22,9 +22,6 @@ import (
 
 func main() { os.Exit(program.Main("dashbench", run)) }
 
-// connectLimit is how long the whole fleet may take to connect.
-const connectLimit = time.Minute
-
 // options are what the command line asks for.
 type options struct {
 	controlPlane string
@@ -52,7 +49,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	st.Add(controlplane.Stop)
-	stop, err := simulate(ctx, o, controlplane)
+	stop, err := storm.Start(ctx, storm.Options{
+		Address: controlplane.Address(), Token: controlplane.Token, Hosts: o.hosts, GPUsPerHost: o.gpus, Models: storm.MaxModels,
+	})
 	if err != nil {
 		return err
 	}
@@ -87,32 +86,6 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	browser, err := exec.LookPath(o.browser)
 	o.browser = browser
 	return o, err
-}
-
-// simulate connects the fleet and returns what ends it.
-func simulate(ctx context.Context, o options, controlplane *pair.ControlPlane) (stop func() error, err error) {
-	fleet, err := storm.Simulate(storm.Options{
-		Address: controlplane.Address(), Token: controlplane.Token, Hosts: o.hosts, GPUsPerHost: o.gpus, Models: storm.MaxModels,
-	})
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	ended := make(chan error, 1)
-	go func() { ended <- fleet.Run(ctx) }()
-	stop = func() error {
-		cancel()
-		return <-ended
-	}
-	select {
-	case <-fleet.Complete():
-		return stop, nil
-	case err := <-ended:
-		cancel()
-		return nil, fmt.Errorf("the simulated fleet ended: %w", err)
-	case <-time.After(connectLimit):
-		return nil, errors.Join(fmt.Errorf("only %d of %d hosts connected within %v", fleet.Connected(), o.hosts, connectLimit), stop())
-	}
 }
 
 // measure has the script look at the dashboard.

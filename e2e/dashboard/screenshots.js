@@ -1,0 +1,71 @@
+// Takes pictures of every room: light, dark and narrow, full and empty.
+//
+// Environment: CORRAL_BROWSER, CORRAL_PICTURES (a folder), and of two control
+// planes, one with a fleet and one without any host, CORRAL_URL,
+// CORRAL_ADMIN_KEY, CORRAL_EMPTY_URL, CORRAL_EMPTY_ADMIN_KEY.
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { launch } from './browser.js'
+import { required } from './environment.js'
+
+const folder = required('CORRAL_PICTURES')
+const looks = {
+  light: { colorScheme: 'light', viewport: { width: 1280, height: 860 } },
+  dark: { colorScheme: 'dark', viewport: { width: 1280, height: 860 } },
+  narrow: { colorScheme: 'light', viewport: { width: 400, height: 860 } },
+}
+
+// How each room is got ready for its picture, in the full fleet.
+const rooms = {
+  fleet: async (page) => { await page.getByRole('table').waitFor() },
+  host: async (page) => {
+    await page.locator('main a[href^="/hosts/"]').first().click()
+    await page.locator('canvas').first().waitFor()
+    await page.waitForTimeout(20_000) // until the charts have something to show
+  },
+  models: async (page) => {
+    await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Models' }).click()
+    await page.getByRole('table').waitFor()
+  },
+  chat: async (page) => {
+    await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Chat' }).click()
+    const message = page.getByRole('textbox', { name: 'Message' })
+    await message.fill('What can you see from up there?')
+    await page.getByRole('button', { name: 'Send' }).click()
+    await page.getByText(/tokens a second|tokens\/s/).first().waitFor()
+  },
+}
+
+await mkdir(folder, { recursive: true })
+const browser = await launch()
+try {
+  for (const [look, options] of Object.entries(looks)) {
+    const visit = async (name, url, key, steps) => {
+      const context = await browser.newContext(options)
+      const page = await context.newPage()
+      const shoot = (room) => page.screenshot({ path: join(folder, `${room}-${name}-${look}.png`) })
+      await page.goto(`${url}/login`)
+      await page.getByLabel('Key').waitFor()
+      if (name === 'full') await shoot('login')
+      const answer = await context.request.post(`${url}/api/login`, { data: { key }, headers: { Origin: url } })
+      if (!answer.ok()) throw new Error(`sign-in: ${answer.status()} ${await answer.text()}`)
+      await page.goto(`${url}/fleet`)
+      await page.getByText('Live', { exact: true }).waitFor()
+      for (const [room, prepare] of Object.entries(steps)) {
+        await prepare(page)
+        await page.waitForTimeout(700)
+        await shoot(room)
+      }
+      await context.close()
+    }
+    await visit('full', required('CORRAL_URL'), required('CORRAL_ADMIN_KEY'), rooms)
+    await visit('empty', required('CORRAL_EMPTY_URL'), required('CORRAL_EMPTY_ADMIN_KEY'), {
+      fleet: async () => {},
+      models: async (page) => { await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Models' }).click() },
+      chat: async (page) => { await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Chat' }).click() },
+    })
+  }
+} finally {
+  await browser.close()
+}
