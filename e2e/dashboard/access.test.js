@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
-import { signIn, useBrowser } from './browser.js'
+import { live, signIn, useBrowser } from './browser.js'
 import { required } from './environment.js'
 
 const url = required('CORRAL_URL')
@@ -37,7 +37,7 @@ for (const colorScheme of ['light', 'dark']) {
     for (const [room, path] of Object.entries(rooms)) {
       await page.goto(url + path)
       await page.getByRole('heading', { level: 1 }).waitFor()
-      await page.getByText('Live', { exact: true }).waitFor()
+      await live(page).waitFor()
       assert.deepEqual(await serious(page), [], room)
     }
     await page.keyboard.press('?')
@@ -52,7 +52,7 @@ test('the rooms fit a narrow screen', async (t) => {
   for (const [room, path] of Object.entries(rooms)) {
     await page.goto(url + path)
     await page.getByRole('heading', { level: 1 }).waitFor()
-    await page.getByText('Live', { exact: true }).waitFor()
+    await live(page).waitFor()
     const [inner, outer] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth])
     assert.ok(inner <= outer, `${room} is ${inner} px wide on a screen of ${outer}`)
   }

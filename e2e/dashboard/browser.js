@@ -44,3 +44,6 @@ export const signIn = async (page, url, key, path = '/fleet') => {
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.getByRole('navigation', { name: 'Rooms' }).waitFor()
 }
+
+// live finds the sign that the page is current.
+export const live = (page) => page.getByRole('banner').getByText('Live', { exact: true })

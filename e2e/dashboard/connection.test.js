@@ -1,6 +1,6 @@
 import { test } from 'node:test'
 
-import { signIn, useBrowser } from './browser.js'
+import { live, signIn, useBrowser } from './browser.js'
 import { required } from './environment.js'
 import { startProxy } from './proxy.js'
 
@@ -11,13 +11,12 @@ test('a server that is gone and back', async (t) => {
   const server = await startProxy(t, required('CORRAL_URL'))
   const page = await open(t)
   await signIn(page, server.url, admin)
-  const live = page.getByText('Live', { exact: true })
-  await live.waitFor()
+  await live(page).waitFor()
   await server.gone()
   await page.getByText(/cannot be reached\. What you see is .* old/).waitFor()
   await server.back()
   await page.getByRole('button', { name: 'Try now' }).click()
-  await live.waitFor()
+  await live(page).waitFor()
   await page.getByText(/cannot be reached/).waitFor({ state: 'hidden' })
 })
 
@@ -25,11 +24,11 @@ test('a page that is opened while the server is gone comes to life with it', asy
   const server = await startProxy(t, required('CORRAL_URL'))
   const page = await open(t)
   await signIn(page, server.url, admin)
-  await page.getByText('Live', { exact: true }).waitFor()
+  await live(page).waitFor()
   server.answer('/api/session', (_, response) => response.destroy())
   server.answer('/api/hosts', (_, response) => response.destroy())
   await page.reload()
-  await page.getByText('Live', { exact: true }).waitFor()
+  await live(page).waitFor()
 })
 
 test('a WebSocket that drops again and again', async (t) => {
@@ -37,9 +36,9 @@ test('a WebSocket that drops again and again', async (t) => {
   const page = await open(t)
   await signIn(page, server.url, admin)
   for (let i = 0; i < 3; i++) {
-    await page.getByText('Live', { exact: true }).waitFor()
+    await live(page).waitFor()
     server.cut()
     await page.getByText(/Reconnecting|Connecting/).waitFor()
   }
-  await page.getByText('Live', { exact: true }).waitFor()
+  await live(page).waitFor()
 })

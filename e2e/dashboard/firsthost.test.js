@@ -13,7 +13,9 @@ const open = useBrowser()
 test('an empty fleet shows the way to its first host, and sees it come', async (t) => {
   const page = await open(t)
   await signIn(page, required('CORRAL_EMPTY_URL'), required('CORRAL_EMPTY_ADMIN_KEY'))
-  await page.getByRole('button', { name: /token/i }).click()
+  await page.getByLabel('Its name').fill('the-first')
+  await page.getByRole('button', { name: 'Make a token' }).click()
+  await page.getByRole('button', { name: 'Copy the command' }).waitFor()
   const shown = await page.locator('code', { hasText: 'corral-agent run' }).textContent()
   const words = shown.replaceAll('\\\n', ' ').trim().split(/\s+/)
   assert.equal(words[0], 'corral-agent')
@@ -22,6 +24,5 @@ test('an empty fleet shows the way to its first host, and sees it come', async (
     ...words.slice(1), '--data-dir', join(lab, 'agent'), '--ollama-mode', 'attached', '--ollama-url', required('CORRAL_OLLAMA_URL'),
   ], { stdio: 'ignore' })
   t.after(() => new Promise((resolve) => { agent.once('exit', resolve); agent.kill('SIGTERM') }))
-  const name = words[words.indexOf('--name') + 1]
-  await page.getByRole('link', { name }).first().waitFor({ timeout: 30_000 })
+  await page.getByRole('link', { name: 'the-first' }).first().waitFor({ timeout: 30_000 })
 })

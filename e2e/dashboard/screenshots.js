@@ -6,7 +6,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 
-import { launch } from './browser.js'
+import { launch, live } from './browser.js'
 import { required } from './environment.js'
 
 const folder = required('CORRAL_PICTURES')
@@ -30,7 +30,7 @@ const rooms = {
   },
   chat: async (page) => {
     await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Chat' }).click()
-    const message = page.getByRole('textbox', { name: 'Message' })
+    const message = page.getByRole('textbox', { name: 'Your message' })
     await message.fill('What can you see from up there?')
     await page.getByRole('button', { name: 'Send' }).click()
     await page.getByText(/tokens a second|tokens\/s/).first().waitFor()
@@ -51,7 +51,7 @@ try {
       const answer = await context.request.post(`${url}/api/login`, { data: { key }, headers: { Origin: url } })
       if (!answer.ok()) throw new Error(`sign-in: ${answer.status()} ${await answer.text()}`)
       await page.goto(`${url}/fleet`)
-      await page.getByText('Live', { exact: true }).waitFor()
+      await live(page).waitFor()
       for (const [room, prepare] of Object.entries(steps)) {
         await prepare(page)
         await page.waitForTimeout(700)

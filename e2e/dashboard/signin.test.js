@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
-import { signIn, useBrowser } from './browser.js'
+import { live, signIn, useBrowser } from './browser.js'
 import { required } from './environment.js'
 
 const url = required('CORRAL_URL')
@@ -25,7 +25,7 @@ test('a key signs in, and the page that was asked for comes up', async (t) => {
   await page.getByLabel('Key').fill(admin)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.waitForURL(`${url}/models?q=hello`)
-  await page.getByText('Live', { exact: true }).waitFor()
+  await live(page).waitFor()
 })
 
 test('a link signs in once', async (t) => {
@@ -52,7 +52,7 @@ test('a key that is revoked while its page is open ends there, in words', async 
   const made = await api('POST', '/api/keys', { name: 'soon gone', role: 'viewer' })
   const page = await open(t)
   await signIn(page, url, made.key)
-  await page.getByText('Live', { exact: true }).waitFor()
+  await live(page).waitFor()
   const list = await api('GET', '/api/keys')
   await api('DELETE', `/api/keys/${list.find((key) => key.name === 'soon gone').id}`)
   await page.getByRole('alert').filter({ hasText: /revoked/ }).waitFor({ timeout: 8000 })

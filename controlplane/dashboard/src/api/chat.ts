@@ -58,13 +58,13 @@ export async function streamChat(body: ChatRequest, listener: Listener, signal: 
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   let rest = '';
-  let done = false;
+  const seen = { end: false };
   const take = (raw: string) => {
     if (raw.trim() === '') return;
     const line = parse(raw);
     if (line === null) throw brokenOff();
     if (line.error !== undefined) throw new ApiError(response.status, 'failed', line.error);
-    done ||= line.done === true;
+    seen.end ||= line.done === true;
     listener.onLine(line);
   };
   try {
@@ -84,7 +84,7 @@ export async function streamChat(body: ChatRequest, listener: Listener, signal: 
     // It has ended, failed or was stopped; either way nothing more is wanted.
     reader.cancel().catch(() => undefined);
   }
-  if (!done) throw brokenOff();
+  if (!seen.end) throw brokenOff();
 }
 
 function parse(raw: string): ChatLine | null {

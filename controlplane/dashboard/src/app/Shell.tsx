@@ -6,11 +6,11 @@ import { onSignedOut } from '../api/client';
 import { sessionQuery } from '../api/session';
 import { feed } from '../live/feed';
 import { Toasts } from '../ui/toasts';
+import { Account } from './Account';
 import { ConnectionBadge, OfflineBanner } from './ConnectionBadge';
 import styles from './Shell.module.css';
 import { ShortcutSheet } from './ShortcutSheet';
 import { focusSearch, useShortcuts } from './shortcuts';
-import { UserMenu } from './UserMenu';
 
 const rooms = [
   { to: '/fleet', label: 'Fleet' },
@@ -61,7 +61,7 @@ export function Shell() {
         </nav>
         <div className={styles.right}>
           <ConnectionBadge />
-          {session.data && <UserMenu session={session.data} onHelp={() => setHelp(true)} />}
+          {session.data && <Account session={session.data} onHelp={() => setHelp(true)} />}
         </div>
       </header>
       <OfflineBanner />

@@ -15,7 +15,7 @@ const themes: { value: Theme; label: string }[] = [
   { value: 'dark', label: 'Dark' },
 ];
 
-/** Who is signed in, the theme, the keys, and the way out. */
+/** Who is signed in, the theme, the keys, and the way out. It appears opened. */
 export function UserMenu({ session, onHelp }: { session: Session; onHelp: () => void }) {
   const theme = useTheme();
   const queries = useQueryClient();
@@ -31,7 +31,7 @@ export function UserMenu({ session, onHelp }: { session: Session; onHelp: () => 
     queries.clear();
   };
   return (
-    <Menu.Root modal={false}>
+    <Menu.Root modal={false} defaultOpen>
       <Menu.Trigger className={styles.trigger} aria-label={`Account ${session.name}`}>
         {session.name} <span aria-hidden>▾</span>
       </Menu.Trigger>

@@ -119,6 +119,6 @@ function union(old: readonly Reading[], newer: readonly Reading[]): Reading[] {
     if (last !== undefined && reading.at - last.at < sameMs) merged.pop();
     merged.push(reading);
   }
-  for (; i < old.length; i++) merged.push(old[i] as Reading);
+  merged.push(...old.slice(i));
   return merged;
 }

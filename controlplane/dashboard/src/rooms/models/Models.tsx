@@ -1,3 +1,86 @@
+import { useQuery } from '@tanstack/react-query';
+import { useNavigate, useSearch } from '@tanstack/react-router';
+import { type MouseEvent, useDeferredValue, useMemo } from 'react';
+
+import { modelsQuery } from '../../api/queries';
+import { may, sessionQuery } from '../../api/session';
+import { defined } from '../../app/search';
+import { DataTable } from '../../ui/DataTable';
+import { Failure, Loading } from '../../ui/Notice';
+import { Stale } from '../../ui/Stale';
+import { columns } from './columns';
+import { Details } from './Details';
+import styles from './Models.module.css';
+import { NoModel, NothingFound } from './NoModel';
+import { arranged, rowOf } from './rows';
+import { SearchField } from './SearchField';
+import { useGrowing } from './useGrowing';
+
+/** The models of the fleet: what there is, and where. */
 export function Models() {
-  return <h1>Models</h1>;
+  const { q = '', sort = 'name', open } = useSearch({ from: '/inside/models' });
+  const navigate = useNavigate({ from: '/models' });
+  const models = useQuery(modelsQuery);
+  const { data: session } = useQuery(sessionQuery);
+  const rows = useMemo(() => (models.data ?? []).map(rowOf), [models.data]);
+  const words = useDeferredValue(q);
+  const found = useMemo(() => arranged(rows, words, sort), [rows, words, sort]);
+  const { shown, end } = useGrowing(found, `${words} ${sort}`);
+  const mayAsk = session === undefined || may(session.role, 'inference');
+  const offered = useMemo(() => (mayAsk ? columns : columns.filter(({ id }) => id !== 'chat')), [mayAsk]);
+
+  if (models.data === undefined) {
+    if (models.isError) return <Failure error={models.error} onRetry={() => void models.refetch()} />;
+    return <Loading label="Loading the models" />;
+  }
+  return (
+    <div className={styles.room}>
+      <div className={styles.head}>
+        <h1>Models</h1>
+        {rows.length > 0 && <SearchField value={q} onChange={(typed) => void navigate({ search: (now) => changed(now, 'q', typed), replace: true, resetScroll: false })} />}
+        {rows.length > 0 && (
+          <p className="quiet" role="status">
+            {found.length === rows.length ? `${rows.length} in all` : `${found.length} of ${rows.length}`}
+          </p>
+        )}
+      </div>
+      {rows.length === 0 ? (
+        <NoModel />
+      ) : found.length === 0 ? (
+        <NothingFound words={words} onClear={() => void navigate({ search: (now) => changed(now, 'q', ''), replace: true })} />
+      ) : (
+        // The names are the links; that a click beside one opens it as well is for the hand alone.
+        <div className={styles.table} onClick={openRow}>
+          <Stale>
+            <DataTable
+              caption="Models"
+              columns={offered}
+              data={shown}
+              rowId={(row) => row.id}
+              sort={sort}
+              onSort={(chosen) => void navigate({ search: (now) => changed(now, 'sort', chosen === 'name' ? '' : chosen), replace: true, resetScroll: false })}
+            />
+          </Stale>
+          {shown.length < found.length && (
+            <p ref={end} className={styles.more}>
+              {found.length - shown.length} more below
+            </p>
+          )}
+        </div>
+      )}
+      {open !== undefined && (
+        <Details model={models.data.find(({ id }) => id === open)} mayAsk={mayAsk} onClose={() => void navigate({ search: (now) => changed(now, 'open', ''), resetScroll: false })} />
+      )}
+    </div>
+  );
+}
+
+/** A search with another value; an empty one is left out of the address. */
+function changed<T extends object>(search: T, key: 'q' | 'sort' | 'open', value: string) {
+  return defined({ ...search, [key]: value === '' ? undefined : value });
+}
+
+function openRow(event: MouseEvent<HTMLElement>): void {
+  if (!(event.target instanceof Element) || event.target.closest('a, button, thead') || window.getSelection()?.isCollapsed === false) return;
+  event.target.closest('tr')?.querySelector<HTMLElement>('[data-opens]')?.click();
 }

@@ -1,6 +1,6 @@
 import { defined, oneOf, type RawSearch, text } from '../../app/search';
 
-export const modelSorts = ['name', 'size', 'status', 'hosts'] as const;
+export const modelSorts = ['name', 'status', 'parameters', 'quantization', 'size', 'hosts'] as const;
 
 /** What the list of models shows, and in which order. */
 export function modelsSearch(raw: RawSearch) {

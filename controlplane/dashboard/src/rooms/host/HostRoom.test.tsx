@@ -1,0 +1,121 @@
+import { fireEvent, screen, waitFor, within } from '@testing-library/react';
+import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
+
+import { aHost, closePage, openPage } from '../fleet/testPage';
+
+beforeAll(() => {
+  // The document that tests run in has no dialogs over the page.
+  HTMLDialogElement.prototype.showModal = function showModal() {
+    this.open = true;
+  };
+});
+// What draws is tried in a browser: there is no canvas here.
+vi.mock('../../charts/Chart', () => ({ Chart: ({ title }: { title: string }) => <p>chart of {title}</p> }));
+afterEach(closePage);
+
+describe('a host', () => {
+  it('is found by its id and by its name', async () => {
+    await openPage('/hosts/h_alpha', { hosts: [aHost('alpha')] });
+    expect(await screen.findByRole('heading', { name: 'alpha' })).toBeTruthy();
+    expect(screen.getByText('chart of CPU')).toBeTruthy();
+    closePage();
+    await openPage('/hosts/alpha', { hosts: [aHost('alpha')] });
+    expect(await screen.findByRole('heading', { name: 'alpha' })).toBeTruthy();
+    closePage();
+    await openPage('/hosts/nowhere', { hosts: [aHost('alpha')] });
+    expect(await screen.findByText('There is no such host')).toBeTruthy();
+  });
+
+  it('says in sentences what is wrong, and shows an offset of its clock when that matters', async () => {
+    const problems = [{ code: 'ollama_failed', message: 'its Ollama is failed' }];
+    await openPage('/hosts/alpha', { hosts: [aHost('alpha', { state: 'degraded', problems, clock_offset_ms: -2500 })] });
+    expect(await screen.findByText('Its Ollama is failed.')).toBeTruthy();
+    expect(screen.getByText('2.5 s behind')).toBeTruthy();
+  });
+
+  it('has neighbours a key away', async () => {
+    await openPage('/hosts/host-2?tab=models', { hosts: [aHost('host-10'), aHost('host-2'), aHost('host-1')] });
+    await screen.findByRole('heading', { name: 'host-2' });
+    fireEvent.keyDown(document.body, { key: ']' });
+    expect(await screen.findByRole('heading', { name: 'host-10' })).toBeTruthy();
+    expect(window.location.search).toBe('?tab=models');
+    fireEvent.keyDown(document.body, { key: ']' }); // the last one has none after it
+    fireEvent.keyDown(document.body, { key: '[' });
+    expect(await screen.findByRole('heading', { name: 'host-2' })).toBeTruthy();
+  });
+});
+
+describe('what is done with a host', () => {
+  it('is not offered to who may not do it', async () => {
+    await openPage('/hosts/alpha?tab=logs', { role: 'inference', hosts: [aHost('alpha')] });
+    expect(await screen.findByText(/Operators can drain this host/)).toBeTruthy();
+    expect(screen.queryByRole('button', { name: 'Drain' })).toBeNull();
+    expect(screen.getByText('For operators')).toBeTruthy();
+  });
+
+  it('is drained after a question that says what it means', async () => {
+    const drained = aHost('alpha', { draining: true });
+    const { asked, pushMetrics } = await openPage('/hosts/alpha', { hosts: [aHost('alpha')], answers: { 'POST /api/hosts/h_alpha/drain': drained } });
+    await pushMetrics([{ id: 'h_alpha', taken_at: new Date().toISOString(), in_flight: 3, gpus: [] }]);
+    fireEvent.click(await screen.findByRole('button', { name: 'Drain' }));
+    expect(screen.getByText('3 requests are under way.')).toBeTruthy();
+    fireEvent.click(within(screen.getByRole('dialog')).getByRole('button', { name: 'Drain' }));
+    expect(await screen.findByText(/Draining: it gets no new requests/)).toBeTruthy();
+    expect(asked).toContain('POST /api/hosts/h_alpha/drain');
+    expect(screen.getByRole('button', { name: 'Let requests come again' })).toBeTruthy();
+  });
+
+  it('is restarted, and seen coming back', async () => {
+    let answer: (host: unknown) => void = () => undefined;
+    const body = new ReadableStream<Uint8Array>({ start: (control) => (answer = (host) => end(control, host)) });
+    const { pushHosts } = await openPage('/hosts/alpha', {
+      hosts: [aHost('alpha')],
+      answers: { 'POST /api/hosts/h_alpha/ollama/default/restart': new Response(body) },
+    });
+    fireEvent.click(await screen.findByRole('button', { name: 'Restart Ollama' }));
+    fireEvent.click(screen.getByRole('button', { name: 'Restart' }));
+    expect(await screen.findByText(/It is being restarted/)).toBeTruthy();
+    const [instance] = aHost('alpha').instances;
+    if (instance === undefined) throw new Error('the host has no Ollama');
+    pushHosts([aHost('alpha', { instances: [{ ...instance, state: 'starting' }] })]);
+    expect(await screen.findByText(/is starting/)).toBeTruthy();
+    answer(aHost('alpha'));
+    expect(await screen.findByText(/not ready yet/)).toBeTruthy();
+    pushHosts([aHost('alpha', { instances: [{ ...instance, version: '0.18.0' }] })]);
+    expect(await screen.findByText(/It is back/)).toBeTruthy();
+    expect(screen.getByText(/Ollama 0\.18\.0 is ready/)).toBeTruthy();
+  });
+
+  it('tells who closed the dialog what became of the restart', async () => {
+    let answer: (host: unknown) => void = () => undefined;
+    const body = new ReadableStream<Uint8Array>({ start: (control) => (answer = (host) => end(control, host)) });
+    await openPage('/hosts/alpha', { hosts: [aHost('alpha')], answers: { 'POST /api/hosts/h_alpha/ollama/default/restart': new Response(body) } });
+    fireEvent.click(await screen.findByRole('button', { name: 'Restart Ollama' }));
+    fireEvent.click(screen.getByRole('button', { name: 'Restart' }));
+    fireEvent.click(await screen.findByRole('button', { name: 'Close' }));
+    answer(aHost('alpha'));
+    expect(await screen.findByText('Ollama on alpha was restarted.')).toBeTruthy();
+  });
+
+  it('says why it could not be restarted', async () => {
+    const refused = new Error('host "alpha" did not restart its Ollama in time');
+    await openPage('/hosts/alpha', { hosts: [aHost('alpha')], answers: { 'POST /api/hosts/h_alpha/ollama/default/restart': refused } });
+    fireEvent.click(await screen.findByRole('button', { name: 'Restart Ollama' }));
+    fireEvent.click(screen.getByRole('button', { name: 'Restart' }));
+    await waitFor(() => expect(screen.getByRole('alert').textContent).toBe(refused.message));
+    expect(screen.getByRole('button', { name: 'Try again' })).toBeTruthy();
+  });
+
+  it('is not restarting an Ollama that is only watched', async () => {
+    const [instance] = aHost('alpha').instances;
+    if (instance === undefined) throw new Error('the host has no Ollama');
+    await openPage('/hosts/alpha', { hosts: [aHost('alpha', { instances: [{ ...instance, mode: 'attached' }] })] });
+    expect(await screen.findByText(/only watched/)).toBeTruthy();
+    expect(screen.queryByRole('button', { name: /Restart/ })).toBeNull();
+  });
+});
+
+function end(control: ReadableStreamDefaultController<Uint8Array>, value: unknown): void {
+  control.enqueue(new TextEncoder().encode(JSON.stringify(value)));
+  control.close();
+}

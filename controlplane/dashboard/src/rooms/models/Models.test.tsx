@@ -1,0 +1,144 @@
+import { cleanup, fireEvent, screen, waitFor, within } from '@testing-library/react';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+
+import { hostsQuery, modelsQuery } from '../../api/queries';
+import { type Role, sessionQuery } from '../../api/session';
+import type { Host, ModelInfo, Session } from '../../api/types.gen';
+import { renderRoom } from '../../ui/renderRoom.testing';
+import { Models } from './Models';
+import { modelsSearch } from './search';
+
+const soon = new Date(Date.now() + 245_000).toISOString();
+
+function model(n: number, hosts: number, more: Partial<ModelInfo> = {}): ModelInfo {
+  const residencies = Array.from({ length: hosts }, (_, i) => ({
+    host_id: `h${i}`,
+    host: `host-${i}`,
+    instance: 'default',
+    digest: more.conflict && i === 0 ? `sha256:${'b'.repeat(64)}` : `sha256:${'a'.repeat(64)}`,
+    status: i === 1 ? ('loaded' as const) : ('available' as const),
+    size_vram: i === 1 ? 3 * 1024 ** 3 : 0,
+    ...(i === 1 && { expires_at: soon }),
+  }));
+  return {
+    id: `m_${n}`,
+    name: `model-${n}:latest`,
+    digest: `sha256:${'a'.repeat(64)}`,
+    size: n * 1024 ** 3,
+    status: 'available',
+    progress: null,
+    description: null,
+    conflict: false,
+    digests: [...new Set(residencies.map(({ digest }) => digest))],
+    residencies,
+    ...more,
+  };
+}
+
+beforeEach(() => {
+  // What grows as the page is scrolled stays as it is here.
+  vi.stubGlobal('IntersectionObserver', class { observe() { /* nothing comes near */ } disconnect() { /* nor goes */ } });
+  window.scrollTo = () => undefined;
+});
+
+afterEach(() => {
+  cleanup();
+  vi.unstubAllGlobals();
+});
+
+function open(models: ModelInfo[], address = '/models', role: Role = 'inference') {
+  return renderRoom({ path: '/models', component: Models, validateSearch: modelsSearch }, address, (queries) => {
+    queries.setQueryData(modelsQuery.queryKey, models);
+    queries.setQueryData(hostsQuery.queryKey, [{ state: 'online' } as Host]);
+    queries.setQueryData(sessionQuery.queryKey, { role } as Session);
+  });
+}
+
+async function rows(): Promise<HTMLElement[]> {
+  const table = await screen.findByRole('table', { name: 'Models' });
+  return within(table).getAllByRole('row').slice(1);
+}
+
+describe('the list of models', () => {
+  it('shows what is known of each, with its hosts folded', async () => {
+    open([model(1, 16, { parameter_size: '3.2B' }), model(2, 1)]);
+    const [first, second] = (await rows()) as [HTMLElement, HTMLElement];
+    expect(first.textContent).toContain('In memory on 1');
+    expect(first.textContent).toContain('3.2B–1.0 GiB');
+    const links = within(first).getAllByRole('link');
+    expect(links.map((link) => link.getAttribute('href'))).toEqual([
+      '/models?open=m_1',
+      '/hosts/h1',
+      '/hosts/h0',
+      '/hosts/h2',
+      '/models?open=m_1',
+      '/chat?model=model-1%3Alatest',
+    ]);
+    expect(links[4]?.textContent).toBe('+13');
+    expect(second.textContent).toContain('On disk');
+  });
+
+  it('is sorted and searched by its address', async () => {
+    const { history } = open([model(1, 1), model(2, 2), model(11, 3)], '/models?sort=-size&q=model-1');
+    expect((await rows()).map((row) => row.querySelector('a')?.textContent)).toEqual(['model-11:latest', 'model-1:latest']);
+    fireEvent.change(screen.getByRole('searchbox'), { target: { value: 'zzz' } });
+    await screen.findByText('No model is like that');
+    expect(history.location.search).toContain('q=zzz');
+    fireEvent.click(screen.getByRole('button', { name: 'Show all' }));
+    await waitFor(async () => expect(await rows()).toHaveLength(3));
+    fireEvent.click(screen.getByRole('button', { name: 'Name' }));
+    await waitFor(() => expect(history.location.search).not.toContain('sort'));
+  });
+
+  it('of 500 with names of 300 characters renders the first, and says how many more there are', async () => {
+    const names = Array.from({ length: 500 }, (_, i) => model(i, 9, { name: `${'n'.repeat(290)}-${i}` }));
+    open(names);
+    expect((await rows()).length).toBe(40);
+    expect(screen.getByText('460 more below')).toBeTruthy();
+    expect(screen.getByText('500 in all')).toBeTruthy();
+    const name = screen.getByRole('link', { name: names[0]?.name ?? '' });
+    expect(name.title).toBe(names[0]?.name);
+  });
+
+  it('has no way to the chat for who may only look', async () => {
+    open([model(1, 1)], '/models', 'viewer');
+    await rows();
+    expect(screen.queryByRole('link', { name: /Chat/ })).toBeNull();
+  });
+
+  it('says how to get a model where there is none', async () => {
+    open([]);
+    await screen.findByText('No model yet');
+    expect(screen.getByText('ollama pull llama3.2')).toBeTruthy();
+  });
+});
+
+describe('the details of a model', () => {
+  it('open by a click on the row, stand in the address, and go away again', async () => {
+    const { history } = open([model(1, 2)]);
+    const [row] = (await rows()) as [HTMLElement];
+    fireEvent.click(within(row).getByText(/In memory/));
+    const dialog = await screen.findByRole('dialog', { name: 'model-1:latest' });
+    expect(history.location.search).toBe('?open=m_1');
+    expect(dialog.textContent).toContain('3.0 GiBin 4 min');
+    expect(within(dialog).getAllByText('On disk')).toHaveLength(1);
+    fireEvent.click(within(dialog).getByRole('button', { name: 'Close' }));
+    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+  });
+
+  it('show which hosts disagree about what is behind a name', async () => {
+    open([model(1, 3, { conflict: true })], '/models?open=m_1');
+    expect((await rows())[0]?.textContent).toContain('2 versions');
+    const dialog = await screen.findByRole('dialog');
+    expect(dialog.textContent).toContain('2 different versions');
+    const called = within(dialog).getByRole('region', { name: 'Version aaaaaaaaaaaa' });
+    expect(within(called).getAllByRole('link').map((link) => link.textContent)).toEqual(['host-1', 'host-2']);
+    const other = within(dialog).getByRole('region', { name: 'Version bbbbbbbbbbbb' });
+    expect(within(other).getAllByRole('link').map((link) => link.textContent)).toEqual(['host-0']);
+  });
+
+  it('say when the model is not there', async () => {
+    open([model(1, 1)], '/models?open=m_9');
+    await screen.findByRole('dialog', { name: 'This model is not there' });
+  });
+});
