@@ -6,14 +6,18 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 )
 
-// security is what browsers are told of every file: to run and to fetch what
-// comes from here alone, and to show it in nobody else's page.
+// security is what browsers are told of the page: to run and to fetch what comes
+// from here alone, and to show it in nobody else's page.
 const security = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
 	"font-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 
+// assetSecurity is for a file that somebody opens by itself, such as a picture
+// that could hold a script. It is short: a first load has a dozen of them.
+const assetSecurity = "default-src 'none'"
+
 // answer returns the file in the form that suits the request best, or that the
 // client has it already.
-func (f *file) answer(r *edge.Request, caching string) *edge.Response {
+func (f *file) answer(r *edge.Request, caching, security string) *edge.Response {
 	chosen := f.choose(r.Header("Accept-Encoding"))
 	resp := &edge.Response{Status: 200, Header: []edge.HeaderField{
 		{Name: "Cache-Control", Value: caching},

@@ -82,7 +82,7 @@ func (s *Site) client(_ context.Context, r *edge.Request) (*edge.Response, error
 // showPage answers with the page. It is asked for anew each time, so that a
 // browser never looks for the files of a version that is gone.
 func (s *Site) showPage(r *edge.Request) *edge.Response {
-	resp := s.page.answer(r, "no-cache")
+	resp := s.page.answer(r, "no-cache", security)
 	resp.Header = append(resp.Header, edge.HeaderField{Name: "Vary", Value: "Accept"})
 	return resp
 }
@@ -93,5 +93,5 @@ func (s *Site) asset(_ context.Context, r *edge.Request) (*edge.Response, error)
 	if f == nil {
 		return nil, fault.New(fault.NotFound, "there is nothing at %s", r.Path).On(fault.Caller)
 	}
-	return f.answer(r, "public, max-age=31536000, immutable"), nil
+	return f.answer(r, "public, max-age=31536000, immutable", assetSecurity), nil
 }

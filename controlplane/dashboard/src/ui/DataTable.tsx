@@ -9,6 +9,7 @@ import {
 } from '@tanstack/react-table';
 
 import styles from './DataTable.module.css';
+import { useInSteps } from './useInSteps';
 
 const features = tableFeatures({
   rowSortingFeature,
@@ -44,6 +45,8 @@ export function DataTable<T extends object>({ caption, columns, data, rowId, sor
     enableSortingRemoval: false,
     state: { sorting: [{ id: sorted, desc: descending }] },
   });
+  const { rows } = table.getRowModel();
+  const rendered = useInSteps(rows.length);
   return (
     <div className={styles.scroll}>
       <table className={styles.table}>
@@ -72,7 +75,7 @@ export function DataTable<T extends object>({ caption, columns, data, rowId, sor
           ))}
         </thead>
         <tbody>
-          {table.getRowModel().rows.map((row) => (
+          {rows.slice(0, rendered).map((row) => (
             <tr key={row.id}>
               {row.getAllCells().map((cell) => (
                 <td key={cell.id}>

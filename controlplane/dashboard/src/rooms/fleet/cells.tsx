@@ -1,7 +1,7 @@
-import { Link } from '@tanstack/react-router';
 import { memo } from 'react';
 
 import { type HostMetric, useLive } from '../../live/store';
+import { HostLink } from '../../ui/HostLink';
 import { hostStates, instanceStates, reachable } from '../../ui/hostStates';
 import { Meter } from '../../ui/Meter';
 import { asSentence } from '../../ui/sentences';
@@ -19,9 +19,9 @@ interface OfHost {
 export const NameCell = memo(function NameCell({ host }: OfHost) {
   return (
     <div className={styles.name}>
-      <Link to="/hosts/$host" params={{ host: host.name }} preload={false}>
+      <HostLink host={host.name}>
         {host.name}
-      </Link>
+      </HostLink>
       <span className={styles.small}>
         {Object.entries(host.labels ?? {})
           .map(([key, value]) => `${key}=${value}`)

@@ -3,6 +3,7 @@ import { type KeyboardEvent, useState } from 'react';
 
 import { defined, oneOf } from '../../../app/search';
 import { useLive } from '../../../live/store';
+import { useInSteps } from '../../../ui/useInSteps';
 import type { FleetHost } from '../fleetHosts';
 import { fleetColours } from '../search';
 import styles from './GpuGrid.module.css';
@@ -32,6 +33,7 @@ export function GpuGrid({ hosts }: { hosts: readonly FleetHost[] }) {
   const live = useLive((state) => [...state.hosts.values()].filter(({ gpus }) => gpus.length > 0).map(({ id }) => id).join(' '));
   const reporting = new Set(live.split(' '));
   const shown = hosts.filter(({ id, gpus }) => gpus > 0 || reporting.has(id));
+  const rendered = useInSteps(shown.length);
   if (shown.length === 0) return null;
   // The grid is one stop of the tab key, however many hosts it has: the one where somebody was last.
   const stop = shown.find(({ id }) => id === visited) ?? shown[0];
@@ -58,7 +60,7 @@ export function GpuGrid({ hosts }: { hosts: readonly FleetHost[] }) {
         <span className={styles.key}>{meanings[colour]} × is lost, ! is degraded, ? is not known.</span>
       </div>
       <ul className={styles.grid} onKeyDown={walk} onFocus={(event) => setVisited(event.target.dataset['host'] ?? '')}>
-        {shown.map((host) => (
+        {shown.slice(0, rendered).map((host) => (
           <HostGpus key={host.id} id={host.id} name={host.name} count={host.gpus} measure={colour} stop={host === stop} />
         ))}
       </ul>

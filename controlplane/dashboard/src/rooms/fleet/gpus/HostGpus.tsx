@@ -1,8 +1,8 @@
-import { Link } from '@tanstack/react-router';
 import { memo, type SyntheticEvent } from 'react';
 
 import { useLive } from '../../../live/store';
 import { describeGpu, type GpuMeasure } from '../../../ui/gpuMeasures';
+import { HostLink } from '../../../ui/HostLink';
 import { decode, encode, type Look } from './code';
 import styles from './GpuGrid.module.css';
 
@@ -24,10 +24,8 @@ export const HostGpus = memo(function HostGpus({ id, name, count, measure, stop 
   const looks = code === '' ? Array.from({ length: count }, (): Look => ({ state: 'unknown', level: undefined, tone: 'calm' })) : decode(code);
   return (
     <li className={styles.host}>
-      <Link
-        to="/hosts/$host"
-        params={{ host: name }}
-        preload={false}
+      <HostLink
+        host={name}
         tabIndex={stop ? 0 : -1}
         data-host={id}
         className={styles.link}
@@ -43,7 +41,7 @@ export const HostGpus = memo(function HostGpus({ id, name, count, measure, stop 
             </span>
           ))}
         </span>
-      </Link>
+      </HostLink>
     </li>
   );
 });
