@@ -1,7 +1,7 @@
 import { startTransition, useEffect, useState } from 'react';
 
 /** How many are there at first, and how many come with each step. */
-const step = 30;
+const step = 40;
 
 /**
  * How many of many things are rendered: a screenful at first, so that a page
