@@ -31,7 +31,7 @@ func TestDashboard(t *testing.T) {
 	server.Create(corraltest.Endless, corraltest.EndlessModel())
 	server.Create(corraltest.Hello, tinymodel.Options{})
 	server.Create(hostile, tinymodel.Options{Reply: hostileReply, Seed: 7})
-	full, empty := lab.ControlPlane(), lab.ControlPlane()
+	full, empty, open := lab.ControlPlane(), lab.ControlPlane(), lab.ControlPlane("--security-api-key-required=false")
 	full.Agent(corraltest.AgentOptions{Name: "chatty", Plain: true, Ollama: server.URL}).AwaitModel(serveLimit, hostile)
 	managed := full.Agent(corraltest.AgentOptions{
 		Name: "managed", Plain: true, Args: corraltest.ManagedOllama(ollamatest.Bin(t), lab.ModelsFolder(map[string]tinymodel.Options{restarted: {Seed: 9}})),
@@ -43,6 +43,7 @@ func TestDashboard(t *testing.T) {
 		"CORRAL_LINK=" + full.Link(corraltest.Admin), "CORRAL_MANAGED_HOST=" + managed.Name,
 		"CORRAL_MODEL=" + corraltest.Hello, "CORRAL_ENDLESS_MODEL=" + corraltest.Endless, "CORRAL_HOSTILE_MODEL=" + hostile,
 		"CORRAL_EMPTY_URL=" + empty.URL(), "CORRAL_EMPTY_ADMIN_KEY=" + empty.Key(corraltest.Admin),
+		"CORRAL_KEYLESS_URL=" + open.URL(),
 		"CORRAL_AGENT=" + corraltest.Bin(t, "corral-agent"), "CORRAL_LAB=" + lab.Folder("by-hand"), "CORRAL_OLLAMA_URL=" + server.URL,
 	})
 }

@@ -58,6 +58,15 @@ test('a key that is revoked while its page is open ends there, in words', async 
   await page.getByRole('alert').filter({ hasText: /revoked/ }).waitFor({ timeout: 8000 })
 })
 
+test('where no key is needed, nobody is asked for one', async (t) => {
+  const page = await open(t)
+  await page.goto(required('CORRAL_KEYLESS_URL'))
+  await live(page).waitFor()
+  await page.getByRole('button', { name: 'Account anonymous' }).click()
+  await page.getByRole('menuitem', { name: 'Keys' }).waitFor()
+  assert.equal(await page.getByRole('menuitem', { name: 'Sign out' }).count(), 0)
+})
+
 test('the theme that was chosen is there before the page is', async (t) => {
   const page = await open(t, { colorScheme: 'light' })
   await signIn(page, url, admin)
