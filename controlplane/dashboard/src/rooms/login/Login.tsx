@@ -47,6 +47,8 @@ export function Login() {
       <form className={styles.card} onSubmit={submit}>
         <h1>Corral</h1>
         <p className="quiet">Sign in with an API key. It begins with crl_.</p>
+        {/* Keeps password managers from guessing what else belongs to the key. */}
+        <input type="text" autoComplete="username" value="corral" readOnly hidden />
         <label className={styles.field}>
           Key
           <input
