@@ -32,8 +32,9 @@ var moduleMayImport = map[string][]string{
 var controlplaneFloors = [][]string{
 	{"fleet", "edge"},
 	{
-		"agentlink", "auth", "chat", "history", "models", "pki", "relay", "router",
-		"settings", "sqlite", "stats", "storages", "summary",
+		"agentlink", "auth", "chat", "history", "limits", "models",
+		"pki", "relay", "router", "settings", "sqlite", "stats", "storages",
+		"summary", "usage",
 	},
 	{"api", "live", "ollamaapi", "openaiapi", "web"},
 	{"controlplane"},

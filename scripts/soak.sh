@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What is too long for every day: the packages' tests many times over, a large
-# fleet that comes back after its control plane was killed, a dashboard that is
-# left open, and long fuzzing.
+# fleet that comes back after its control plane was killed, hosts that fail in
+# every way while many clients stream, a dashboard that is left open, and long
+# fuzzing.
 #
 #   soak.sh BIN RUNS FUZZTIME PACKAGE...
 #
@@ -18,6 +19,8 @@ shift 3
 export CORRAL_BIN_DIR=$bin
 export CORRAL_STORM_AGENTS=${CORRAL_STORM_AGENTS:-200}
 go test -race -count=3 -timeout 20m -v ./e2e/bench/storm
+
+CORRAL_FAULT_CLIENTS=200 CORRAL_FAULT_ROUNDS=10 go test -race -count=1 -timeout 30m -v -run '^TestFaults$' ./e2e
 
 go run ./e2e/bench/cmd/dashbench -controlplane "$bin/corral-controlplane" -heap 10m -enforce
 

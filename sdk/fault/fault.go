@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io/fs"
 	"syscall"
+	"time"
 )
 
 // Error is an error with a kind, a side, a sentence for users and a cause for
@@ -26,6 +27,9 @@ type Error struct {
 	Side    Side
 	Message string // one sentence, safe to show to whoever made the request
 	Cause   error  // for the operator; may be nil
+	// RetryAfter is how long whoever asked should wait before asking again; 0
+	// is no advice.
+	RetryAfter time.Duration
 }
 
 // New returns an error of the given kind, with a sentence that a user may see.
@@ -43,6 +47,13 @@ func Wrap(kind Kind, cause error, format string, args ...any) *Error {
 func (e *Error) On(side Side) *Error {
 	c := *e
 	c.Side = side
+	return &c
+}
+
+// After returns the error with the advice to ask again after a while.
+func (e *Error) After(wait time.Duration) *Error {
+	c := *e
+	c.RetryAfter = wait
 	return &c
 }
 
@@ -98,6 +109,22 @@ func SideOf(err error) Side {
 		err = e.Cause
 	}
 	return Ours
+}
+
+// RetryAfterOf returns the advice of the outermost [Error] in err's chain that
+// gives one, and 0 when none does.
+func RetryAfterOf(err error) time.Duration {
+	for err != nil {
+		var e *Error
+		if !errors.As(err, &e) {
+			return 0
+		}
+		if e.RetryAfter > 0 {
+			return e.RetryAfter
+		}
+		err = e.Cause
+	}
+	return 0
 }
 
 // MessageOf returns the sentence that a user may see. An error that carries

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func TestEveryKindKeepsItsCode(t *testing.T) {
@@ -54,6 +55,25 @@ func TestSideOf(t *testing.T) {
 	}
 	if got := SideOf(errors.New("plain")); got != Ours {
 		t.Errorf("SideOf(plain) = %v, want ours", got)
+	}
+}
+
+func TestRetryAfterOf(t *testing.T) {
+	full := New(Unavailable, "the queue is full").After(7 * time.Second)
+	f := func(err error, want time.Duration) {
+		t.Helper()
+		if got := RetryAfterOf(err); got != want {
+			t.Errorf("RetryAfterOf(%v) = %v, want %v", err, got, want)
+		}
+	}
+	f(nil, 0)
+	f(errors.New("plain"), 0)
+	f(New(Unavailable, "away"), 0)
+	f(fmt.Errorf("chat: %w", full), 7*time.Second)
+	f(Wrap(Unavailable, full, "chat"), 7*time.Second)                  // the outer one has no advice of its own
+	f(Wrap(Unavailable, full, "chat").After(time.Second), time.Second) // the outermost advice counts
+	if full.On(Host).RetryAfter != full.RetryAfter || full.Kind != Unavailable {
+		t.Errorf("the advice and the rest don't go together: %+v", full.On(Host))
 	}
 }
 

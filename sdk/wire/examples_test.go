@@ -97,7 +97,7 @@ func exampleInstance() wire.Instance {
 	return wire.Instance{
 		Name: wire.DefaultInstance, Mode: "managed", State: wire.InstanceDegraded,
 		Reason: "generation_stalled", Message: "a generation stopped producing tokens",
-		Version: "0.17.4", PID: 4242, StartedUnixMillis: 1_789_999_000_000, InFlight: 4, RestartCount: 1,
+		Version: "0.17.4", PID: 4242, StartedUnixMillis: 1_789_999_000_000, InFlight: 4, RestartCount: 1, Parallel: 2,
 		Restarts:    []wire.Restart{{UnixMillis: 1_789_999_000_000, Cause: "exited", Message: "exit status 1"}},
 		ModelsKnown: true,
 		Models: []wire.Model{{

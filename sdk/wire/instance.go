@@ -25,6 +25,7 @@ type Instance struct {
 	ModelsKnown       bool      // false until the first answer of this Ollama
 	Models            []Model
 	Loaded            []LoadedModel
+	Parallel          uint32 // requests that one model serves at a time; 0 is unknown
 }
 
 func (i *Instance) fields(c *codec) {
@@ -42,6 +43,7 @@ func (i *Instance) fields(c *codec) {
 	c.bool(12, &i.ModelsKnown)
 	list(c, 13, &i.Models)
 	list(c, 14, &i.Loaded)
+	c.uint32(15, &i.Parallel)
 }
 
 // The states of an instance. The empty string is unknown.

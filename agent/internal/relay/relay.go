@@ -159,6 +159,9 @@ func (r *Relay) ollama(ctx context.Context, i *instance, target string, in *exch
 	if in.Method == "POST" {
 		defer i.Used()
 	}
+	if changesModels(in.Method, target) {
+		defer i.Refresh() // even after a failure: part of it may have been done
+	}
 	if in.Fields.Get(wire.StreamField) == "" {
 		_, err := r.exchange(ctx, calls, target, in, out, nil)
 		return err
@@ -167,6 +170,18 @@ func (r *Relay) ollama(ctx context.Context, i *instance, target string, in *exch
 	status, err := r.exchange(ctx, calls, target, in, out, generation)
 	generation.End(err == nil && status < 500) // a dead runner is told of by a proper answer
 	return err
+}
+
+// changesModels reports whether a request changes which models there are.
+func changesModels(method, target string) bool {
+	path, _, _ := strings.Cut(target, "?")
+	switch path {
+	case "/api/copy", "/api/create", "/api/pull":
+		return method == "POST"
+	case "/api/delete":
+		return method == "DELETE"
+	}
+	return false
 }
 
 // exchange sends the request, relays the answer and returns its status.

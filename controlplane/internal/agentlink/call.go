@@ -36,7 +36,10 @@ func (l *Link) exchange(ctx context.Context, to fleet.Target, target string, cal
 	for i, f := range call.Fields {
 		req.Fields[i] = exchange.Field(f)
 	}
-	if call.Method != "GET" && call.Method != "HEAD" {
+	switch {
+	case call.Stream != nil:
+		req.Body, req.Length = call.Stream, call.StreamBytes
+	case call.Method != "GET" && call.Method != "HEAD":
 		req.Body, req.Length = bytes.NewReader(call.Body), int64(len(call.Body))
 	}
 	s.busy.Add(1)
@@ -61,6 +64,9 @@ func unreachable(err error) error {
 	var e *exchange.Error
 	if !errors.As(err, &e) {
 		return err // the caller's own context
+	}
+	if own, ok := errors.AsType[*fault.Error](err); ok && e.Op == "write" {
+		return own // of the stream that the call brought along
 	}
 	if e.Responded {
 		return fault.Wrap(fault.Unavailable, err, "the host broke the answer off").On(fault.Host)

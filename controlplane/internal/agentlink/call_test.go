@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -52,6 +53,32 @@ func TestACallReachesTheInstance(t *testing.T) {
 			t.Errorf("answer (-want +got)\n%s", diff)
 		}
 	}
+}
+
+// A body may come from a stream, of a length that is known or not.
+func TestABodyFromAStream(t *testing.T) {
+	l, a := connected(t)
+	for _, length := range []int64{5, -1} {
+		call := fleet.Call{Method: "POST", Path: "/api/chat", Stream: strings.NewReader("hello"), StreamBytes: length}
+		answer, err := l.Call(t.Context(), a.target("default"), call)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		if err != nil || answer.Body.Close() != nil || string(body) != "echo hello" {
+			t.Errorf("length %d: body %q, error %v", length, body, err)
+		}
+	}
+}
+
+// A stream that breaks off is no fault of the host.
+func TestAStreamThatBreaksOff(t *testing.T) {
+	l, a := connected(t)
+	broken := fault.New(fault.Invalid, "the body broke off").On(fault.Caller)
+	call := fleet.Call{Method: "POST", Path: "/api/chat", Stream: io.MultiReader(strings.NewReader("hel"), iotest.ErrReader(broken)), StreamBytes: -1}
+	_, err := l.Call(t.Context(), a.target("default"), call)
+	wantFault(t, err, fault.Invalid, fault.Caller)
+	l.wantUnused(t, a)
 }
 
 func TestAnInstanceIsOnePartOfThePath(t *testing.T) {

@@ -81,7 +81,7 @@ func instancesOf(f *wire.Instances) []fleet.Instance {
 		in := &f.List[i]
 		out[i] = fleet.Instance{
 			Name: in.Name, Mode: in.Mode, State: stateOf(in.State), Reason: in.Reason, Message: in.Message,
-			Version: in.Version, PID: int(in.PID), StartedAt: timeOf(in.StartedUnixMillis), InFlight: int(in.InFlight),
+			Version: in.Version, PID: int(in.PID), StartedAt: timeOf(in.StartedUnixMillis), InFlight: int(in.InFlight), Parallel: int(in.Parallel),
 			RestartCount: int(in.RestartCount), ModelsKnown: in.ModelsKnown,
 			Models: make([]fleet.HostModel, len(in.Models)), Loaded: make([]fleet.LoadedModel, len(in.Loaded)),
 		}

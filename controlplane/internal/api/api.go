@@ -72,6 +72,15 @@ type (
 	History interface {
 		Samples(ctx context.Context, hostID string, from, to time.Time, fn func(fleet.SampleRow) error) error
 	}
+	// Decisions are why requests went where they did.
+	Decisions interface {
+		Decision(id string) (fleet.Decision, error)
+	}
+	// Usage is what requests used.
+	Usage interface {
+		UsageRows(ctx context.Context, f fleet.UsageFilter, after fleet.UsagePlace, limit int) ([]fleet.UsageRow, fleet.UsagePlace, error)
+		UsageTotals(ctx context.Context, f fleet.UsageFilter, by fleet.UsageGroup, limit int) ([]fleet.UsageTotal, error)
+	}
 	// Chat asks models.
 	Chat interface {
 		Ask(ctx context.Context, q chat.Question, onPiece func(chat.Piece) error) (*chat.Reply, error)
@@ -92,6 +101,11 @@ type Options struct {
 	Version  string // of the program
 	History  History
 	Chat     Chat
+	Usage    Usage
+	// LostUsage returns how many requests Usage lacks since the server started.
+	LostUsage func() uint64
+	// Decisions is of the router.
+	Decisions Decisions
 	// DecodeSample reads a stored sample's payload. It must not keep the payload.
 	DecodeSample func(payload []byte, takenAt time.Time) (*fleet.Sample, error)
 	// Native answers to Ollama's own body on the path of the dashboard's chat.
@@ -123,6 +137,8 @@ func (a *API) Routes() []edge.Route {
 		{Method: "GET", Path: "/api/system/status", Permission: edge.Read, Handler: a.status},
 		{Method: "GET", Path: "/api/metrics", Permission: edge.Read, Handler: a.metrics},
 		{Method: "GET", Path: "/api/history", Permission: edge.Read, Handler: a.history, Watch: true},
+		{Method: "GET", Path: "/api/usage", Permission: edge.Read, Handler: a.usage},
+		{Method: "GET", Path: "/api/usage/requests", Permission: edge.Read, Handler: a.usageRequests},
 		{Method: "GET", Path: "/api/models", Permission: edge.Read, Handler: a.models},
 		{Method: "GET", Path: "/api/models/{id}", Permission: edge.Read, Handler: a.model},
 		{Method: "DELETE", Path: "/api/models/{id}", Permission: edge.Operate, Handler: a.unbuiltForModel("removing models")},
@@ -130,6 +146,8 @@ func (a *API) Routes() []edge.Route {
 
 		{Method: "POST", Path: "/api/chat", Permission: edge.Infer, Handler: a.chat, Watch: true, MaxBodyBytes: maxChatBytes},
 		{Method: "POST", Path: "/api/chat/stream", Permission: edge.Infer, Handler: a.chatStream, Watch: true, MaxBodyBytes: maxChatBytes},
+
+		{Method: "GET", Path: "/api/routing/decisions/{id}", Permission: edge.Read, Handler: a.decision},
 
 		{Method: "GET", Path: "/api/config", Permission: edge.Read, Handler: a.config},
 		{Method: "POST", Path: "/api/config", Permission: edge.Administer, Handler: a.changeConfig},

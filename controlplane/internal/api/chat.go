@@ -39,13 +39,13 @@ func (a *API) chat(ctx context.Context, r *edge.Request) (*edge.Response, error)
 	if has.Messages {
 		return a.Native(ctx, r)
 	}
-	q, err := question(r.Body)
+	q, err := question(r)
 	if err != nil {
 		return nil, err
 	}
 	reply, err := a.Chat.Ask(ctx, q, func(chat.Piece) error { return nil })
 	if err != nil {
-		return nil, err
+		return nil, relay.Explained(err)
 	}
 	resp, err := edge.JSON(200, chatResponse{
 		Message: reply.Message, Model: reply.Model, Tokens: reply.Tokens, ResponseTime: reply.ResponseTime.Milliseconds(),
@@ -53,19 +53,19 @@ func (a *API) chat(ctx context.Context, r *edge.Request) (*edge.Response, error)
 	if err != nil {
 		return nil, err
 	}
-	resp.Header = append(resp.Header, relay.HostHeader(reply.Target))
+	resp.Header = append(resp.Header, relay.AnswerHeader(reply.Target, reply.Decision)...)
 	return resp, nil
 }
 
 // question reads what the dashboard asks.
-func question(body []byte) (chat.Question, error) {
+func question(r *edge.Request) (chat.Question, error) {
 	var asked struct {
 		Message string `json:"message"`
 		Model   string `json:"model"`
 	}
-	if err := decode(body, &asked); err != nil {
+	if err := decode(r.Body, &asked); err != nil {
 		return chat.Question{}, err
 	}
-	q := chat.Question{Message: asked.Message, Model: asked.Model}
+	q := chat.Question{Message: asked.Message, Model: asked.Model, KeyID: r.Caller.ID, KeyName: r.Caller.Name}
 	return q, q.Validate()
 }

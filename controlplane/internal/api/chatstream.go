@@ -22,7 +22,7 @@ const lineType = "application/x-ndjson"
 // prefers those. It waits for the first piece, so that an error before that
 // still has its status.
 func (a *API) chatStream(ctx context.Context, r *edge.Request) (*edge.Response, error) {
-	q, err := question(r.Body)
+	q, err := question(r)
 	if err != nil {
 		return nil, err
 	}
@@ -39,14 +39,13 @@ func (a *API) chatStream(ctx context.Context, r *edge.Request) (*edge.Response, 
 	go c.run(ctx, a.Chat, q)
 	first, ok := <-c.events
 	if !ok {
-		return nil, c.end()
+		return nil, relay.Explained(c.end())
 	}
 	c.rest = first
-	return &edge.Response{Status: 200, Stream: c, Header: []edge.HeaderField{
-		{Name: "Content-Type", Value: contentType},
-		{Name: "X-Accel-Buffering", Value: "no"},
-		relay.HostHeader(c.target),
-	}}, nil
+	return &edge.Response{Status: 200, Stream: c, Header: append(relay.AnswerHeader(c.target, c.decision),
+		edge.HeaderField{Name: "Content-Type", Value: contentType},
+		edge.HeaderField{Name: "X-Accel-Buffering", Value: "no"},
+	)}, nil
 }
 
 // The events of a stream.
@@ -72,7 +71,11 @@ type conversation struct {
 	log    hclog.Logger
 	cancel context.CancelFunc
 
-	target fleet.Target  // who answers; written before the first event is handed over, and never after
+	// Who answers, and by which decision; written before the first event is
+	// handed over, and never after.
+	target   fleet.Target
+	decision string
+
 	events chan []byte   // closed after the last one
 	over   chan struct{} // closed when the goroutine has ended
 	failed error         // what no event could tell; read when over is closed
@@ -87,7 +90,7 @@ func (c *conversation) run(ctx context.Context, model Chat, q chat.Question) {
 	reply, err := model.Ask(ctx, q, func(p chat.Piece) error {
 		said += len(p.Text)
 		if !begun {
-			c.target = p.Target
+			c.target, c.decision = p.Target, p.Decision
 		}
 		err := c.send(ctx, pieceEvent{Message: p.Text, Thinking: p.Thinking, Model: c.model})
 		begun = begun || err == nil
@@ -96,7 +99,7 @@ func (c *conversation) run(ctx context.Context, model Chat, q chat.Question) {
 	switch {
 	case err == nil:
 		if !begun {
-			c.target = reply.Target
+			c.target, c.decision = reply.Target, reply.Decision
 		}
 		c.failed = c.send(ctx, lastEvent{
 			pieceEvent:   pieceEvent{Message: reply.Message[min(said, len(reply.Message)):], Model: c.model, Done: true},

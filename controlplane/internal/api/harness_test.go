@@ -97,7 +97,10 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 		Sessions:     auth.NewSessions(f.keys, db, manager.Current().Security.JWTSecret.Reveal, noon),
 		Version:      "1.2.3",
 		History:      db,
+		Usage:        db,
+		LostUsage:    func() uint64 { return 3 },
 		Chat:         chat.New(forward, noon),
+		Decisions:    decided{},
 		DecodeSample: decodeSample,
 		Native: func(_ context.Context, r *edge.Request) (*edge.Response, error) {
 			return edge.Text(200, "native "+string(r.Body)), nil
@@ -115,6 +118,16 @@ type requests struct{}
 
 func (requests) Requests() int64             { return 42 }
 func (requests) MeanResponse() time.Duration { return 1500 * time.Microsecond }
+
+// decided has one decision.
+type decided struct{}
+
+func (decided) Decision(id string) (fleet.Decision, error) {
+	if id != "r1-2a" {
+		return fleet.Decision{}, fault.New(fault.NotFound, "there is no routing decision %q", id)
+	}
+	return fleet.Decision{ID: id, Host: "alpha", Candidates: []fleet.Candidate{}}, nil
+}
 
 // decodeSample reads of a sample what tests look at.
 func decodeSample(payload []byte, takenAt time.Time) (*fleet.Sample, error) {

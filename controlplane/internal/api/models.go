@@ -24,9 +24,9 @@ func (a *API) model(_ context.Context, r *edge.Request) (*edge.Response, error) 
 // findModel finds a model by its id, its name, or its name and a digest.
 func (a *API) findModel(ref string) (*fleet.Model, error) {
 	name, digest := fleet.SplitDigest(ref)
-	name = fleet.CanonicalModel(name)
+	id := fleet.ModelID(name)
 	for _, m := range a.Summary.Models() {
-		if m.ID == ref || m.Name == name && (digest == "" || slices.Contains(m.Digests, digest)) {
+		if m.ID == ref || m.ID == id && (digest == "" || slices.Contains(m.Digests, digest)) {
 			return &m, nil
 		}
 	}

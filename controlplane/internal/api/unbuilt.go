@@ -53,8 +53,6 @@ func unbuiltRoutes() []edge.Route {
 
 		{edge.Read, "GET", "/api/plugins", "plugins"},
 		{edge.Read, "GET", "/api/events", "the list of events"},
-		{edge.Read, "GET", "/api/usage", "usage"},
-		{edge.Read, "GET", "/api/routing/decisions/{id}", "the record of routing decisions"},
 	} {
 		routes = append(routes, edge.Route{
 			Method: r.method, Path: r.path, Permission: r.may,

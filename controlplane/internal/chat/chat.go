@@ -19,6 +19,8 @@ import (
 type Question struct {
 	Message string
 	Model   string // a name, a name with a digest, or an id
+	KeyID   string // of whoever asks; empty without a key
+	KeyName string
 }
 
 // Validate returns a fault.Invalid that names the field which is missing.
@@ -37,6 +39,7 @@ type Piece struct {
 	Text     string
 	Thinking string       // of models that show their reasoning
 	Target   fleet.Target // who answers
+	Decision string       // the id of the decision that chose them
 }
 
 // Reply is a whole answer.
@@ -46,6 +49,7 @@ type Reply struct {
 	Tokens       int           // Ollama's own count
 	ResponseTime time.Duration // from the call to its last byte
 	Target       fleet.Target  // who answered
+	Decision     string        // the id of the decision that chose them
 }
 
 // Service asks models. Its methods may be called concurrently.
@@ -75,6 +79,7 @@ func (s *Service) Ask(ctx context.Context, q Question, onPiece func(Piece) error
 	answer, err := s.forward.Forward(ctx, q.Model, fleet.Call{
 		Method: http.MethodPost, Path: "/api/chat", Body: body,
 		Fields: []fleet.Field{{Name: "Content-Type", Value: "application/json"}, {Name: wire.StreamField, Value: "1"}},
+		From:   fleet.Origin{KeyID: q.KeyID, KeyName: q.KeyName, Dialect: "dashboard"},
 	})
 	if err != nil {
 		return nil, err
@@ -83,9 +88,10 @@ func (s *Service) Ask(ctx context.Context, q Question, onPiece func(Piece) error
 	// The answer is whole or has failed: how its closing went changes neither.
 	_ = answer.Body.Close()
 	if err != nil {
-		return nil, err
+		return nil, &fleet.DecidedError{Decision: answer.Decision, Err: err}
 	}
-	reply.Model, reply.ResponseTime, reply.Target = q.Model, s.now().Sub(started), answer.Target
+	reply.Model, reply.ResponseTime = q.Model, s.now().Sub(started)
+	reply.Target, reply.Decision = answer.Target, answer.Decision
 	return reply, nil
 }
 
@@ -135,7 +141,7 @@ func readAnswer(answer *fleet.Answer, onPiece func(Piece) error) (*Reply, error)
 			_, _ = lines.Next()
 			return &Reply{Message: string(text), Tokens: line.EvalCount}, nil
 		}
-		if err := onPiece(Piece{Text: line.Message.Content, Thinking: line.Message.Thinking, Target: answer.Target}); err != nil {
+		if err := onPiece(Piece{Text: line.Message.Content, Thinking: line.Message.Thinking, Target: answer.Target, Decision: answer.Decision}); err != nil {
 			return nil, err
 		}
 	}

@@ -20,11 +20,13 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/history"
+	"github.com/corral-fleet/corral/controlplane/internal/limits"
 	"github.com/corral-fleet/corral/controlplane/internal/pki"
 	"github.com/corral-fleet/corral/controlplane/internal/router"
 	"github.com/corral-fleet/corral/controlplane/internal/settings"
 	"github.com/corral-fleet/corral/controlplane/internal/sqlite"
 	"github.com/corral-fleet/corral/controlplane/internal/stats"
+	"github.com/corral-fleet/corral/controlplane/internal/usage"
 	"github.com/corral-fleet/corral/sdk/wire"
 )
 
@@ -104,14 +106,18 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 		CACertificates: authority.CertificatePEM(), Log: c.log.Named("agents"), Now: c.now,
 	})
 	forward := router.New(registry, link, counts, c.now)
+	ledger := usage.New(usage.Options{
+		Next:  limits.New(forward, limitsOf(manager)),
+		Store: db, Retention: retentionOf(manager), Now: c.now, Log: c.log.Named("usage"),
+	})
 	tickets := auth.NewTickets[edge.Caller](c.now)
 	sessions := auth.NewSessions(keys, db, func() string { return manager.Current().Security.JWTSecret.Reveal() }, c.now)
 	endSessionsWithSecret(manager, keys)
 	authn := &authenticator{keys: keys, sessions: sessions, tickets: tickets, settings: manager.Current}
 	surface := &surface{
 		db: db, manager: manager, keys: keys, registry: registry, samples: samples, link: link, counts: counts,
-		tokens: auth.NewJoinTokens(db, authority.Certificate(), c.now), tickets: tickets, sessions: sessions, forward: forward,
-		authn: authn, version: c.version, log: c.log, now: c.now,
+		tokens: auth.NewJoinTokens(db, authority.Certificate(), c.now), tickets: tickets, sessions: sessions, forward: ledger, decided: forward,
+		ledger: ledger, authn: authn, version: c.version, log: c.log, now: c.now,
 	}
 	routes := edge.NewRouter()
 	routes.Route(edge.Route{
@@ -119,7 +125,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 		Upgrade: func(ctx context.Context, _ *edge.Request, ws *websocket.Conn) error { return link.Serve(ctx, ws) },
 	})
 	support := map[string]func(context.Context) error{
-		"sqlite": db.Run, "keys": keys.Run, "stats": counts.Run, "history": samples.Run, "pki": authority.Run,
+		"sqlite": db.Run, "keys": keys.Run, "stats": counts.Run, "history": samples.Run, "usage": ledger.Run, "pki": authority.Run,
 	}
 	if err := surface.add(routes, support); err != nil {
 		return nil, err

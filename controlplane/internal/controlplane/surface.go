@@ -23,6 +23,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/sqlite"
 	"github.com/corral-fleet/corral/controlplane/internal/stats"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
+	"github.com/corral-fleet/corral/controlplane/internal/usage"
 	"github.com/corral-fleet/corral/controlplane/internal/web"
 )
 
@@ -39,6 +40,8 @@ type surface struct {
 	link     *agentlink.Link
 	counts   *stats.Stats
 	forward  fleet.Forwarder
+	ledger   *usage.Ledger
+	decided  api.Decisions
 	authn    *authenticator
 	version  string
 	log      hclog.Logger
@@ -57,12 +60,13 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 	support["live"] = sockets.Run
 
 	passOn := relay.New(s.forward, s.log.Named("relay"))
-	ollama := ollamaapi.New(ollamaapi.Options{View: s.registry, Relay: passOn})
+	ollama := ollamaapi.New(ollamaapi.Options{View: s.registry, Relay: passOn, Calls: s.link})
 	openai := openaiapi.New(openaiapi.Options{View: s.registry, Relay: passOn})
 	own := api.New(api.Options{
 		Summary: overview, Settings: s.manager, Registry: s.registry, Hosts: s.db, Link: s.link,
 		Keys: s.keys, Tokens: s.tokens, Tickets: s.tickets, Sessions: s.sessions, Version: s.version, History: s.samples, Chat: chats,
-		DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
+		Usage: s.db, LostUsage: s.ledger.Lost,
+		Decisions: s.decided, DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
 	})
 	site, err := web.New(dashboard.Files())
 	if err != nil {

@@ -149,7 +149,7 @@ func (s *Server) admitConn(a *admission, route *Route) error {
 	if a.conn.owner.full(a.conn, a.policy.MaxConnections) {
 		return &statusError{
 			cause:  fault.New(fault.Unavailable, "the server has as many connections as it takes"),
-			header: append(closing(), retryAfter(defaultRetryAfter)),
+			header: closing(),
 		}
 	}
 	return s.admitPlain(a)

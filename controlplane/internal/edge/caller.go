@@ -61,6 +61,6 @@ type Authenticator interface {
 	// Authenticate returns who has these credentials. Without any, or with ones
 	// that nobody has, it returns fault.Unauthenticated, or an anonymous caller
 	// where the settings let those in. A caller that asks too often is
-	// fault.RateLimited, best inside [RetryAfter].
+	// fault.RateLimited, best with the time after which it may ask again.
 	Authenticate(ctx context.Context, c Credentials) (Caller, error)
 }

@@ -52,7 +52,7 @@ func (k *keys) Authenticate(_ context.Context, c Credentials) (Caller, error) {
 		case "LEAKMARKER-admin":
 			return Caller{ID: "a", Name: "admin", May: Administer, Gone: k.gone}, nil
 		case "LEAKMARKER-busy":
-			return Caller{}, RetryAfter(fault.New(fault.RateLimited, "too many requests"), 7*time.Second)
+			return Caller{}, fault.New(fault.RateLimited, "too many requests").After(7 * time.Second)
 		}
 		return Caller{}, fault.New(fault.Unauthenticated, "nobody has this key")
 	}

@@ -3,6 +3,7 @@ package edge
 import (
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"time"
 
@@ -74,12 +75,19 @@ type statusError struct {
 func (r *statusError) Error() string { return r.cause.Error() }
 func (r *statusError) Unwrap() error { return r.cause }
 
-// RetryAfter returns err with the advice to try again after a while, which
-// goes out as a Retry-After header in whole seconds, at least one.
-func RetryAfter(err error, after time.Duration) error {
-	return &statusError{cause: err, header: []HeaderField{retryAfter(after)}}
+// WithField returns err with a header field that goes out with the answer which
+// tells of it.
+func WithField(err error, field HeaderField) error {
+	with := statusError{cause: err}
+	if inner, ok := errors.AsType[*statusError](err); ok {
+		with.status, with.header = inner.status, inner.header
+	}
+	with.header = append(slices.Clip(with.header), field)
+	return &with
 }
 
+// retryAfter is the advice to try again after a while, in whole seconds, at
+// least one.
 func retryAfter(d time.Duration) HeaderField {
 	seconds := max(1, int((d+time.Second-1)/time.Second))
 	return HeaderField{Name: "Retry-After", Value: strconv.Itoa(seconds)}
@@ -92,28 +100,20 @@ const defaultRetryAfter = 5 * time.Second
 func problem(d Dialect, err error) *Response {
 	status := StatusOf(err)
 	resp := &Response{Status: status, Header: jsonHeader(), Body: problemBody(d, status, err)}
-	var r *statusError
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*statusError](err); ok {
 		resp.Header = append(resp.Header, r.header...)
 	}
-	switch status {
-	case 401:
+	if status == 401 {
 		resp.Header = append(resp.Header, HeaderField{Name: "WWW-Authenticate", Value: "Bearer"})
-	case 429, 503:
-		if r == nil || !hasField(r.header, "Retry-After") {
-			resp.Header = append(resp.Header, retryAfter(defaultRetryAfter))
-		}
+	}
+	advice := fault.RetryAfterOf(err)
+	if advice == 0 && (status == 429 || status == 503) {
+		advice = defaultRetryAfter
+	}
+	if advice > 0 {
+		resp.Header = append(resp.Header, retryAfter(advice))
 	}
 	return resp
-}
-
-func hasField(fields []HeaderField, name string) bool {
-	for _, f := range fields {
-		if f.Name == name {
-			return true
-		}
-	}
-	return false
 }
 
 // errorBody is how the dashboard's dialect tells of an error.

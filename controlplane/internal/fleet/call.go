@@ -16,6 +16,12 @@ type Call struct {
 	Path   string // of Ollama's own API, with its query
 	Fields []Field
 	Body   []byte
+	// Stream, where it is not nil, is the body in place of Body. It is read once,
+	// piece by piece, so such a call can't be made again. A read that fails ends
+	// the call; one that hangs is for whoever gave the stream to end.
+	Stream      io.Reader
+	StreamBytes int64 // the length of Stream, -1 when it is not known
+	From        Origin
 }
 
 // Answer is what an instance's Ollama answered. Body must be closed; closing it
@@ -26,6 +32,11 @@ type Answer struct {
 	Length int64 // of Body in bytes, -1 when it is not known
 	Body   io.ReadCloser
 	Target Target
+	// Decision is the id of the [Decision] that sent the call to Target; empty
+	// where nobody decided.
+	Decision string
+	Model    string // the name that the instance has for the model, where one was picked
+	Digest   string // of that model
 }
 
 // Outcome is how a call ended.

@@ -1,13 +1,41 @@
 package fleet
 
+import (
+	"slices"
+	"time"
+	"unique"
+)
+
 // Holder is an instance that holds a model.
 type Holder struct {
-	Target   Target
-	Name     string // the model's name there
-	Digest   string
-	Loaded   bool // in the instance's memory
-	Serves   bool // requests may be sent there now
-	InFlight int  // requests under way there, as its agent last told
+	Number        uint32    // of the instance; no other has it while the program runs
+	Loaded        bool      // in the instance's memory
+	Serves        bool      // requests may be sent there now
+	Parallel      int       // requests that one model serves there at a time; 0 is unknown
+	InFlight      int       // requests under way there, as its agent last told
+	ToldAt        time.Time // when it told that
+	Resident      int       // models in the instance's memory
+	ContextLength int       // of the loaded model in tokens; 0 is unknown
+	SizeBytes     int64     // of the model in the instance's store
+	Target        Target
+	Name          string // the model's name there
+	Digest        string
+}
+
+// holding is what one host's instances hold of one model.
+type holding struct {
+	host    *entry
+	told    []Holder // by the instances alone, whatever the host is like
+	holders []Holder // as they are handed out; replaced and never changed
+}
+
+// resolve makes the holders of what was told and what is known of the host.
+func (h *holding) resolve() {
+	h.holders = slices.Clone(h.told)
+	for i := range h.holders {
+		h.holders[i].Target.Host = h.host.name
+		h.holders[i].Serves = h.holders[i].Serves && h.host.able
+	}
 }
 
 // Holders appends to dst the instances that hold the model which ref means, a
@@ -18,8 +46,8 @@ type Holder struct {
 //
 // What it costs depends on how many hosts hold the model, and not on how many
 // hosts or models there are. Where dst has room it allocates nothing, unless
-// hosts disagree.
-func (r *Registry) Holders(dst []Holder, ref string) []Holder {
+// hosts disagree. What it returns must not be changed.
+func (r *Registry) Holders(dst []*Holder, ref string) []*Holder {
 	name, digest := SplitDigest(ref)
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -30,10 +58,12 @@ func (r *Registry) Holders(dst []Holder, ref string) []Holder {
 	}
 	entries, first := r.holding[name], len(dst)
 	for _, e := range entries {
-		dst = e.appendHolders(dst, name)
+		for i := range e.holders {
+			dst = append(dst, &e.holders[i])
+		}
 	}
 	if digest == "" && disagree(dst[first:]) {
-		digest = electDigest(entries, name)
+		digest = electDigest(entries)
 	}
 	if digest == "" {
 		return dst
@@ -47,20 +77,23 @@ func (r *Registry) Holders(dst []Holder, ref string) []Holder {
 	return kept
 }
 
-func (e *entry) appendHolders(dst []Holder, name string) []Holder {
+// settle notes what its holders have to know of the host, whenever that may have
+// changed: they are asked for far more often.
+func (e *entry) settle() {
 	able := e.current() && !e.view.Draining
-	for _, h := range e.held[name] {
-		h.Target.HostID, h.Target.Host = e.view.ID, e.view.Name
-		h.Serves = h.Serves && able
-		dst = append(dst, h)
+	if able == e.able && e.view.Name == e.name {
+		return
 	}
-	return dst
+	e.able, e.name = able, e.view.Name
+	for _, h := range e.held {
+		h.resolve()
+	}
 }
 
 // current reports whether what is known of the host's instances is of now.
 func (e *entry) current() bool { return e.reported && e.view.State.Reachable() }
 
-func disagree(holders []Holder) bool {
+func disagree(holders []*Holder) bool {
 	for i := 1; i < len(holders); i++ {
 		if holders[i].Digest != holders[0].Digest {
 			return true
@@ -71,14 +104,14 @@ func disagree(holders []Holder) bool {
 
 // electDigest returns the digest that a name stands for, or "" when no host that
 // could tell is here.
-func electDigest(entries []*entry, name string) string {
+func electDigest(entries []*holding) string {
 	votes := ballot{}
 	for _, e := range entries {
-		if !e.current() {
+		if !e.host.current() {
 			continue
 		}
-		for _, h := range e.held[name] {
-			votes.add(h.Digest, e.view.ID)
+		for i := range e.holders {
+			votes.add(e.holders[i].Digest, e.host.view.ID)
 		}
 	}
 	if len(votes) == 0 {
@@ -87,48 +120,75 @@ func electDigest(entries []*entry, name string) string {
 	return votes.ranked()[0]
 }
 
-// holdersOf returns what instances hold, by the models' names. The host is left
-// out: it may be renamed.
-func holdersOf(instances []Instance) map[string][]Holder {
+// holdersOf returns what a host's instances hold, by the models' names. The
+// host's name is left out: it may change.
+func holdersOf(hostID string, instances []Instance, numbers map[string]uint32, at time.Time) map[string][]Holder {
 	held := map[string][]Holder{}
 	for i := range instances {
 		instance := &instances[i]
 		for m := range instance.Models {
 			have := &instance.Models[m]
 			name := CanonicalModel(have.Name)
-			_, loaded := instance.loaded(name, have.Digest)
+			loaded, ok := instance.loaded(name, have.Digest)
 			held[name] = append(held[name], Holder{
-				Target: Target{Instance: instance.Name}, Name: have.Name, Digest: have.Digest,
-				Loaded: loaded, Serves: instance.Serves(), InFlight: instance.InFlight,
+				Target: Target{HostID: hostID, Instance: instance.Name}, Number: numbers[instance.Name],
+				// Hosts tell the same names and digests: one copy of each is quicker to compare.
+				Name: unique.Make(have.Name).Value(), Digest: unique.Make(have.Digest).Value(), SizeBytes: have.SizeBytes,
+				Loaded: ok, ContextLength: loaded.ContextLength, Resident: len(instance.Loaded),
+				Serves: instance.Serves(), Parallel: instance.Parallel, InFlight: instance.InFlight, ToldAt: at,
 			})
 		}
 	}
 	return held
 }
 
-// hold replaces what a host holds, and where that is looked up. The caller holds mu.
-func (r *Registry) hold(e *entry, held map[string][]Holder) {
-	for name := range e.held {
-		if _, still := held[name]; !still {
-			r.holding[name] = without(r.holding[name], e)
-			if len(r.holding[name]) == 0 {
-				delete(r.holding, name)
-				delete(r.named, ModelID(name))
-			}
+// number gives each instance of a host that has none yet its number. The caller
+// holds mu.
+func (r *Registry) number(e *entry, instances []Instance) {
+	for i := range instances {
+		if _, has := e.numbers[instances[i].Name]; has {
+			continue
 		}
-	}
-	for name := range held {
-		if _, already := e.held[name]; !already {
-			if r.holding[name] == nil {
-				r.named[ModelID(name)] = name
-			}
-			r.holding[name] = append(r.holding[name], e)
+		if e.numbers == nil {
+			e.numbers = map[string]uint32{}
 		}
+		r.numbers++
+		e.numbers[instances[i].Name] = r.numbers
 	}
-	e.held = held
 }
 
-func without(entries []*entry, gone *entry) []*entry {
+// hold replaces what a host holds, and where that is looked up. The caller holds mu.
+func (r *Registry) hold(e *entry, held map[string][]Holder) {
+	for name, old := range e.held {
+		if _, still := held[name]; still {
+			continue
+		}
+		delete(e.held, name)
+		r.holding[name] = without(r.holding[name], old)
+		if len(r.holding[name]) == 0 {
+			delete(r.holding, name)
+			delete(r.named, ModelID(name))
+		}
+	}
+	if e.held == nil {
+		e.held = map[string]*holding{}
+	}
+	for name, holders := range held {
+		if old := e.held[name]; old != nil {
+			old.told = holders
+			old.resolve()
+			continue
+		}
+		if r.holding[name] == nil {
+			r.named[ModelID(name)] = name
+		}
+		e.held[name] = &holding{host: e, told: holders}
+		e.held[name].resolve()
+		r.holding[name] = append(r.holding[name], e.held[name])
+	}
+}
+
+func without(entries []*holding, gone *holding) []*holding {
 	for i, e := range entries {
 		if e == gone {
 			last := len(entries) - 1

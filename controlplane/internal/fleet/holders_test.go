@@ -49,9 +49,10 @@ func TestAModelIsFoundByNameByIDAndByDigest(t *testing.T) {
 	wantHolders(t, r, "")
 
 	want := fleet.Holder{
-		Target: fleet.Target{HostID: "h2", Host: "name of h2", Instance: "a"}, Name: "other", Digest: "d7", Serves: true,
+		Target: fleet.Target{HostID: "h2", Host: "name of h2", Instance: "a"}, Number: 3, Name: "other", Digest: "d7", SizeBytes: 1,
+		Serves: true, ToldAt: noon(),
 	}
-	if diff := cmp.Diff([]fleet.Holder{want}, r.Holders(nil, "other")); diff != "" {
+	if diff := cmp.Diff([]*fleet.Holder{&want}, r.Holders(nil, "other")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -159,7 +160,7 @@ func TestHoldersAllocatesNothing(t *testing.T) {
 	for _, id := range []string{"h1", "h2"} {
 		r.Report(id, 1, noon(), []fleet.Instance{ready("a", model("tiny:latest", "d1", 1))})
 	}
-	room := make([]fleet.Holder, 0, 4)
+	room := make([]*fleet.Holder, 0, 4)
 	id := fleet.ModelID("tiny")
 	for _, ref := range []string{"tiny:latest", id} {
 		if n := testing.AllocsPerRun(100, func() { room = r.Holders(room[:0], ref) }); n != 0 {

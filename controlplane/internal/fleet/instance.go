@@ -26,6 +26,7 @@ type Instance struct {
 	PID          int           `json:"pid,omitempty"`
 	StartedAt    time.Time     `json:"started_at,omitzero"`
 	InFlight     int           `json:"in_flight"`
+	Parallel     int           `json:"parallel,omitempty"` // requests that one model serves at a time; 0 is unknown
 	RestartCount int           `json:"restart_count"`
 	Restarts     []Restart     `json:"restarts,omitempty"`
 	ModelsKnown  bool          `json:"models_known"` // false until this Ollama was asked for the first time

@@ -8,16 +8,6 @@ import (
 	"time"
 )
 
-// CanonicalModel returns the name under which a model is known, with its tag:
-// "llama3" and "llama3:latest" are one model.
-func CanonicalModel(name string) string {
-	name = strings.TrimSpace(name)
-	if name == "" || strings.Contains(name[strings.LastIndexByte(name, '/')+1:], ":") {
-		return name
-	}
-	return name + ":latest"
-}
-
 // SplitDigest splits "name@sha256:abc…" into the name and the digest without
 // its algorithm. The digest of a plain name is "".
 func SplitDigest(ref string) (name, digest string) {
@@ -31,11 +21,14 @@ func SplitDigest(ref string) (name, digest string) {
 // modelIDEncoding makes ids that are safe in URLs and file names.
 var modelIDEncoding = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
 
-// ModelID returns the id of the model with this name. It is opaque, URL-safe
-// and the same for as long as the name is.
+// ModelIDPrefix is what every id of a model begins with.
+const ModelIDPrefix = "m_"
+
+// ModelID returns the id of the model with this name, however that is written.
+// It is opaque, URL-safe and the same for as long as the name is.
 func ModelID(name string) string {
 	sum := sha256.Sum256([]byte(CanonicalModel(name)))
-	return "m_" + modelIDEncoding.EncodeToString(sum[:13])
+	return ModelIDPrefix + modelIDEncoding.EncodeToString(sum[:13])
 }
 
 // ModelStatus is what a model is good for over all hosts.
@@ -94,13 +87,13 @@ func ModelsOf(hosts []HostView) []Model {
 				model := byName[name]
 				if model == nil {
 					model = &merging{
-						Model:    Model{ID: ModelID(name), Name: name, Status: ModelAvailable},
+						Model:    Model{ID: ModelID(name), Status: ModelAvailable},
 						versions: map[string]*HostModel{},
 					}
 					byName[name] = model
 					names = append(names, name)
 				}
-				model.add(host, instance, have)
+				model.add(name, host, instance, have)
 			}
 		}
 	}
@@ -119,9 +112,9 @@ type merging struct {
 	versions map[string]*HostModel // by digest, the one that was modified last
 }
 
-func (m *merging) add(host *HostView, instance *Instance, have *HostModel) {
+func (m *merging) add(name string, host *HostView, instance *Instance, have *HostModel) {
 	r := Residency{HostID: host.ID, Host: host.Name, Instance: instance.Name, Digest: have.Digest, Status: ModelAvailable}
-	if l, ok := instance.loaded(m.Name, have.Digest); ok {
+	if l, ok := instance.loaded(name, have.Digest); ok {
 		r.Status, r.SizeVRAMBytes, r.ExpiresAt = ModelLoaded, l.SizeVRAMBytes, l.ExpiresAt
 		m.Status = ModelLoaded
 	}
@@ -141,6 +134,7 @@ func (m *merging) settle() {
 	m.Conflict = len(m.Digests) > 1
 	m.Digest = m.Digests[0]
 	have := m.versions[m.Digest]
+	m.Name = ShownModel(have.Name)
 	m.SizeBytes, m.ModifiedAt = have.SizeBytes, have.ModifiedAt
 	m.Format, m.Family, m.Parameters, m.Quantized = have.Format, have.Family, have.ParameterSize, have.Quantization
 }

@@ -9,24 +9,6 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 )
 
-func TestCanonicalModelAddsTheTag(t *testing.T) {
-	for name, want := range map[string]string{
-		"llama3":                     "llama3:latest",
-		"llama3:latest":              "llama3:latest",
-		"llama3:8b":                  "llama3:8b",
-		" llama3 ":                   "llama3:latest",
-		"hf.co/acme/loop":            "hf.co/acme/loop:latest",
-		"registry:5000/acme/loop":    "registry:5000/acme/loop:latest",
-		"registry:5000/acme/loop:q4": "registry:5000/acme/loop:q4",
-		"":                           "",
-		"  ":                         "",
-	} {
-		if got := fleet.CanonicalModel(name); got != want {
-			t.Errorf("CanonicalModel(%q) is %q, want %q", name, got, want)
-		}
-	}
-}
-
 func TestSplitDigest(t *testing.T) {
 	for ref, want := range map[string][2]string{
 		"llama3":               {"llama3", ""},

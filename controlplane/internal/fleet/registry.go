@@ -67,23 +67,27 @@ const clockTolerance = 5 * time.Second
 type Registry struct {
 	mu      sync.RWMutex
 	hosts   map[string]*entry
-	holding map[string][]*entry // by model name: the hosts that hold it, or did when last heard of
-	named   map[string]string   // by model id: its name
-	changed chan struct{}       // closed and replaced at each change that is not just numbers
+	holding map[string][]*holding // by model name: who holds it, or did when last heard of
+	named   map[string]string     // by model id: its name
+	numbers uint32                // of instances that were given one
+	changed chan struct{}         // closed and replaced at each change that is not just numbers
 }
 
 type entry struct {
+	able     bool   // requests may be sent to its instances that serve; see settle
+	name     string // the one that its holders know
 	view     HostView
 	epoch    uint64
 	reported bool                // the instances were told of in the current session
-	held     map[string][]Holder // by model name, as last told of
+	held     map[string]*holding // by model name, as last told of
+	numbers  map[string]uint32   // of the instances that ever were here, by their names
 	extra    map[string]Problem  // found by the link, by their code
 }
 
 // NewRegistry returns a registry with these hosts, none of them connected.
 func NewRegistry(hosts []Host) *Registry {
 	r := &Registry{
-		hosts: map[string]*entry{}, holding: map[string][]*entry{}, named: map[string]string{},
+		hosts: map[string]*entry{}, holding: map[string][]*holding{}, named: map[string]string{},
 		changed: make(chan struct{}),
 	}
 	for _, h := range hosts {
@@ -113,6 +117,7 @@ func (r *Registry) Put(h Host) {
 	if e := r.hosts[h.ID]; e != nil {
 		h.SeenAt = e.view.SeenAt
 		e.view.Host = h
+		e.settle()
 	} else {
 		r.hosts[h.ID] = &entry{view: HostView{Host: h, State: HostAway}}
 	}
@@ -172,7 +177,8 @@ func (r *Registry) Report(id string, epoch uint64, at time.Time, instances []Ins
 	r.update(id, epoch, func(e *entry) {
 		e.view.LastFrameAt = at
 		e.view.Instances, e.reported = instances, true
-		r.hold(e, holdersOf(instances))
+		r.number(e, instances)
+		r.hold(e, holdersOf(id, instances, e.numbers, at))
 	})
 }
 
@@ -223,6 +229,7 @@ func (r *Registry) update(id string, epoch uint64, change func(*entry)) bool {
 	}
 	change(e)
 	e.assess()
+	e.settle()
 	r.notify()
 	return true
 }

@@ -39,3 +39,11 @@ func embeddings() relay.Endpoint {
 		Streaming: relay.Never, NotFound: relay.NotFoundPull,
 	}
 }
+
+func copying() relay.Endpoint {
+	return relay.Endpoint{Path: "/api/copy", Dialect: edge.Ollama, Body: "api.CopyRequest", NotFound: "model %q not found"}
+}
+
+func deleting() relay.Endpoint {
+	return relay.Endpoint{Path: "/api/delete", Dialect: edge.Ollama, Body: "api.DeleteRequest", NotFound: relay.NotFound}
+}

@@ -92,8 +92,9 @@ func (a *API) ps() (any, error) {
 func (l *runningList) add(host *fleet.HostView, instance *fleet.Instance) {
 	for _, loaded := range instance.Loaded {
 		name := fleet.CanonicalModel(loaded.Name)
+		shown := fleet.ShownModel(loaded.Name)
 		running := runningModel{
-			Name: name, Model: name, Size: loaded.SizeBytes, Digest: loaded.Digest,
+			Name: shown, Model: shown, Size: loaded.SizeBytes, Digest: loaded.Digest,
 			ExpiresAt: loaded.ExpiresAt, SizeVRAM: loaded.SizeVRAMBytes, ContextLength: loaded.ContextLength,
 			HostID: host.ID, Host: host.Name, Instance: instance.Name,
 		}

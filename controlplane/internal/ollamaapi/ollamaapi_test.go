@@ -18,7 +18,7 @@ import (
 
 // routesOf returns every route, with that of chat as the dashboard has it.
 func routesOf(view relaytest.Hosts, forward relaytest.Forward) []edge.Route {
-	a := New(Options{View: view, Relay: relay.New(forward, hclog.NewNullLogger())})
+	a := New(Options{View: view, Relay: relay.New(forward, hclog.NewNullLogger()), Calls: relaytest.NoHosts()})
 	return append(a.Routes(), edge.Route{
 		Method: "POST", Path: "/api/chat", Permission: edge.Infer, Watch: true, MaxBodyBytes: relay.MaxBodyBytes, Handler: a.Chat(),
 	})
@@ -100,33 +100,28 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s %s: %d %s, want %d %s", path, body, got.Status, got.Body, status, want)
 		}
 	}
+	f404 := func(path string) string {
+		if strings.HasPrefix(path, "/api/embed") {
+			return `{"error":"model \"nope\" not found, try pulling it first"}`
+		}
+		return `{"error":"model 'nope' not found"}`
+	}
 	for path, name := range map[string]string{
 		"/api/chat": "ChatRequest", "/api/generate": "GenerateRequest", "/api/show": "ShowRequest",
 		"/api/embed": "EmbedRequest", "/api/embeddings": "EmbeddingRequest",
 	} {
 		f(path, "", 400, `{"error":"missing request body"}`)
 		f(path, "{bad", 400, `{"error":"invalid character 'b' looking for beginning of object key string"}`)
+		f(path, " ", 400, `{"error":"missing request body"}`)
+		f(path, `{"model":"tiny"`, 400, `{"error":"unexpected EOF"}`)
+		f(path, `{"model":"nope"} and more`, 404, f404(path))
 		f(path, "[1]", 400, `{"error":"json: cannot unmarshal array into Go value of type api.`+name+`"}`)
 		f(path, `{"model":5}`, 400, `{"error":"json: cannot unmarshal number into Go struct field `+name+`.model of type string"}`)
-		if strings.HasPrefix(path, "/api/embed") {
-			f(path, `{"model":"nope"}`, 404, `{"error":"model \"nope\" not found, try pulling it first"}`)
-		} else {
-			f(path, `{"model":"nope"}`, 404, `{"error":"model 'nope' not found"}`)
-		}
+		f(path, `{"model":"nope"}`, 404, f404(path))
 		if path == "/api/generate" {
 			f(path, `{"model":""}`, 404, `{"error":"model '' not found"}`)
 		} else {
 			f(path, `{"model":""}`, 400, `{"error":"model is required"}`)
-		}
-	}
-}
-
-func TestUnbuiltRoutesSaySo(t *testing.T) {
-	s := relaytest.Serve(t, routesOf(relaytest.Fleet(), relaytest.NoModels))
-	for _, r := range unbuilt() {
-		got := s.Do(edge.Operate, r.Method, strings.Replace(r.Path, "{digest}", "sha256:abc", 1), "")
-		if got.Status != 501 || r.Method != "HEAD" && !strings.Contains(got.Body, "is not built yet") {
-			t.Errorf("%s %s: %d %s", r.Method, r.Path, got.Status, got.Body)
 		}
 	}
 }
@@ -148,7 +143,7 @@ func TestWhatAHostSees(t *testing.T) {
 		s.Do(edge.Infer, "POST", path, body, "Accept: application/x-ndjson", "User-Agent: ollama/0.17.4", "X-Other: 1")
 		want := seen{model, fleet.Call{Method: "POST", Path: path, Body: []byte(sent), Fields: []fleet.Field{
 			{Name: "Content-Type", Value: "application/json"}, {Name: "Accept", Value: "application/x-ndjson"}, {Name: "User-Agent", Value: "ollama/0.17.4"},
-		}}}
+		}, From: fleet.Origin{KeyID: "infer", KeyName: "infer", Dialect: "ollama"}}}
 		if streams {
 			want.Call.Fields = append(want.Call.Fields, fleet.Field{Name: "Corral-Stream", Value: "1"})
 		}

@@ -103,7 +103,7 @@ func (a *API) list(context.Context, *edge.Request) (*edge.Response, error) {
 	for i := range models {
 		data[i] = modelOf(models[i].Name, &models[i])
 	}
-	return edge.JSON(200, struct {
+	return bare(struct {
 		Object string  `json:"object"`
 		Data   []model `json:"data"`
 	}{"list", data})
@@ -114,10 +114,21 @@ func (a *API) list(context.Context, *edge.Request) (*edge.Response, error) {
 func (a *API) retrieve(_ context.Context, r *edge.Request) (*edge.Response, error) {
 	asked := r.Param("model")
 	name, digest := fleet.SplitDigest(asked)
+	id := fleet.ModelID(name)
 	for _, m := range fleet.ModelsOf(a.view.Hosts()) {
-		if m.ID == asked || m.Name == fleet.CanonicalModel(name) && (digest == "" || slices.Contains(m.Digests, digest)) {
-			return edge.JSON(200, modelOf(asked, &m))
+		if m.ID == asked || m.ID == id && (digest == "" || slices.Contains(m.Digests, digest)) {
+			return bare(modelOf(asked, &m))
 		}
 	}
 	return relay.NoModel(asked), nil
+}
+
+// bare returns a response whose type has no charset, as Ollama's has none here.
+func bare(v any) (*edge.Response, error) {
+	resp, err := edge.JSON(200, v)
+	if err != nil {
+		return nil, err
+	}
+	resp.Header = []edge.HeaderField{{Name: "Content-Type", Value: "application/json"}}
+	return resp, nil
 }

@@ -2,6 +2,7 @@ package openaiapi
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -27,14 +28,15 @@ func TestModels(t *testing.T) {
 	s := relaytest.Serve(t, routesOf(relaytest.Fleet(), relaytest.NoModels))
 	f := func(path string, status int, want string) {
 		t.Helper()
-		if got := s.Do(edge.Read, "GET", path, ""); got.Status != status || got.Body != want {
-			t.Errorf("%s: %d %s, want %d %s", path, got.Status, got.Body, status, want)
+		if got := s.Do(edge.Read, "GET", path, ""); got.Status != status || got.Body != want || got.Header.Get("Content-Type") != "application/json" {
+			t.Errorf("%s: %d %s %s, want %d %s", path, got.Status, got.Header.Get("Content-Type"), got.Body, status, want)
 		}
 	}
 	f("/v1/models", 200, `{"object":"list","data":[`+
 		`{"id":"hf.co/acme/loop:q4","object":"model","created":1795446946,"owned_by":"acme"},`+
 		`{"id":"tiny:latest","object":"model","created":1795446945,"owned_by":"library"}]}`)
 	f("/v1/models/tiny", 200, `{"id":"tiny","object":"model","created":1795446945,"owned_by":"library"}`)
+	f("/v1/models/Library/TINY:latest", 200, `{"id":"Library/TINY:latest","object":"model","created":1795446945,"owned_by":"library"}`)
 	f("/v1/models/tiny@sha256:118367098b99", 200, `{"id":"tiny@sha256:118367098b99","object":"model","created":1795446945,"owned_by":"library"}`)
 	f("/v1/models/hf.co/acme/loop:q4", 200, `{"id":"hf.co/acme/loop:q4","object":"model","created":1795446946,"owned_by":"acme"}`)
 	f("/v1/models/hf.co%2Facme%2Floop:q4", 200, `{"id":"hf.co/acme/loop:q4","object":"model","created":1795446946,"owned_by":"acme"}`)
@@ -89,13 +91,16 @@ func TestRefusals(t *testing.T) {
 
 func TestAnthropicsRefusals(t *testing.T) {
 	s := relaytest.Serve(t, routesOf(relaytest.Fleet(), relaytest.NoModels))
+	id := regexp.MustCompile(`"req_[a-z2-7]{24}"`)
 	for body, want := range map[string]string{
-		`{"model":"nope"}`: `{"error":{"message":"model 'nope' not found","type":"not_found_error"},"type":"error"}`,
-		`{"model":""}`:     `{"error":{"message":"model is required","type":"invalid_request_error"},"type":"error"}`,
-		`[1]`:              `{"error":{"message":"json: cannot unmarshal array into Go value of type anthropic.MessagesRequest","type":"invalid_request_error"},"type":"error"}`,
+		`{"model":"nope"}`: `{"message":"model 'nope' not found","type":"not_found_error"}`,
+		`{"model":""}`:     `{"message":"model is required","type":"invalid_request_error"}`,
+		`[1]`:              `{"message":"json: cannot unmarshal array into Go value of type anthropic.MessagesRequest","type":"invalid_request_error"}`,
 	} {
-		if got := s.Do(edge.Infer, "POST", "/v1/messages", body); got.Body != want || got.Status != 404 && got.Status != 400 {
-			t.Errorf("%s: %d %s, want %s", body, got.Status, got.Body, want)
+		got := s.Do(edge.Infer, "POST", "/v1/messages", body)
+		whole := `{"type":"error","error":` + want + `,"request_id":ID}`
+		if text := id.ReplaceAllString(got.Body, "ID"); text != whole || got.Status != 404 && got.Status != 400 {
+			t.Errorf("%s: %d %s, want %s", body, got.Status, got.Body, whole)
 		}
 	}
 }

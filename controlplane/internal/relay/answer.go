@@ -13,7 +13,7 @@ import (
 // respond turns an answer into a response. It waits for the first bytes, so that
 // an answer that breaks off before them still gets a status.
 func (r *Relay) respond(e Endpoint, answer *fleet.Answer) (*edge.Response, error) {
-	resp := &edge.Response{Status: answer.Status, Header: []edge.HeaderField{HostHeader(answer.Target)}}
+	resp := &edge.Response{Status: answer.Status, Header: AnswerHeader(answer.Target, answer.Decision)}
 	var checked bool
 	for _, f := range answer.Fields {
 		switch {
@@ -35,7 +35,7 @@ func (r *Relay) respond(e Endpoint, answer *fleet.Answer) (*edge.Response, error
 	case err != nil && n == 0:
 		// The reader of the body has told what went wrong; closing adds nothing.
 		_ = s.Close()
-		return nil, s.explain(err)
+		return nil, Explained(&fleet.DecidedError{Decision: answer.Decision, Err: s.explain(err)})
 	}
 	resp.Stream = s
 	if answer.Length > 0 && !checked {
@@ -52,7 +52,7 @@ func (e *Endpoint) bodyless(resp *edge.Response, answer *fleet.Answer) *edge.Res
 	}
 	worded := e.pass(answer.Status, "Ollama on host "+strconv.Quote(answer.Target.Host)+
 		" answered with status "+strconv.Itoa(answer.Status)+" and no reason")
-	worded.Header = append(worded.Header, HostHeader(answer.Target))
+	worded.Header = append(worded.Header, AnswerHeader(answer.Target, answer.Decision)...)
 	return worded
 }
 

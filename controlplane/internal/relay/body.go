@@ -1,9 +1,11 @@
 package relay
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
@@ -20,22 +22,38 @@ type body struct {
 func (e *Endpoint) parse(raw []byte) (*body, error) {
 	b := &body{raw: raw}
 	if e.Streaming != Never {
-		return b, json.Unmarshal(raw, b)
+		return b, unmarshal(raw, b)
 	}
 	var named struct {
 		Model string `json:"model"`
 	}
-	err := json.Unmarshal(raw, &named)
+	err := unmarshal(raw, &named)
 	b.Model = named.Model
 	return b, err
+}
+
+// unmarshal reads the first value of a body. What comes behind it Ollama does
+// not look at, and a body that is cut off it words as a reader does.
+func unmarshal(raw []byte, v any) error {
+	err := json.Unmarshal(raw, v)
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return json.NewDecoder(bytes.NewReader(raw)).Decode(v)
+	}
+	return err
+}
+
+// Decode reads a body into v, or returns the answer that refuses it, worded as
+// the real one's is.
+func (e *Endpoint) Decode(raw []byte, v any) *edge.Response {
+	if err := unmarshal(raw, v); err != nil {
+		return e.refuse(400, e.explain(err))
+	}
+	return nil
 }
 
 // read takes a body apart, or returns the answer that refuses it, worded as the
 // real one's is.
 func (e *Endpoint) read(raw []byte) (*body, *edge.Response) {
-	if len(raw) == 0 {
-		return nil, e.refuse(400, emptyBody(e.Dialect))
-	}
 	b, err := e.parse(raw)
 	if err != nil {
 		return nil, e.refuse(400, e.explain(err))
@@ -50,6 +68,8 @@ func (e *Endpoint) read(raw []byte) (*body, *edge.Response) {
 		return b, nil
 	case e.Nameless:
 		return nil, e.notFound("")
+	case e.Dialect == edge.Anthropic: // whose imitation looks before all others do
+		return nil, e.refuse(400, "model is required")
 	}
 	return nil, e.pass(400, "model is required")
 }
@@ -60,11 +80,11 @@ func (b *body) takeName() error {
 	var old struct {
 		Name string `json:"name"`
 	}
-	if err := json.Unmarshal(b.raw, &old); err != nil || old.Name == "" {
+	if err := unmarshal(b.raw, &old); err != nil || old.Name == "" {
 		return err
 	}
 	var fields map[string]json.RawMessage
-	if err := json.Unmarshal(b.raw, &fields); err != nil {
+	if err := unmarshal(b.raw, &fields); err != nil {
 		return err
 	}
 	name, err := json.Marshal(old.Name)
@@ -94,6 +114,8 @@ func (e *Endpoint) streams(b *body) bool {
 func (e *Endpoint) explain(err error) string {
 	var wrong *json.UnmarshalTypeError
 	switch {
+	case err == io.EOF && e.Dialect == edge.Ollama:
+		return "missing request body"
 	case !errors.As(err, &wrong):
 		return err.Error()
 	case wrong.Field == "":
@@ -101,11 +123,4 @@ func (e *Endpoint) explain(err error) string {
 	}
 	_, name, _ := strings.Cut(e.Body, ".")
 	return fmt.Sprintf("json: cannot unmarshal %s into Go struct field %s.%s of type %s", wrong.Value, name, wrong.Field, wrong.Type)
-}
-
-func emptyBody(d edge.Dialect) string {
-	if d == edge.Ollama {
-		return "missing request body"
-	}
-	return "EOF"
 }

@@ -13,6 +13,7 @@ const (
 	OpenAIEnding                  // of OpenAI's completions
 	ResponsesEnding               // of OpenAI's responses
 	AnthropicEnding               // of Anthropic's messages
+	ProgressEnding                // of Ollama's reports on a pull, a push or a creation
 )
 
 // begins reports whether a line that begins with head is an ending by that alone.
@@ -28,6 +29,8 @@ func (e Ending) begins(head []byte) bool {
 			has("event: response.failed") || has("event: error")
 	case AnthropicEnding:
 		return has("event: message_stop") || has("event: error")
+	case ProgressEnding:
+		return has(`{"status":"success"`) || has(`{"error":`)
 	}
 	return false
 }

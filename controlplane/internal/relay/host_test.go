@@ -9,6 +9,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/relay"
 	"github.com/corral-fleet/corral/controlplane/internal/relay/relaytest"
+	"github.com/corral-fleet/corral/sdk/fault"
 )
 
 // Whatever a host answers, it is said that it was this host.
@@ -47,6 +48,35 @@ func TestAHostsNameFitsIntoAHeader(t *testing.T) {
 		}
 		if back, err := url.PathUnescape(got.Value); err != nil || back != name {
 			t.Errorf("%q comes back as %q, %v", name, back, err)
+		}
+	}
+}
+
+// Whatever comes of a request that was sent to a host, it is said by which
+// decision.
+func TestAnswersAndErrorsNameTheirDecision(t *testing.T) {
+	lost := fault.New(fault.Unavailable, "the host could not be reached").On(fault.Host)
+	for name, forward := range map[string]relaytest.Forward{
+		"an answer": func(context.Context, string, fleet.Call) (*fleet.Answer, error) {
+			answer := relaytest.Answer(200, "application/json", `{"done":true}`)
+			answer.Decision = "r1-2a"
+			return answer, nil
+		},
+		"an answer that breaks off at once": func(context.Context, string, fleet.Call) (*fleet.Answer, error) {
+			answer := relaytest.Stream("application/x-ndjson", lost)
+			answer.Decision = "r1-2a"
+			return answer, nil
+		},
+		"no answer": func(context.Context, string, fleet.Call) (*fleet.Answer, error) {
+			return nil, &fleet.DecidedError{Decision: "r1-2a", Err: lost}
+		},
+	} {
+		got := serve(t, native(), forward).Do(edge.Infer, "POST", "/api/chat", body)
+		if got.Header.Get(relay.DecisionField) != "r1-2a" {
+			t.Errorf("%s: %d %v", name, got.Status, got.Header)
+		}
+		if got.Status != 200 && got.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: an error without advice: %v", name, got.Header)
 		}
 	}
 }

@@ -1,12 +1,17 @@
 package relay
 
 import (
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/sdk/fault"
 )
+
+// Refuse returns what Ollama answers to a request that it does not carry out.
+func (e *Endpoint) Refuse(status int, message string) *edge.Response { return e.pass(status, message) }
 
 // refuse returns what Ollama answers to a body that it can't read.
 func (e *Endpoint) refuse(status int, message string) *edge.Response {
@@ -48,9 +53,11 @@ const (
 
 func refusal(d edge.Dialect, status int, kind, contentType, message string) *edge.Response {
 	body := edge.ErrorBody(d, fault.New(kindOf(status), "%s", message))
-	if d == edge.OpenAI {
-		// Strings can always be encoded.
+	switch d { // strings can always be encoded
+	case edge.OpenAI:
 		body, _ = json.Marshal(map[string]openAIError{"error": {Message: message, Type: kind}})
+	case edge.Anthropic:
+		body = numbered(body)
 	}
 	return &edge.Response{
 		Status: status, Body: body,
@@ -64,6 +71,25 @@ type openAIError struct {
 	Type    string  `json:"type"`
 	Param   *string `json:"param"`
 	Code    *string `json:"code"`
+}
+
+// anthropicError is an error in the form and order of fields of Ollama's imitation.
+type anthropicError struct {
+	Type      string          `json:"type"`
+	Error     json.RawMessage `json:"error"`
+	RequestID string          `json:"request_id"`
+}
+
+// numbered gives an error of Anthropic's dialect the id that its clients show.
+func numbered(body []byte) []byte {
+	var e anthropicError
+	if err := json.Unmarshal(body, &e); err != nil {
+		return body
+	}
+	e.RequestID = "req_" + strings.ToLower(rand.Text()[:24])
+	// What has just been decoded can be encoded.
+	body, _ = json.Marshal(e)
+	return body
 }
 
 func kindOf(status int) fault.Kind {

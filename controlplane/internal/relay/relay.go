@@ -70,12 +70,13 @@ func (r *Relay) Handler(e Endpoint) edge.Handler {
 		}
 		answer, err := r.forward.Forward(ctx, body.Model, fleet.Call{
 			Method: req.Method, Path: e.Path, Fields: callFields(req, e.streams(body)), Body: body.raw,
+			From: e.origin(req.Caller),
 		})
 		if isNoModel(err) {
 			return e.notFound(body.Model), nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, Explained(err)
 		}
 		return r.respond(e, answer)
 	}

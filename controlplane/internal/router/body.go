@@ -39,12 +39,17 @@ type meteredBody struct {
 	rest   int64         // bytes to come where the length is known, else below 0
 	how    fleet.Outcome // were it closed now
 	closed bool
-	end    func(fleet.Outcome)
+	tail   *tail // nil where nothing is to be learned
+	end    func(fleet.Outcome, counts)
 }
 
-// metered returns an answer's body, which tells end how the answer ended.
-func metered(answer *fleet.Answer, end func(fleet.Outcome)) *meteredBody {
+// metered returns an answer's body, which tells end how the answer ended, and
+// what it told of the work that it was.
+func metered(answer *fleet.Answer, counted bool, end func(fleet.Outcome, counts)) *meteredBody {
 	b := &meteredBody{ReadCloser: answer.Body, rest: answer.Length, how: fleet.GivenUp, end: end}
+	if counted && answer.Status < 400 {
+		b.tail = &tail{}
+	}
 	switch {
 	case answer.Status >= 400:
 		b.how = fleet.Failed
@@ -56,6 +61,9 @@ func metered(answer *fleet.Answer, end func(fleet.Outcome)) *meteredBody {
 
 func (b *meteredBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
+	if b.tail != nil {
+		b.tail.add(p[:n])
+	}
 	// Who knows the length need not read on to the end that follows it.
 	last := b.rest > 0 && b.rest <= int64(n)
 	b.rest -= int64(n)
@@ -75,7 +83,11 @@ func (b *meteredBody) Close() error {
 	}
 	b.closed = true
 	err := b.ReadCloser.Close()
-	b.end(b.how)
+	var told counts
+	if b.tail != nil && b.how == fleet.Answered {
+		told = b.tail.counts()
+	}
+	b.end(b.how, told)
 	return err
 }
 

@@ -128,10 +128,21 @@ func (l *lab) report(id string, i fleet.Instance) {
 
 func tiny() fleet.HostModel { return fleet.HostModel{Name: "tiny:latest", Digest: "d1"} }
 
+// pick chooses an instance as for a chat with a prompt of some length, and put
+// takes that back.
+func (l *lab) pick(model string) (*choice, error) {
+	a := readAsk(l.seed, model, "/api/chat", []byte(chatBody))
+	return l.choose(&a, nil)
+}
+
+func (l *lab) put(c *choice) { l.release(&ask{}, c, counts{}) }
+
+var chatBody = `{"model":"m","messages":[{"role":"user","content":"` + strings.Repeat("Why is the sky blue? ", 50) + `"}]}`
+
 // ask forwards a call that has to be answered.
 func (l *lab) ask(t testing.TB, model string) *fleet.Answer {
 	t.Helper()
-	answer, err := l.Forward(t.Context(), model, fleet.Call{Method: "POST", Path: "/api/chat", Body: []byte(`{"model":"` + model + `"}`)})
+	answer, err := l.Forward(t.Context(), model, fleet.Call{Method: "POST", Path: "/api/chat", Body: []byte(`{"model":"` + model + `","messages":[{"role":"user","content":"Why?"}]}`)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,9 +152,17 @@ func (l *lab) ask(t testing.TB, model string) *fleet.Answer {
 // wantIdle checks that nothing counts as under way.
 func (l *lab) wantIdle(t *testing.T) {
 	t.Helper()
-	for at, load := range l.loads {
-		if load.inFlight != 0 {
-			t.Errorf("%d requests count as under way on %v", load.inFlight, at)
+	for number, s := range l.seats {
+		if s != nil && s.inFlight != 0 {
+			t.Errorf("%d requests count as under way on instance %d", s.inFlight, number)
+		}
+	}
+	for digest, m := range l.models {
+		for number, r := range m.runners {
+			if r != nil && (r.inFlight != 0 || r.loads != 0 || r.work.total != 0) {
+				t.Errorf("of model %s on instance %d, %d requests count as under way, %d loads, %g s of work",
+					digest, number, r.inFlight, r.loads, r.work.total)
+			}
 		}
 	}
 	if l.meter.begun != len(l.meter.ended) {

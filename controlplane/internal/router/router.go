@@ -1,20 +1,24 @@
 // Package router sends a request to an instance that holds its model: of those
-// that serve, the least busy one, and of equals one that has the model in
-// memory already.
+// that serve, the one that is expected to be done with it first. It prices each
+// by what is known of it: the wait for a free place, the load of the model or
+// its reload for other options, the part of the prompt that it has not computed
+// yet, and the answer.
 package router
 
 import (
 	"context"
+	"hash/maphash"
 	"sync"
 	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
-	"github.com/corral-fleet/corral/sdk/fault"
 )
 
-// View knows which instances hold a model; see [fleet.Registry.Holders].
+// View knows which instances hold a model, and which hosts there are; see
+// [fleet.Registry].
 type View interface {
-	Holders(dst []fleet.Holder, ref string) []fleet.Holder
+	Holders(dst []*fleet.Holder, ref string) []*fleet.Holder
+	Find(idOrName string) (fleet.HostView, error)
 }
 
 // Meter counts requests to models.
@@ -29,113 +33,77 @@ type Router struct {
 	calls fleet.Caller
 	meter Meter
 	now   func() time.Time
+	seed  maphash.Seed
 
-	mu      sync.Mutex
-	holders []fleet.Holder // of the model that is being looked up; kept for its memory
-	loads   map[place]load // one for each instance that was ever picked
-	turn    uint64         // picks so far
-}
-
-// place is an instance, whatever its host is called just now.
-type place struct {
-	hostID, instance string
-}
-
-func placeOf(t fleet.Target) place { return place{t.HostID, t.Instance} }
-
-// load is what an instance was given.
-type load struct {
-	inFlight int
-	turn     uint64 // of its last pick, so that equals take turns
+	mu        sync.Mutex
+	holders   []*fleet.Holder // of the model that is being looked up; kept for its memory
+	seats     []*seat         // by the instance's number; nil where none was ever picked
+	models    map[string]*modelState
+	turn      uint64 // picks so far
+	decisions decisions
+	swept     time.Time
 }
 
 var _ fleet.Forwarder = (*Router)(nil)
 
 // New returns a router over the instances in view, which are called through calls.
 func New(view View, calls fleet.Caller, meter Meter, now func() time.Time) *Router {
-	return &Router{view: view, calls: calls, meter: meter, now: now, loads: map[place]load{}}
+	began := now()
+	return &Router{
+		view: view, calls: calls, meter: meter, now: now, seed: maphash.MakeSeed(),
+		models: map[string]*modelState{}, decisions: newDecisions(began), swept: began,
+	}
 }
 
 // Forward implements [fleet.Forwarder]. The model reaches the instance under the
 // name that it has there, and in the caller's spelling where that means the same.
-// The answer's body counts as under way until it is closed.
+// The answer's body counts as under way until it is closed. An error after an
+// instance was chosen is a [fleet.DecidedError].
 func (r *Router) Forward(ctx context.Context, model string, call fleet.Call) (*fleet.Answer, error) {
-	chosen, err := r.pick(model)
+	a := readAsk(r.seed, model, call.Path, call.Body)
+	c, err := r.choose(&a, nil)
 	if err != nil {
 		return nil, err
 	}
-	if !means(model, chosen.Name) {
-		if call.Body, err = renameModel(call.Body, chosen.Name); err != nil {
-			r.release(chosen.Target)
+	answer, err := r.send(ctx, &a, c, call)
+	if err != nil {
+		return nil, &fleet.DecidedError{Decision: c.decision, Err: err}
+	}
+	return answer, nil
+}
+
+// send sends a call to the instance that was chosen. The choice is released
+// when the call fails, or else with the answer's body.
+func (r *Router) send(ctx context.Context, a *ask, c *choice, call fleet.Call) (*fleet.Answer, error) {
+	if !means(a.model, c.to.Name) {
+		renamed, err := renameModel(call.Body, c.to.Name)
+		if err != nil {
+			r.release(a, c, counts{})
 			return nil, err
 		}
+		call.Body = renamed
 	}
 	r.meter.Begin()
 	started := r.now()
-	end := func(how fleet.Outcome) {
-		r.release(chosen.Target)
+	end := func(how fleet.Outcome, told counts) {
+		r.release(a, c, told)
 		r.meter.End(r.now().Sub(started), how)
+		r.sweep()
 	}
-	answer, err := r.calls.Call(ctx, chosen.Target, call)
+	answer, err := r.calls.Call(ctx, c.to.Target, call)
 	if err != nil {
-		end(outcomeOf(err))
+		end(outcomeOf(err), counts{})
 		return nil, err
 	}
-	answer.Body = metered(answer, end)
+	if answer.Status < 400 {
+		r.begin(c)
+	}
+	answer.Decision, answer.Model, answer.Digest = c.decision, c.to.Name, c.to.Digest
+	answer.Body = metered(answer, c.runner != nil, end)
 	return answer, nil
 }
 
 // means reports whether an Ollama takes ref for the model that it calls name.
 // Its answers repeat what it was asked for, so the caller's spelling is kept
 // where it can be.
-func means(ref, name string) bool { return ref == name || ref+":latest" == name }
-
-// pick chooses an instance and counts the request against it.
-func (r *Router) pick(model string) (fleet.Holder, error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.holders = r.view.Holders(r.holders[:0], model)
-	if len(r.holders) == 0 {
-		return fleet.Holder{}, fault.New(fault.NotFound, "model %q not found", model).On(fault.Caller)
-	}
-	var best *fleet.Holder
-	var bestLoad load
-	for i := range r.holders {
-		h := &r.holders[i]
-		if !h.Serves {
-			continue
-		}
-		given := r.loads[placeOf(h.Target)]
-		// What the agent counts includes what others sent to its Ollama, but is old.
-		l := load{inFlight: max(given.inFlight, h.InFlight), turn: given.turn}
-		if best == nil || better(h, l, best, bestLoad) {
-			best, bestLoad = h, l
-		}
-	}
-	if best == nil {
-		return fleet.Holder{}, fault.New(fault.Unavailable, "model %q is only on hosts that cannot serve it now", model).On(fault.Host)
-	}
-	r.turn++
-	at := placeOf(best.Target)
-	r.loads[at] = load{inFlight: r.loads[at].inFlight + 1, turn: r.turn}
-	return *best, nil
-}
-
-// better reports whether a is to be picked before b.
-func better(a *fleet.Holder, given load, b *fleet.Holder, other load) bool {
-	switch {
-	case given.inFlight != other.inFlight:
-		return given.inFlight < other.inFlight
-	case a.Loaded != b.Loaded:
-		return a.Loaded
-	}
-	return given.turn < other.turn
-}
-
-func (r *Router) release(t fleet.Target) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	l := r.loads[placeOf(t)]
-	l.inFlight--
-	r.loads[placeOf(t)] = l
-}
+func means(ref, name string) bool { return fleet.SameModel(ref, name) }

@@ -23,7 +23,7 @@ func TestTheLeastBusyInstanceIsPicked(t *testing.T) {
 	for range 4 {
 		answers = append(answers, l.ask(t, "tiny"))
 	}
-	if diff := cmp.Diff("h1 h3 h1 h3", l.hosts.reached()); diff != "" {
+	if diff := cmp.Diff("h1 h3 h1 h3", l.hosts.reached()); diff != "" { // to load is quicker than to wait
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 	for _, at := range []int{1, 3} {
@@ -49,7 +49,7 @@ func TestOfEqualsTheOneThatHasTheModelInMemoryIsPicked(t *testing.T) {
 		l.ask(t, "tiny").Body.Close()
 	}
 	busy := l.ask(t, "tiny")
-	l.ask(t, "tiny").Body.Close() // idle goes before loaded
+	l.ask(t, "tiny").Body.Close() // a load takes less than the answer that is under way
 	busy.Body.Close()
 	if diff := cmp.Diff("h2 h2 h2 h2 h1", l.hosts.reached()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -58,11 +58,14 @@ func TestOfEqualsTheOneThatHasTheModelInMemoryIsPicked(t *testing.T) {
 
 func TestEqualsTakeTurns(t *testing.T) {
 	l := newLab(&hosts{})
+	other := fleet.HostModel{Name: "other:latest", Digest: "d2"}
+	inMemory := []fleet.LoadedModel{{Name: "tiny:latest", Digest: "d1"}, {Name: "other:latest", Digest: "d2"}}
 	for i := range 3 {
-		l.join(fmt.Sprintf("h%d", i), tiny(), fleet.HostModel{Name: "other:latest", Digest: "d2"})
+		l.join(fmt.Sprintf("h%d", i), tiny(), other)
+		l.report(fmt.Sprintf("h%d", i), fleet.Instance{Models: []fleet.HostModel{tiny(), other}, Loaded: inMemory})
 	}
 	l.join("busy", tiny())
-	l.report("busy", fleet.Instance{Models: []fleet.HostModel{tiny()}, InFlight: 1})
+	l.report("busy", fleet.Instance{Models: []fleet.HostModel{tiny()}, InFlight: 1, Loaded: inMemory[:1]})
 	count := map[string]int{}
 	for i := range 60 {
 		l.ask(t, []string{"tiny", "other"}[i%2]).Body.Close()
@@ -158,7 +161,7 @@ func TestADisputedNameGoesToTheDigestOfMostHosts(t *testing.T) {
 	l.join("h2", tiny())
 	l.join("h3", tiny())
 	for range 4 {
-		l.ask(t, "tiny").Body.Close()
+		defer l.ask(t, "tiny").Body.Close()
 	}
 	if diff := cmp.Diff("h2 h3 h2 h3", l.hosts.reached()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -11,12 +11,12 @@ import (
 func TestStoresKeepTheirPromises(t *testing.T) {
 	fleettest.Run(t, func(t *testing.T) fleettest.Stores {
 		db := openTest(t, t.TempDir())
-		return fleettest.Stores{Keys: db, Tokens: db, Hosts: db, Settings: db, Counters: db, Samples: db}
+		return fleettest.Stores{Keys: db, Tokens: db, Hosts: db, Settings: db, Counters: db, Samples: db, Usage: db}
 	})
 }
 
 // openTest opens a directory's files and closes them when the test ends.
-func openTest(t *testing.T, dir string) *DB {
+func openTest(t testing.TB, dir string) *DB {
 	t.Helper()
 	db, err := Open(t.Context(), dir, hclog.NewNullLogger())
 	if err != nil {

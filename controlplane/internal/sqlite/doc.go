@@ -1,5 +1,6 @@
-// Package sqlite keeps the control plane's state and its metrics history in
-// two SQLite files, and implements the stores of package fleet on them.
+// Package sqlite keeps the control plane's state, its metrics history and what
+// requests used in three SQLite files, and implements the stores of package
+// fleet on them.
 //
 // What was acknowledged stays: a write returns after its transaction is on the
 // disk (WAL, synchronous=FULL). Concurrent writes share transactions, because

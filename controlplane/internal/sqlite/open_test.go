@@ -125,7 +125,7 @@ func TestOnlyTheOwnerMayRead(t *testing.T) {
 		}
 	}
 	wantMode(dir, 0o700)
-	for _, name := range []string{"state.db", "state.db-wal", "state.db-shm", "state.db.lock", "metrics.db", "metrics.db-wal"} {
+	for _, name := range []string{"state.db", "state.db-wal", "state.db-shm", "state.db.lock", "metrics.db", "metrics.db-wal", "usage.db"} {
 		wantMode(filepath.Join(dir, name), 0o600)
 	}
 }

@@ -52,6 +52,7 @@ export interface Instance {
   pid?: number;
   started_at?: string;
   in_flight: number;
+  parallel?: number; // requests that one model serves at a time; 0 is unknown
   restart_count: number;
   restarts?: Restart[];
   models_known: boolean; // false until this Ollama was asked for the first time

@@ -20,6 +20,7 @@ type Stores struct {
 	Settings fleet.SettingsStore
 	Counters fleet.CounterStore
 	Samples  fleet.SampleStore
+	Usage    fleet.UsageStore
 }
 
 // Run checks the stores that open makes. It is called for each subtest, whose
@@ -40,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 	check("Settings", settingsSentences())
 	check("Counters", counterSentences())
 	check("Samples", sampleSentences())
+	check("Usage", usageSentences())
 }
 
 // sentence is one promise and its check.

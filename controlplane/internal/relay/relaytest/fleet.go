@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/sdk/fault"
 )
 
 // Hosts is what is known of the hosts, as a list that never changes.
@@ -11,6 +12,19 @@ type Hosts []fleet.HostView
 
 // Hosts returns the list.
 func (h Hosts) Hosts() []fleet.HostView { return h }
+
+// Find returns the host with this id or name.
+func (h Hosts) Find(idOrName string) (fleet.HostView, error) {
+	for _, v := range h {
+		if v.ID == idOrName || v.Name == idOrName {
+			return v, nil
+		}
+	}
+	return fleet.HostView{}, fault.New(fault.NotFound, "there is no host %q", idOrName)
+}
+
+// Changed returns a channel that is never closed.
+func (h Hosts) Changed() <-chan struct{} { return nil }
 
 // Modified is when the models of [Fleet] were last changed.
 func Modified() time.Time { return time.Date(2026, 11, 23, 15, 15, 45, 946334704, time.UTC) }

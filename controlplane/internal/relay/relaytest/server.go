@@ -119,6 +119,20 @@ func (s *Server) Try(ctx context.Context, may edge.Permission, method, target, b
 	return resp.Body.Close()
 }
 
+// Upload posts a body piece by piece, as it can be read, and returns the status.
+func (s *Server) Upload(ctx context.Context, may edge.Permission, target string, body io.Reader) (int, error) {
+	req, err := http.NewRequestWithContext(ctx, "POST", s.URL+target, body)
+	if err != nil {
+		return 0, err
+	}
+	req.Header.Set("Authorization", "Bearer "+may.String())
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		return 0, err
+	}
+	return resp.StatusCode, resp.Body.Close()
+}
+
 func (s *Server) send(ctx context.Context, may edge.Permission, method, target, body string, header ...string) (*http.Response, error) {
 	var sent io.Reader
 	if body != "" {

@@ -1866,9 +1866,11 @@ type Instance struct {
 	// The latest, newest last.
 	Restarts []*Restart `protobuf:"bytes,11,rep,name=restarts,proto3" json:"restarts,omitempty"`
 	// False until the first answer of this Ollama.
-	ModelsKnown   bool           `protobuf:"varint,12,opt,name=models_known,json=modelsKnown,proto3" json:"models_known,omitempty"`
-	Models        []*Model       `protobuf:"bytes,13,rep,name=models,proto3" json:"models,omitempty"`
-	Loaded        []*LoadedModel `protobuf:"bytes,14,rep,name=loaded,proto3" json:"loaded,omitempty"`
+	ModelsKnown bool           `protobuf:"varint,12,opt,name=models_known,json=modelsKnown,proto3" json:"models_known,omitempty"`
+	Models      []*Model       `protobuf:"bytes,13,rep,name=models,proto3" json:"models,omitempty"`
+	Loaded      []*LoadedModel `protobuf:"bytes,14,rep,name=loaded,proto3" json:"loaded,omitempty"`
+	// Requests that one model serves at a time; 0 is unknown.
+	Parallel      uint32 `protobuf:"varint,15,opt,name=parallel,proto3" json:"parallel,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1999,6 +2001,13 @@ func (x *Instance) GetLoaded() []*LoadedModel {
 		return x.Loaded
 	}
 	return nil
+}
+
+func (x *Instance) GetParallel() uint32 {
+	if x != nil {
+		return x.Parallel
+	}
+	return 0
 }
 
 // Restart is one restart of an instance.
@@ -2587,7 +2596,7 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\x03Ack\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\":\n" +
 	"\tInstances\x12-\n" +
-	"\x04list\x18\x01 \x03(\v2\x19.corral.agent.v1.InstanceR\x04list\"\xd7\x03\n" +
+	"\x04list\x18\x01 \x03(\v2\x19.corral.agent.v1.InstanceR\x04list\"\xf3\x03\n" +
 	"\bInstance\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04mode\x18\x02 \x01(\tR\x04mode\x12\x14\n" +
@@ -2603,7 +2612,8 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\brestarts\x18\v \x03(\v2\x18.corral.agent.v1.RestartR\brestarts\x12!\n" +
 	"\fmodels_known\x18\f \x01(\bR\vmodelsKnown\x12.\n" +
 	"\x06models\x18\r \x03(\v2\x16.corral.agent.v1.ModelR\x06models\x124\n" +
-	"\x06loaded\x18\x0e \x03(\v2\x1c.corral.agent.v1.LoadedModelR\x06loaded\"Z\n" +
+	"\x06loaded\x18\x0e \x03(\v2\x1c.corral.agent.v1.LoadedModelR\x06loaded\x12\x1a\n" +
+	"\bparallel\x18\x0f \x01(\rR\bparallel\"Z\n" +
 	"\aRestart\x12\x1f\n" +
 	"\vunix_millis\x18\x01 \x01(\x03R\n" +
 	"unixMillis\x12\x14\n" +

@@ -50,6 +50,27 @@ func fleetOfTwo() []fleet.HostView {
 	}
 }
 
+// decision is one between a host that is warm, one that is not, and many more.
+func decision() fleet.Decision {
+	return fleet.Decision{
+		ID: "r1-2a", At: now().Add(-time.Minute), Model: "llama3", Digest: "aa", Path: "/api/chat", PromptBytes: 4096,
+		MaxTokens: new(200), Streams: true, Options: []string{"num_ctx=8192"},
+		HostID: "h_aaaa", Host: "gpu-1", Instance: "default", Considered: 40,
+		Candidates: []fleet.Candidate{
+			{
+				HostID: "h_aaaa", Host: "gpu-1", Instance: "default", Chosen: true, Why: "expected to be done first",
+				InFlight: 1, Slots: 2, Loaded: true, MatchedBytes: 3840,
+				Price: &fleet.Price{PromptSeconds: 0.06, GenerationSeconds: 4, TotalSeconds: 4.06, CostSeconds: 4.06},
+			},
+			{
+				HostID: "h_cccc", Host: "gpu-3", Instance: "default", Why: "would have to load the model", Slots: 1,
+				Price: &fleet.Price{LoadSeconds: 5.5, PromptSeconds: 1, GenerationSeconds: 4, TotalSeconds: 10.5, CostSeconds: 10.5},
+			},
+			{HostID: "h_bbbb", Host: "gpu-2", Instance: "default", Why: "cannot serve now: its host is away or draining, or its Ollama is not ready"},
+		},
+	}
+}
+
 // view is hosts as a summary wants them.
 type view []fleet.HostView
 
@@ -79,6 +100,7 @@ func controlPlane(t *testing.T, hosts []fleet.HostView) *httptest.Server {
 	say("GET /api/system/status", func() any { return sum.Status() })
 	say("GET /api/models", func() any { return sum.Models() })
 	say("GET /api/hosts", func() any { return hosts })
+	say("GET /api/routing/decisions/r1-2a", func() any { return decision() })
 	for _, h := range hosts {
 		say("GET /api/hosts/"+h.Name, func() any { return h })
 		say("POST /api/hosts/"+h.Name+"/drain", func() any { return h })

@@ -26,11 +26,11 @@ func TestGolden(t *testing.T) {
 	}{
 		{"help", environment, []string{
 			"--help", "status --help", "host --help", "host list --help", "host show --help", "host drain --help", "host undrain --help",
-			"host restart --help", "host logs --help", "model --help", "model list --help", "chat --help", "version --help",
+			"host restart --help", "host logs --help", "model --help", "model list --help", "chat --help", "explain --help", "usage --help", "version --help",
 		}},
-		{"tables", environment, []string{"version", "status", "host list", "host show gpu-1", "host show gpu-2", "model list"}},
+		{"tables", environment, []string{"version", "status", "host list", "host show gpu-1", "host show gpu-2", "model list", "explain r1-2a"}},
 		{"nothing", empty, []string{"status", "host list", "model list"}},
-		{"json", environment, []string{"status --output json", "host list --output json", "host show gpu-2 --output json", "model list --output json"}},
+		{"json", environment, []string{"status --output json", "host list --output json", "host show gpu-2 --output json", "model list --output json", "explain r1-2a --output json"}},
 		{"actions", environment, []string{
 			"host drain gpu-2", "host undrain gpu-2", "host restart gpu-2", "host undrain gpu-2 --output json",
 			"host logs gpu-1", "host logs gpu-1 --instance second -n 5 -f",
@@ -38,7 +38,7 @@ func TestGolden(t *testing.T) {
 		{"chat", environment, []string{"chat tiny Hello there", "chat tiny Hello --output json"}},
 		{"complaints", environment, []string{
 			"bogus", "host bogus", "--bogus", "host show", "host show gpu-1 gpu-2", "status now", "chat", "host logs gpu-1 -n 0",
-			"status --output xml", "status --server gpu-1", "chat tiny", "host show gpu-3", "status --key crl_other",
+			"explain", "explain r1-1", "status --output xml", "status --server gpu-1", "chat tiny", "host show gpu-3", "status --key crl_other",
 		}},
 	}
 	for _, tc := range cases {

@@ -22,9 +22,12 @@ func TestTheClientKnowsEveryField(t *testing.T) {
 	for _, shape := range []struct{ theirs, ours any }{
 		{&fleet.HostView{}, &client.Host{}},
 		{&fleet.Model{}, &client.Model{}},
+		{&fleet.Decision{}, &client.Decision{}},
 		{&summary.SystemStatus{}, &client.Status{}},
 		{&summary.MetricsUpdate{}, &client.Metrics{}},
 		{&summary.HostReading{}, &client.HostMetrics{}},
+		{&fleet.UsageRow{}, &client.UsageRequest{}},
+		{&fleet.UsageTotal{}, &client.UsageTotal{}},
 	} {
 		t.Run(fmt.Sprintf("%T", shape.theirs), func(t *testing.T) {
 			next := 0

@@ -1,0 +1,137 @@
+package fleettest
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// request returns a request with every field filled in, that many minutes after noon.
+func request(minutes int, keyID, model, hostID string) fleet.UsageRow {
+	return fleet.UsageRow{
+		ID: fmt.Sprintf("d%d", minutes), At: noon().Add(time.Duration(minutes) * time.Minute), KeyID: keyID, Key: "key " + keyID,
+		Asked: "asked", Model: model, Digest: "digest", HostID: hostID, Host: "host " + hostID, Instance: "default",
+		Dialect: "ollama", Route: "/api/chat", Streamed: true, Outcome: "answered", Error: "timeout",
+		QueueMS: 0.5, LoadMS: new(1.25), FirstMS: new(12.0), TotalMS: 100.125, Prompt: new(int64(7)), Generated: new(int64(30)), PerSecond: new(60.5),
+	}
+}
+
+// ofAll means every request of every key.
+func ofAll() fleet.UsageFilter { return fleet.UsageFilter{To: noon().AddDate(100, 0, 0)} }
+
+func ofKey(id string) fleet.UsageFilter {
+	f := ofAll()
+	f.OneKey, f.KeyID = true, id
+	return f
+}
+
+// usageIDs reads every page of a list.
+func usageIDs(t *testing.T, s Stores, f fleet.UsageFilter, limit int) (ids []string) {
+	t.Helper()
+	var at fleet.UsagePlace
+	for {
+		rows, next, err := s.Usage.UsageRows(t.Context(), f, at, limit)
+		must(t, err)
+		for i := range rows {
+			ids = append(ids, rows[i].ID)
+		}
+		if next == (fleet.UsagePlace{}) {
+			return ids
+		}
+		at = next
+	}
+}
+
+func usageTotals(t *testing.T, s Stores, f fleet.UsageFilter, by fleet.UsageGroup) []fleet.UsageTotal {
+	t.Helper()
+	return got(s.Usage.UsageTotals(t.Context(), f, by, 100))(t)
+}
+
+func usageSentences() []sentence {
+	return []sentence{
+		{"Every field comes back, and what is not known stays so", func(t *testing.T, s Stores) {
+			unknown := fleet.UsageRow{ID: "u", At: noon()}
+			rows := []fleet.UsageRow{request(1, "k", "m", "h"), unknown}
+			must(t, s.Usage.AppendUsage(t.Context(), rows))
+			list, next, err := s.Usage.UsageRows(t.Context(), ofAll(), fleet.UsagePlace{}, 10)
+			must(t, err)
+			wantEqual(t, list, rows)
+			wantEqual(t, next, fleet.UsagePlace{})
+		}},
+		{"No rows are no error", func(t *testing.T, s Stores) {
+			must(t, s.Usage.AppendUsage(t.Context(), nil))
+			wantEqual(t, len(usageIDs(t, s, ofAll(), 1)), 0)
+			wantEqual(t, len(usageTotals(t, s, ofAll(), fleet.UsageByModel)), 0)
+		}},
+		{"Pages are newest first and miss none of a time", func(t *testing.T, s Stores) {
+			same := request(2, "k", "m", "h")
+			must(t, s.Usage.AppendUsage(t.Context(), []fleet.UsageRow{request(3, "k", "m", "h"), request(1, "k", "m", "h"), same, same, same}))
+			want := []string{"d3", "d2", "d2", "d2", "d1"}
+			for _, limit := range []int{1, 2, 4, 5, 6} {
+				wantEqual(t, usageIDs(t, s, ofAll(), limit), want)
+			}
+		}},
+		{"A list has what is asked for", func(t *testing.T, s Stores) {
+			must(t, s.Usage.AppendUsage(t.Context(), []fleet.UsageRow{request(1, "a", "m", "h"), request(2, "b", "m", "h"), request(3, "", "m", "h")}))
+			wantEqual(t, usageIDs(t, s, ofKey("a"), 1), []string{"d1"})
+			wantEqual(t, usageIDs(t, s, ofKey(""), 1), []string{"d3"})
+			f := ofAll()
+			f.From, f.To = noon().Add(2*time.Minute), noon().Add(3*time.Minute)
+			wantEqual(t, usageIDs(t, s, f, 1), []string{"d2"})
+		}},
+		{"Totals add up, in one append and in several", checkUsageTotals},
+		{"Totals are of whole hours", func(t *testing.T, s Stores) {
+			must(t, s.Usage.AppendUsage(t.Context(), []fleet.UsageRow{request(-30, "k", "m", "h"), request(0, "k", "m", "h"), request(90, "k", "m", "h")}))
+			f := fleet.UsageFilter{From: noon().Add(30 * time.Minute), To: noon().Add(31 * time.Minute)}
+			wantEqual(t, usageTotals(t, s, f, fleet.UsageByModel)[0].Requests, int64(1))
+			f.To = noon().Truncate(time.Hour).Add(time.Hour)
+			wantEqual(t, usageTotals(t, s, f, fleet.UsageByModel)[0].Requests, int64(1))
+			f.To = f.To.Add(time.Microsecond)
+			wantEqual(t, usageTotals(t, s, f, fleet.UsageByModel)[0].Requests, int64(2))
+		}},
+		{"Days are oldest first, and of UTC", func(t *testing.T, s Stores) {
+			must(t, s.Usage.AppendUsage(t.Context(), []fleet.UsageRow{request(12*60, "k", "m", "h"), request(0, "k", "m", "h")}))
+			var days []string
+			for _, total := range usageTotals(t, s, ofAll(), fleet.UsageByDay) {
+				days = append(days, total.Name)
+			}
+			wantEqual(t, days, []string{"2026-03-01", "2026-03-02"})
+		}},
+		{"Another group is refused", func(t *testing.T, s Stores) {
+			_, err := s.Usage.UsageTotals(t.Context(), ofAll(), "weather", 1)
+			wantKind(t, err, fault.Invalid)
+		}},
+		{"What is old is forgotten", func(t *testing.T, s Stores) {
+			must(t, s.Usage.AppendUsage(t.Context(), []fleet.UsageRow{request(-120, "k", "m", "h"), request(1, "k", "m", "h"), request(2, "k", "m", "h")}))
+			must(t, s.Usage.DeleteUsageBefore(t.Context(), noon().Add(2*time.Minute)))
+			wantEqual(t, usageIDs(t, s, ofAll(), 10), []string{"d2"})
+			// The hour that has not ended yet is still whole.
+			wantEqual(t, usageTotals(t, s, ofAll(), fleet.UsageByModel)[0].Requests, int64(2))
+		}},
+	}
+}
+
+func checkUsageTotals(t *testing.T, s Stores) {
+	failed, gone := request(3, "b", "m1", "h2"), request(4, "b", "m2", "")
+	failed.Outcome, failed.Prompt, failed.Generated, failed.FirstMS = "failed", nil, nil, nil
+	gone.Outcome, gone.Generated, gone.FirstMS = "given_up", nil, new(36.0)
+	must(t, s.Usage.AppendUsage(t.Context(), []fleet.UsageRow{request(1, "a", "m1", "h1"), request(2, "a", "m1", "h1"), failed}))
+	must(t, s.Usage.AppendUsage(t.Context(), []fleet.UsageRow{gone, request(5, "a", "m1", "h1")}))
+	wantEqual(t, usageTotals(t, s, ofAll(), fleet.UsageByKey), []fleet.UsageTotal{
+		{ID: "a", Name: "key a", Requests: 3, Counted: 3, Prompt: 21, Generated: 90, TotalMS: 300.375, FirstMS: new(12.0)},
+		{ID: "b", Name: "key b", Requests: 2, Failed: 1, GivenUp: 1, Counted: 1, Prompt: 7, TotalMS: 200.25, FirstMS: new(36.0)},
+	})
+	names := func(by fleet.UsageGroup) (names []string) {
+		for _, total := range usageTotals(t, s, ofAll(), by) {
+			names = append(names, fmt.Sprintf("%s %s %d", total.ID, total.Name, total.Requests))
+		}
+		return names
+	}
+	wantEqual(t, names(fleet.UsageByModel), []string{"m1 m1 4", "m2 m2 1"})
+	wantEqual(t, names(fleet.UsageByHost), []string{"h1 host h1 3", " host  1", "h2 host h2 1"})
+	wantEqual(t, len(got(s.Usage.UsageTotals(t.Context(), ofAll(), fleet.UsageByModel, 1))(t)), 1)
+	wantEqual(t, usageTotals(t, s, ofKey("b"), fleet.UsageByModel)[0].Requests, int64(1))
+}

@@ -1,0 +1,200 @@
+package router
+
+import (
+	"slices"
+	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// modelState is what is known of a model by its digest.
+type modelState struct {
+	speeds            // on all instances
+	runners []*runner // by the instance's number; nil where it was never used
+	turn    uint64    // of its last pick
+}
+
+func (m *modelState) runner(number uint32) *runner {
+	if m == nil || int(number) >= len(m.runners) {
+		return nil
+	}
+	return m.runners[number]
+}
+
+// choice is the instance that a request goes to.
+type choice struct {
+	offer
+	to       *fleet.Holder
+	seat     *seat
+	model    *modelState
+	runner   *runner // nil for a request that needs no model in memory
+	decision string
+	starts   bool // the load that it waits for is its own
+	began    bool // an answer has come, so whatever was loaded is
+}
+
+// choose picks an instance for a request and counts the request against it.
+// Those in tried are left out: they were chosen before, and failed.
+func (r *Router) choose(a *ask, tried []fleet.Target) (*choice, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.holders = r.view.Holders(r.holders[:0], a.model)
+	if len(r.holders) == 0 {
+		return nil, fault.New(fault.NotFound, "model %q not found", a.model).On(fault.Caller)
+	}
+	now := r.now()
+	model := r.models[r.holders[0].Digest]
+	p := r.newPricing(a, model, now)
+	r.turn++
+	record := r.decisions.begin(r.turn, len(r.holders))
+	var best, o offer
+	found := false
+	for i := range r.holders {
+		h := r.holders[i]
+		if !h.Serves || len(tried) > 0 && slices.Contains(tried, h.Target) {
+			record.refuse(i, h.Serves)
+			continue
+		}
+		p.offer(&o, h, r.seat(h.Number), model.runner(h.Number))
+		o.holder = i
+		if !found || o.before(&best) {
+			best, found = o, true
+		}
+		record.consider(&o)
+	}
+	if !found {
+		record.drop()
+		return nil, fault.New(fault.Unavailable, "model %q is only on hosts that cannot serve it now", a.model).On(fault.Host)
+	}
+	record.keep(r.holders)
+	c := r.take(a, &best, now)
+	record.settle(a, c, now)
+	c.decision = r.decisions.id(r.turn)
+	return c, nil
+}
+
+// leastRunning returns how many requests for the model are under way where there
+// are fewest of them.
+func (r *Router) leastRunning(m *modelState) int {
+	least := -1
+	for i := range r.holders {
+		h := r.holders[i]
+		if !h.Serves {
+			continue
+		}
+		running := r.seat(h.Number).listen(h)
+		if runner := m.runner(h.Number); runner != nil {
+			running += runner.inFlight
+		}
+		if least < 0 || running < least {
+			least = running
+		}
+	}
+	return max(least, 0)
+}
+
+func (r *Router) seat(number uint32) *seat {
+	if int(number) >= len(r.seats) {
+		return nil
+	}
+	return r.seats[number]
+}
+
+// take counts a request against the instance that it goes to.
+func (r *Router) take(a *ask, o *offer, now time.Time) *choice {
+	h := r.holders[o.holder]
+	r.seats = at(r.seats, h.Number)
+	if r.seats[h.Number] == nil {
+		r.seats[h.Number] = &seat{hostID: h.Target.HostID}
+	}
+	c := &choice{offer: *o, to: h, seat: r.seats[h.Number]}
+	c.seat.turn = r.turn
+	c.seat.inFlight++
+	if !a.computes {
+		return c
+	}
+	c.model = r.models[h.Digest]
+	if c.model == nil {
+		c.model = &modelState{}
+		r.models[h.Digest] = c.model
+	}
+	c.model.turn = r.turn
+	c.model.runners = at(c.model.runners, h.Number)
+	if c.model.runners[h.Number] == nil {
+		c.model.runners[h.Number] = &runner{}
+	}
+	c.runner = c.model.runners[h.Number]
+	c.runner.take(a, c, now, r.turn)
+	return c
+}
+
+// at returns a list that has a place for an index.
+func at[T any](list []T, index uint32) []T {
+	if missing := int(index) + 1 - len(list); missing > 0 {
+		list = append(list, make([]T, missing)...)
+	}
+	return list
+}
+
+// take counts a request against the runner.
+func (r *runner) take(a *ask, c *choice, now time.Time, turn uint64) {
+	if r.loads == 0 {
+		r.work.settle(now, min(r.inFlight, c.slots))
+	}
+	r.inFlight++
+	r.work.begin(c.prompt + c.generate)
+	if c.loads {
+		if c.starts = r.loads == 0 || c.reloads; c.starts {
+			r.cache = r.cache[:0] // it goes with the runner
+			r.loadUntil = now.Add(time.Duration((c.wait + c.load) * float64(time.Second)))
+		}
+		r.loads++
+	}
+	if c.loads || !r.known {
+		r.options, r.known = a.options, true
+	}
+	r.cache = r.cache.put(a, c.slots, turn)
+}
+
+// begin notes that an answer has come: the model is in memory.
+func (r *Router) begin(c *choice) {
+	if c.runner == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.began = true
+	c.runner.usedAt = r.now()
+	if c.loads {
+		c.runner.loads--
+		c.runner.work.at = c.runner.usedAt // nothing was done before
+	}
+}
+
+// release takes a request off the instance that it was sent to, and learns from
+// what its answer told.
+func (r *Router) release(a *ask, c *choice, told counts) {
+	now := r.now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	c.seat.inFlight--
+	c.seat.ended = now
+	if c.runner == nil {
+		return
+	}
+	if c.loads && !c.began {
+		c.runner.loads--
+	}
+	c.runner.inFlight--
+	c.runner.work.settle(now, min(c.runner.inFlight+1, c.slots))
+	c.runner.work.end(c.prompt+c.generate, c.runner.inFlight == 0)
+	if c.began {
+		c.runner.usedAt = now
+	}
+	if a.unloads {
+		c.runner.goneAt = now
+	}
+	c.runner.learn(a, told, c.matched, c.starts)
+	c.model.learn(a, told, c.matched, c.starts)
+}
