@@ -105,7 +105,11 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 		Hosts: db, Registry: registry, History: samples,
 		CACertificates: authority.CertificatePEM(), Log: c.log.Named("agents"), Now: c.now,
 	})
-	forward := router.New(registry, link, counts, c.now)
+	guard, err := router.NewGuard(c.now)
+	if err != nil {
+		return nil, err
+	}
+	forward := router.New(registry, link, counts, guard, c.now)
 	ledger := usage.New(usage.Options{
 		Next:  limits.New(forward, limitsOf(manager)),
 		Store: db, Retention: retentionOf(manager), Now: c.now, Log: c.log.Named("usage"),

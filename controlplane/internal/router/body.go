@@ -33,19 +33,20 @@ func renameModel(body []byte, model string) ([]byte, error) {
 	return json.Marshal(fields)
 }
 
-// meteredBody calls end once, when the body is closed, with how the answer ended.
+// meteredBody knows how the answer ended, and calls end once, when the body is
+// closed.
 type meteredBody struct {
 	io.ReadCloser
 	rest   int64         // bytes to come where the length is known, else below 0
 	how    fleet.Outcome // were it closed now
 	closed bool
 	tail   *tail // nil where nothing is to be learned
-	end    func(fleet.Outcome, counts)
+	end    func(counts)
 }
 
-// metered returns an answer's body, which tells end how the answer ended, and
-// what it told of the work that it was.
-func metered(answer *fleet.Answer, counted bool, end func(fleet.Outcome, counts)) *meteredBody {
+// metered returns an answer's body, which tells end what the answer told of the
+// work that it was.
+func metered(answer *fleet.Answer, counted bool, end func(counts)) *meteredBody {
 	b := &meteredBody{ReadCloser: answer.Body, rest: answer.Length, how: fleet.GivenUp, end: end}
 	if counted && answer.Status < 400 {
 		b.tail = &tail{}
@@ -87,7 +88,7 @@ func (b *meteredBody) Close() error {
 	if b.tail != nil && b.how == fleet.Answered {
 		told = b.tail.counts()
 	}
-	b.end(b.how, told)
+	b.end(told)
 	return err
 }
 

@@ -35,7 +35,8 @@ type choice struct {
 }
 
 // choose picks an instance for a request and counts the request against it.
-// Those in tried are left out: they were chosen before, and failed.
+// Those in tried are left out: they were chosen before, and failed. So are those
+// that have failed too often lately, for anybody.
 func (r *Router) choose(a *ask, tried []fleet.Target) (*choice, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -49,11 +50,12 @@ func (r *Router) choose(a *ask, tried []fleet.Target) (*choice, error) {
 	r.turn++
 	record := r.decisions.begin(r.turn, len(r.holders))
 	var best, o offer
-	found := false
+	found, kept := false, false
 	for i := range r.holders {
 		h := r.holders[i]
-		if !h.Serves || len(tried) > 0 && slices.Contains(tried, h.Target) {
-			record.refuse(i, h.Serves)
+		if why := r.refuses(h, tried); why != "" {
+			kept = kept || why == refusedOpen
+			record.refuse(i, why)
 			continue
 		}
 		p.offer(&o, h, r.seat(h.Number), model.runner(h.Number))
@@ -65,6 +67,10 @@ func (r *Router) choose(a *ask, tried []fleet.Target) (*choice, error) {
 	}
 	if !found {
 		record.drop()
+		if kept {
+			return nil, fault.New(fault.Unavailable, "model %q is only on hosts that failed too often just now; they are tried again soon", a.model).
+				On(fault.Host).After(retrySoon)
+		}
 		return nil, fault.New(fault.Unavailable, "model %q is only on hosts that cannot serve it now", a.model).On(fault.Host)
 	}
 	record.keep(r.holders)
@@ -72,6 +78,22 @@ func (r *Router) choose(a *ask, tried []fleet.Target) (*choice, error) {
 	record.settle(a, c, now)
 	c.decision = r.decisions.id(r.turn)
 	return c, nil
+}
+
+// retrySoon is when a request that found every host failing may be worth another try.
+const retrySoon = 5 * time.Second
+
+// refuses says why a request can't go to an instance, or returns "".
+func (r *Router) refuses(h *fleet.Holder, tried []fleet.Target) string {
+	switch {
+	case !h.Serves:
+		return refusedAway
+	case len(tried) > 0 && slices.Contains(tried, h.Target):
+		return refusedTried
+	case !r.guard.Breakers.Allow(h.Target, h.Name).Passes():
+		return refusedOpen
+	}
+	return ""
 }
 
 // leastRunning returns how many requests for the model are under way where there

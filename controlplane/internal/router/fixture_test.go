@@ -22,6 +22,8 @@ type hosts struct {
 	sized  bool  // the answers' length is known
 	read   error // what reading an answer ends with; io.EOF unless set
 	err    error // instead of an answer
+
+	fails map[string]func() (*fleet.Answer, error) // how single hosts answer instead, by their id
 }
 
 type call struct {
@@ -34,6 +36,13 @@ func (h *hosts) Call(_ context.Context, to fleet.Target, c fleet.Call) (*fleet.A
 	h.calls = append(h.calls, call{Host: to.HostID, Instance: to.Instance, Body: string(c.Body)})
 	if h.err != nil {
 		return nil, h.err
+	}
+	if fail := h.fails[to.HostID]; fail != nil {
+		answer, err := fail()
+		if answer != nil {
+			answer.Target = to
+		}
+		return answer, err
 	}
 	h.body = &body{Reader: strings.NewReader(answered), end: h.read}
 	return &fleet.Answer{Status: max(h.status, 200), Length: h.length(), Target: to, Body: h.body}, nil
@@ -110,7 +119,12 @@ type lab struct {
 
 func newLab(h *hosts) *lab {
 	l := &lab{registry: fleet.NewRegistry(nil), hosts: h, meter: &meter{}, now: noon()}
-	l.Router = New(l.registry, l.hosts, l.meter, func() time.Time { return l.now })
+	clock := func() time.Time { return l.now }
+	guard, err := NewGuard(clock)
+	if err != nil {
+		panic(err)
+	}
+	l.Router = New(l.registry, l.hosts, l.meter, guard, clock)
 	return l
 }
 

@@ -55,9 +55,16 @@ type offered struct {
 
 type refusal struct {
 	holder int
-	tried  bool // it could serve, but has failed this request before
+	why    string // one of those below
 	target fleet.Target
 }
+
+// Why instances are refused.
+const (
+	refusedAway  = "cannot serve now: its host is away or draining, or its Ollama is not ready"
+	refusedTried = "was tried before and failed"
+	refusedOpen  = "failed too often lately, and is not tried again yet"
+)
 
 // newDecisions returns a ring for a program that began at a time.
 func newDecisions(began time.Time) decisions {
@@ -97,9 +104,9 @@ func (r *record) consider(o *offer) {
 	}
 }
 
-func (r *record) refuse(holder int, tried bool) {
+func (r *record) refuse(holder int, why string) {
 	if len(r.refusals) < keptRefusals {
-		r.refusals = append(r.refusals, refusal{holder: holder, tried: tried})
+		r.refusals = append(r.refusals, refusal{holder: holder, why: why})
 	}
 }
 
@@ -162,11 +169,7 @@ func (r *record) decision(id string) fleet.Decision {
 		d.Candidates = append(d.Candidates, offers[i].candidate(r))
 	}
 	for _, f := range r.refusals {
-		why := "cannot serve now: its host is away or draining, or its Ollama is not ready"
-		if f.tried {
-			why = "was tried before and failed"
-		}
-		d.Candidates = append(d.Candidates, fleet.Candidate{HostID: f.target.HostID, Host: f.target.Host, Instance: f.target.Instance, Why: why})
+		d.Candidates = append(d.Candidates, fleet.Candidate{HostID: f.target.HostID, Host: f.target.Host, Instance: f.target.Instance, Why: f.why})
 	}
 	return d
 }

@@ -8,10 +8,13 @@ package router
 import (
 	"context"
 	"hash/maphash"
+	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/router/breaker"
+	"github.com/corral-fleet/corral/controlplane/internal/router/failover"
 )
 
 // View knows which instances hold a model, and which hosts there are; see
@@ -32,6 +35,7 @@ type Router struct {
 	view  View
 	calls fleet.Caller
 	meter Meter
+	guard Guard
 	now   func() time.Time
 	seed  maphash.Seed
 
@@ -46,61 +50,57 @@ type Router struct {
 
 var _ fleet.Forwarder = (*Router)(nil)
 
+// Guard keeps requests away from what fails, and says what is sent again.
+type Guard struct {
+	Breakers *breaker.Breaker
+	Retries  *failover.Budget
+}
+
+// NewGuard returns a guard with the default limits.
+func NewGuard(now func() time.Time) (Guard, error) {
+	breakers, err := breaker.New(breaker.Defaults(), now, rand.Float64)
+	if err != nil {
+		return Guard{}, err
+	}
+	retries, err := failover.NewBudget(failover.Defaults(), now)
+	return Guard{Breakers: breakers, Retries: retries}, err
+}
+
 // New returns a router over the instances in view, which are called through calls.
-func New(view View, calls fleet.Caller, meter Meter, now func() time.Time) *Router {
+func New(view View, calls fleet.Caller, meter Meter, guard Guard, now func() time.Time) *Router {
 	began := now()
 	return &Router{
-		view: view, calls: calls, meter: meter, now: now, seed: maphash.MakeSeed(),
+		view: view, calls: calls, meter: meter, guard: guard, now: now, seed: maphash.MakeSeed(),
 		models: map[string]*modelState{}, decisions: newDecisions(began), swept: began,
 	}
 }
 
-// Forward implements [fleet.Forwarder]. The model reaches the instance under the
-// name that it has there, and in the caller's spelling where that means the same.
-// The answer's body counts as under way until it is closed. An error after an
-// instance was chosen is a [fleet.DecidedError].
-func (r *Router) Forward(ctx context.Context, model string, call fleet.Call) (*fleet.Answer, error) {
-	a := readAsk(r.seed, model, call.Path, call.Body)
-	c, err := r.choose(&a, nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := r.send(ctx, &a, c, call)
-	if err != nil {
-		return nil, &fleet.DecidedError{Decision: c.decision, Err: err}
-	}
-	return answer, nil
-}
-
 // send sends a call to the instance that was chosen. The choice is released
 // when the call fails, or else with the answer's body.
-func (r *Router) send(ctx context.Context, a *ask, c *choice, call fleet.Call) (*fleet.Answer, error) {
+func (r *Router) send(ctx context.Context, a *ask, c *choice, call fleet.Call) (*fleet.Answer, *meteredBody, error) {
 	if !means(a.model, c.to.Name) {
 		renamed, err := renameModel(call.Body, c.to.Name)
 		if err != nil {
 			r.release(a, c, counts{})
-			return nil, err
+			return nil, nil, err
 		}
 		call.Body = renamed
 	}
-	r.meter.Begin()
-	started := r.now()
-	end := func(how fleet.Outcome, told counts) {
-		r.release(a, c, told)
-		r.meter.End(r.now().Sub(started), how)
-		r.sweep()
-	}
 	answer, err := r.calls.Call(ctx, c.to.Target, call)
 	if err != nil {
-		end(outcomeOf(err), counts{})
-		return nil, err
+		r.release(a, c, counts{})
+		return nil, nil, err
 	}
 	if answer.Status < 400 {
 		r.begin(c)
 	}
 	answer.Decision, answer.Model, answer.Digest = c.decision, c.to.Name, c.to.Digest
-	answer.Body = metered(answer, c.runner != nil, end)
-	return answer, nil
+	body := metered(answer, c.runner != nil, func(told counts) {
+		r.release(a, c, told)
+		r.sweep()
+	})
+	answer.Body = body
+	return answer, body, nil
 }
 
 // means reports whether an Ollama takes ref for the model that it calls name.
