@@ -18,8 +18,16 @@ type Holder struct {
 	ContextLength int       // of the loaded model in tokens; 0 is unknown
 	SizeBytes     int64     // of the model in the instance's store
 	Target        Target
+	Run           Run
 	Name          string // the model's name there
 	Digest        string
+}
+
+// Run is one run of an instance under one session of its host's agent. What
+// failed in one says nothing of the next.
+type Run struct {
+	Epoch     uint64    // of the session
+	StartedAt time.Time // of the Ollama where its agent started it
 }
 
 // holding is what one host's instances hold of one model.
@@ -122,7 +130,7 @@ func electDigest(entries []*holding) string {
 
 // holdersOf returns what a host's instances hold, by the models' names. The
 // host's name is left out: it may change.
-func holdersOf(hostID string, instances []Instance, numbers map[string]uint32, at time.Time) map[string][]Holder {
+func holdersOf(e *entry, instances []Instance, at time.Time) map[string][]Holder {
 	held := map[string][]Holder{}
 	for i := range instances {
 		instance := &instances[i]
@@ -131,7 +139,7 @@ func holdersOf(hostID string, instances []Instance, numbers map[string]uint32, a
 			name := CanonicalModel(have.Name)
 			loaded, ok := instance.loaded(name, have.Digest)
 			held[name] = append(held[name], Holder{
-				Target: Target{HostID: hostID, Instance: instance.Name}, Number: numbers[instance.Name],
+				Target: Target{HostID: e.view.ID, Instance: instance.Name}, Number: e.numbers[instance.Name], Run: Run{e.epoch, instance.StartedAt},
 				// Hosts tell the same names and digests: one copy of each is quicker to compare.
 				Name: unique.Make(have.Name).Value(), Digest: unique.Make(have.Digest).Value(), SizeBytes: have.SizeBytes,
 				Loaded: ok, ContextLength: loaded.ContextLength, Resident: len(instance.Loaded),

@@ -178,7 +178,7 @@ func (r *Registry) Report(id string, epoch uint64, at time.Time, instances []Ins
 		e.view.LastFrameAt = at
 		e.view.Instances, e.reported = instances, true
 		r.number(e, instances)
-		r.hold(e, holdersOf(id, instances, e.numbers, at))
+		r.hold(e, holdersOf(e, instances, at))
 	})
 }
 

@@ -53,6 +53,7 @@ func (r *Router) choose(a *ask, tried []fleet.Target) (*choice, error) {
 	found, kept := false, false
 	for i := range r.holders {
 		h := r.holders[i]
+		r.renew(h)
 		if why := r.refuses(h, tried); why != "" {
 			kept = kept || why == refusedOpen
 			record.refuse(i, why)
@@ -78,6 +79,18 @@ func (r *Router) choose(a *ask, tried []fleet.Target) (*choice, error) {
 	record.settle(a, c, now)
 	c.decision = r.decisions.id(r.turn)
 	return c, nil
+}
+
+// renew forgets the failures of an instance that was started anew since.
+func (r *Router) renew(h *fleet.Holder) {
+	s := r.seat(h.Number)
+	if s == nil || s.run == h.Run {
+		return
+	}
+	s.run = h.Run
+	r.guard.Breakers.Forget(func(at fleet.Target, _ string) bool {
+		return at.HostID == h.Target.HostID && at.Instance == h.Target.Instance
+	})
 }
 
 // retrySoon is when a request that found every host failing may be worth another try.
@@ -128,7 +141,7 @@ func (r *Router) take(a *ask, o *offer, now time.Time) *choice {
 	h := r.holders[o.holder]
 	r.seats = at(r.seats, h.Number)
 	if r.seats[h.Number] == nil {
-		r.seats[h.Number] = &seat{hostID: h.Target.HostID}
+		r.seats[h.Number] = &seat{hostID: h.Target.HostID, run: h.Run}
 	}
 	c := &choice{offer: *o, to: h, seat: r.seats[h.Number]}
 	c.seat.turn = r.turn

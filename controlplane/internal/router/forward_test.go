@@ -151,6 +151,23 @@ func TestAHostThatKeepsFailingIsLeftAloneAndTriedAgain(t *testing.T) {
 	l.wantIdle(t)
 }
 
+func TestAnInstanceThatWasStartedAnewBeginsAnew(t *testing.T) {
+	l := newLab(&hosts{err: unreachable})
+	l.join("h1", tiny())
+	for range 20 {
+		if _, err := l.Forward(t.Context(), "tiny", chatCall()); err == nil {
+			t.Fatal("it was answered")
+		}
+	}
+	l.hosts.err = nil
+	if _, err := l.Forward(t.Context(), "tiny", chatCall()); err == nil {
+		t.Error("it was asked before its pause was over")
+	}
+	l.report("h1", fleet.Instance{Models: []fleet.HostModel{tiny()}, StartedAt: noon()})
+	l.ask(t, "tiny").Body.Close()
+	l.wantIdle(t)
+}
+
 func TestWhereAllKeepFailingTheCallerIsToldWhenToComeBack(t *testing.T) {
 	l := two(refuses)
 	l.hosts.fails["h2"] = refuses

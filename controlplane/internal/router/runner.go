@@ -14,6 +14,7 @@ type seat struct {
 	others   int       // requests of others, as far as the agent's count shows them
 	toldAt   time.Time // when the agent told the count that others is from
 	turn     uint64    // of its last pick, so that equals take turns
+	run      fleet.Run
 }
 
 // listen takes up what the agent last told. A count from before a request of
