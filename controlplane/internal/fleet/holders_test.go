@@ -48,7 +48,8 @@ func TestAModelIsFoundByNameByIDAndByDigest(t *testing.T) {
 	wantHolders(t, r, "absent")
 	wantHolders(t, r, "")
 
-	want := fleet.Holder{Run: fleet.Run{Epoch: 1},
+	want := fleet.Holder{
+		Run:    fleet.Run{Epoch: 1},
 		Target: fleet.Target{HostID: "h2", Host: "name of h2", Instance: "a"}, Number: 3, Name: "other", Digest: "d7", SizeBytes: 1,
 		Serves: true, ToldAt: noon(),
 	}
