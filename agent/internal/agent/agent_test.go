@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime/pprof"
 	"strings"
@@ -28,6 +27,7 @@ import (
 	"github.com/corral-fleet/corral/agent/internal/identity"
 	"github.com/corral-fleet/corral/agent/internal/ollama/keeper"
 	"github.com/corral-fleet/corral/agent/internal/ollama/procs"
+	"github.com/corral-fleet/corral/agent/internal/realollama"
 	sdkconfig "github.com/corral-fleet/corral/sdk/config"
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
@@ -44,22 +44,6 @@ func TestMain(m *testing.M) {
 		os.Exit(keeper.Main(os.Stdin, os.NewFile(keeper.ReportFD, "reports")))
 	}
 	os.Exit(m.Run())
-}
-
-// needOllama returns the program of the real Ollama.
-func needOllama(t *testing.T) string {
-	t.Helper()
-	if bin := os.Getenv("CORRAL_OLLAMA_BIN"); bin != "" {
-		return bin
-	}
-	cmd := exec.Command("scripts/ollama.sh", "path")
-	cmd.Dir = "../../.."
-	cmd.Stderr = os.Stderr
-	path, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("this test needs a real Ollama: set CORRAL_OLLAMA_BIN, or see why scripts/ollama.sh has none: %v", err)
-	}
-	return strings.TrimSpace(string(path))
 }
 
 // peer is the control plane's side of an agent's session.
@@ -151,7 +135,7 @@ func settings(t *testing.T) config.Config {
 }
 
 func TestAnAgentFromStartToEnd(t *testing.T) {
-	bin := needOllama(t)
+	bin := realollama.Bin(t)
 	t.Setenv("HOME", t.TempDir())
 	address, sessions := controlPlane(t)
 	cfg := settings(t)

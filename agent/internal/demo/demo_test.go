@@ -13,24 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/corral-fleet/corral/agent/internal/realollama"
 	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
 )
-
-// needOllama returns the program of the real Ollama.
-func needOllama(t *testing.T) string {
-	t.Helper()
-	if bin := os.Getenv("CORRAL_OLLAMA_BIN"); bin != "" {
-		return bin
-	}
-	cmd := exec.Command("scripts/ollama.sh", "path")
-	cmd.Dir = "../../.."
-	cmd.Stderr = os.Stderr
-	path, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("this test needs a real Ollama: set CORRAL_OLLAMA_BIN, or see why scripts/ollama.sh has none: %v", err)
-	}
-	return strings.TrimSpace(string(path))
-}
 
 // startOllama runs an Ollama without a model until the test ends and returns
 // its address.
@@ -43,7 +28,7 @@ func startOllama(t *testing.T) (hostPort string) {
 	hostPort = l.Addr().String()
 	l.Close()
 	home := t.TempDir()
-	cmd := exec.Command(needOllama(t), "serve")
+	cmd := exec.Command(realollama.Bin(t), "serve")
 	cmd.Env = []string{"HOME=" + home, "OLLAMA_HOST=" + hostPort, "OLLAMA_MODELS=" + home}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/corral-fleet/corral/agent/internal/realollama"
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
 	"github.com/corral-fleet/corral/sdk/wire"
@@ -16,7 +17,7 @@ import (
 // somebodyElses starts an Ollama that is not ours.
 func somebodyElses(t *testing.T, at, models string) *exec.Cmd {
 	t.Helper()
-	cmd := exec.Command(needOllama(t), "serve")
+	cmd := exec.Command(realollama.Bin(t), "serve")
 	cmd.Env = []string{"HOME=" + models, "OLLAMA_HOST=" + at, "OLLAMA_MODELS=" + models}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -112,7 +113,7 @@ func TestAttachedOllamaThatHangsOrGoesAndComesBack(t *testing.T) {
 }
 
 func TestAutoWithoutAnOllamaRunsOne(t *testing.T) {
-	s := supervise(t, Config{Mode: ModeAuto, Bin: needOllama(t), URL: "http://" + freeAddress(t), DataDir: t.TempDir()})
+	s := supervise(t, Config{Mode: ModeAuto, Bin: realollama.Bin(t), URL: "http://" + freeAddress(t), DataDir: t.TempDir()})
 	if i := s.awaitReady(); i.Mode != "managed" || i.PID == 0 {
 		t.Errorf("the snapshot is %+v", i)
 	}

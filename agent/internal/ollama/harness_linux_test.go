@@ -10,10 +10,8 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -58,27 +56,6 @@ func playAgent(bin, dir string) int {
 		fmt.Println(err)
 	}
 	return 1
-}
-
-// ollamaBin returns the program of the real Ollama.
-var ollamaBin = sync.OnceValues(func() (string, error) {
-	if bin := os.Getenv("CORRAL_OLLAMA_BIN"); bin != "" {
-		return bin, nil
-	}
-	cmd := exec.Command("scripts/ollama.sh", "path")
-	cmd.Dir = "../../.."
-	cmd.Stderr = os.Stderr
-	path, err := cmd.Output()
-	return strings.TrimSpace(string(path)), err
-})
-
-func needOllama(t *testing.T) string {
-	t.Helper()
-	bin, err := ollamaBin()
-	if err != nil || bin == "" {
-		t.Fatalf("this test needs a real Ollama: set CORRAL_OLLAMA_BIN, or see why scripts/ollama.sh has none: %v", err)
-	}
-	return bin
 }
 
 // quick shortens all periods, so that a test sees in a second what takes minutes.

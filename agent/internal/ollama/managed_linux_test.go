@@ -17,6 +17,7 @@ import (
 
 	"github.com/corral-fleet/corral/agent/internal/ollama/procs"
 	"github.com/corral-fleet/corral/agent/internal/ollama/runlog"
+	"github.com/corral-fleet/corral/agent/internal/realollama"
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
 	"github.com/corral-fleet/corral/sdk/wire"
@@ -26,7 +27,7 @@ import (
 // never ends.
 func managed(t *testing.T, c Config) (*subject, wire.Instance) {
 	t.Helper()
-	c.Mode, c.Bin, c.URL, c.DataDir = ModeManaged, needOllama(t), "http://127.0.0.1:0", t.TempDir()
+	c.Mode, c.Bin, c.URL, c.DataDir = ModeManaged, realollama.Bin(t), "http://127.0.0.1:0", t.TempDir()
 	s := supervise(t, c)
 	i := s.awaitReady()
 	createModel(t, s.url(), "once", tinymodel.Options{Reply: reply})
@@ -239,7 +240,7 @@ func signal(t *testing.T, pid int, sig unix.Signal) {
 }
 
 func TestNothingSurvivesTheKillOfTheAgent(t *testing.T) {
-	bin, dir := needOllama(t), t.TempDir()
+	bin, dir := realollama.Bin(t), t.TempDir()
 	t.Setenv("HOME", t.TempDir())
 	agent := exec.Command("/proc/self/exe", roleAgent, bin, dir)
 	out, err := agent.StdoutPipe()
@@ -303,7 +304,7 @@ func TestLeftoversOfThisInstanceAloneAreSwept(t *testing.T) {
 		return p
 	}
 	mine, other := orphan(s.owner()), orphan("of-somebody-else")
-	sub := supervise(t, Config{Mode: ModeManaged, Bin: needOllama(t), URL: "http://127.0.0.1:0", DataDir: dir})
+	sub := supervise(t, Config{Mode: ModeManaged, Bin: realollama.Bin(t), URL: "http://127.0.0.1:0", DataDir: dir})
 	sub.awaitReady()
 	awaitGone(t, mine, 0)
 	if p, err := procs.Read(other.PID); err != nil || !p.Running() {
@@ -317,7 +318,7 @@ func TestTakenPortIsToldAndTriedAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	s := supervise(t, Config{Mode: ModeManaged, Bin: needOllama(t), URL: "http://" + l.Addr().String(), DataDir: t.TempDir()})
+	s := supervise(t, Config{Mode: ModeManaged, Bin: realollama.Bin(t), URL: "http://" + l.Addr().String(), DataDir: t.TempDir()})
 	i := s.awaitState(wire.InstanceFailed, "port_conflict")
 	self, err := procs.Read(os.Getpid())
 	if err != nil {
@@ -345,7 +346,7 @@ func TestMissingProgramIsToldAndTriedAgain(t *testing.T) {
 	if !strings.Contains(i.Message, bin) {
 		t.Errorf("the message is %q, which does not name %s", i.Message, bin)
 	}
-	if err := os.Symlink(needOllama(t), bin); err != nil {
+	if err := os.Symlink(realollama.Bin(t), bin); err != nil {
 		t.Fatal(err)
 	}
 	s.awaitReady()

@@ -5,36 +5,21 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
-	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/corral-fleet/corral/agent/internal/realollama"
 	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
 	"github.com/corral-fleet/corral/sdk/wire"
 )
-
-// newestOllama returns the newest release of Ollama, as far as it can be built
-// here: without the llama-server that would run its models.
-func newestOllama(t *testing.T) string {
-	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "scripts/ollama.sh", "newest")
-	cmd.Dir = "../../.."
-	cmd.Stderr = os.Stderr
-	path, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("this test needs the newest Ollama; see why scripts/ollama.sh has none: %v", err)
-	}
-	return strings.TrimSpace(string(path))
-}
 
 // TestNewestOllamaIsSupervised has the newest release keep a model that it
 // cannot run: what it tells of the model is understood, and that it fails every
 // generation is no reason to start it anew.
 func TestNewestOllamaIsSupervised(t *testing.T) {
-	s := supervise(t, Config{Mode: ModeManaged, Bin: newestOllama(t), URL: "http://127.0.0.1:0", DataDir: t.TempDir()})
+	s := supervise(t, Config{Mode: ModeManaged, Bin: realollama.Newest(t), URL: "http://127.0.0.1:0", DataDir: t.TempDir()})
 	first := s.awaitReady()
 	if first.Version == "" || first.PID == 0 {
 		t.Errorf("the snapshot is incomplete: %+v", first)

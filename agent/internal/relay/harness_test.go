@@ -7,8 +7,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"os/exec"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -29,22 +27,6 @@ func TestMain(m *testing.M) {
 		os.Exit(keeper.Main(os.Stdin, os.NewFile(keeper.ReportFD, "reports")))
 	}
 	os.Exit(m.Run())
-}
-
-// needOllama returns the program of the real Ollama.
-func needOllama(t *testing.T) string {
-	t.Helper()
-	if bin := os.Getenv("CORRAL_OLLAMA_BIN"); bin != "" {
-		return bin
-	}
-	cmd := exec.Command("scripts/ollama.sh", "path")
-	cmd.Dir = "../../.."
-	cmd.Stderr = os.Stderr
-	path, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("this test needs a real Ollama: set CORRAL_OLLAMA_BIN, or see why scripts/ollama.sh has none: %v", err)
-	}
-	return strings.TrimSpace(string(path))
 }
 
 // supervise runs a supervisor until the test ends.

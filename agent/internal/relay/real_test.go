@@ -11,12 +11,13 @@ import (
 	"github.com/corral-fleet/corral/agent/internal/demo"
 	"github.com/corral-fleet/corral/agent/internal/ollama"
 	"github.com/corral-fleet/corral/agent/internal/ollama/keeper"
+	"github.com/corral-fleet/corral/agent/internal/realollama"
 	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
 	"github.com/corral-fleet/corral/sdk/wire/exchange"
 )
 
 func TestARealOllama(t *testing.T) {
-	bin := needOllama(t)
+	bin := realollama.Bin(t)
 	t.Setenv("HOME", t.TempDir())
 	self, err := os.Executable()
 	if err != nil {
