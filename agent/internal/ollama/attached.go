@@ -20,10 +20,10 @@ func (s *Supervisor) runAttached(ctx context.Context) {
 		cfg: s.cfg, log: s.log, client: c, progress: s.progress, board: s.board,
 		refresh: s.refresh, used: s.used, verdicts: verdicts,
 	}
+	s.endpoint.Store(&at) // before the watcher says that it is ready
 	var watching sync.WaitGroup
 	watching.Go(func() { w.run(ctx) })
 	defer watching.Wait()
-	s.endpoint.Store(&at)
 	for {
 		select {
 		case <-ctx.Done():

@@ -37,6 +37,7 @@ func (l *life) watch(ctx context.Context) {
 		w.tell(ctx, verdict{cause: CauseStartTimeout, message: fmt.Sprintf("Ollama did not answer within %v of its start.", l.cfg.Timing.StartTimeout)})
 		return
 	}
+	l.endpoint.Store(&l.at) // before anybody says that it is ready, the watcher included
 	close(l.ready)
 	w.run(ctx)
 }
@@ -89,7 +90,6 @@ func (l *life) follow(ctx context.Context) ending {
 func (l *life) isReady() {
 	l.readyAt = time.Now()
 	l.log.Info("ollama is ready", "pid", l.child.PID(), "address", l.at, "version", l.version)
-	l.endpoint.Store(&l.at) // before the change is signalled
 	l.board.update(func(i *wire.Instance) {
 		i.State, i.Reason, i.Message, i.Version = wire.InstanceReady, "", "", l.version
 	})
