@@ -37,6 +37,8 @@ type Answer struct {
 	Decision string
 	Model    string // the name that the instance has for the model, where one was picked
 	Digest   string // of that model
+	// End keeps the end of Body as it is read; nil where nobody counts.
+	End *AnswerEnd
 }
 
 // Outcome is how a call ended.

@@ -33,7 +33,7 @@ func (t attempt) drop() {
 func (r *Router) attempt(ctx context.Context, a *ask, c *choice, call fleet.Call) attempt {
 	pass, ok := r.guard.Breakers.Enter(c.to.Target, c.to.Name)
 	if !ok { // somebody else's probe was quicker
-		r.release(a, c, counts{})
+		r.release(a, c, fleet.Counts{})
 		err := fault.New(fault.Unavailable, "host %q failed too often just now", c.to.Target.Host).On(fault.Host).After(retrySoon)
 		return attempt{err: err, blame: failover.BlameInstance}
 	}

@@ -40,16 +40,17 @@ type meteredBody struct {
 	rest   int64         // bytes to come where the length is known, else below 0
 	how    fleet.Outcome // were it closed now
 	closed bool
-	tail   *tail // nil where nothing is to be learned
-	end    func(counts)
+	kept   *fleet.AnswerEnd // nil where nothing is to be learned
+	end    func(whole bool)
 }
 
-// metered returns an answer's body, which tells end what the answer told of the
-// work that it was.
-func metered(answer *fleet.Answer, counted bool, end func(counts)) *meteredBody {
+// metered returns an answer's body, which calls end once it is closed, with
+// whether all of it was read. Of an answer that is counted, it keeps the end.
+func metered(answer *fleet.Answer, counted bool, end func(whole bool)) *meteredBody {
 	b := &meteredBody{ReadCloser: answer.Body, rest: answer.Length, how: fleet.GivenUp, end: end}
 	if counted && answer.Status < 400 {
-		b.tail = &tail{}
+		b.kept = &fleet.AnswerEnd{}
+		answer.End = b.kept
 	}
 	switch {
 	case answer.Status >= 400:
@@ -62,8 +63,8 @@ func metered(answer *fleet.Answer, counted bool, end func(counts)) *meteredBody 
 
 func (b *meteredBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
-	if b.tail != nil {
-		b.tail.add(p[:n])
+	if b.kept != nil {
+		b.kept.Add(p[:n])
 	}
 	// Who knows the length need not read on to the end that follows it.
 	last := b.rest > 0 && b.rest <= int64(n)
@@ -84,11 +85,7 @@ func (b *meteredBody) Close() error {
 	}
 	b.closed = true
 	err := b.ReadCloser.Close()
-	var told counts
-	if b.tail != nil && b.how == fleet.Answered {
-		told = b.tail.counts()
-	}
-	b.end(told)
+	b.end(b.how == fleet.Answered)
 	return err
 }
 

@@ -209,7 +209,7 @@ func (r *Router) begin(c *choice) {
 
 // release takes a request off the instance that it was sent to, and learns from
 // what its answer told.
-func (r *Router) release(a *ask, c *choice, told counts) {
+func (r *Router) release(a *ask, c *choice, told fleet.Counts) {
 	now := r.now()
 	r.mu.Lock()
 	defer r.mu.Unlock()

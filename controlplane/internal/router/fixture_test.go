@@ -149,7 +149,7 @@ func (l *lab) pick(model string) (*choice, error) {
 	return l.choose(&a, nil)
 }
 
-func (l *lab) put(c *choice) { l.release(&ask{}, c, counts{}) }
+func (l *lab) put(c *choice) { l.release(&ask{}, c, fleet.Counts{}) }
 
 var chatBody = `{"model":"m","messages":[{"role":"user","content":"` + strings.Repeat("Why is the sky blue? ", 50) + `"}]}`
 

@@ -99,7 +99,7 @@ func TestAConversationComesBack(t *testing.T) {
 	body := func(more string) string { return `{"messages":[` + said + more + `],"options":{"num_predict":10}}` }
 	a, c := l.chooses(t, body(""))
 	l.begin(c)
-	l.release(a, c, counts{})
+	l.release(a, c, fleet.Counts{})
 	home := c.to.Target
 	// Others have been elsewhere since, and it is their turn more than home's.
 	_, again := l.chooses(t, body(`,{"role":"assistant","content":"Because."}`))
@@ -121,7 +121,7 @@ func TestAnUnloadIsRemembered(t *testing.T) {
 	l.warm("h1")
 	a, c := l.chooses(t, strings.Replace(short, `"options"`, `"keep_alive":0,"options"`, 1))
 	l.begin(c)
-	l.release(a, c, counts{})
+	l.release(a, c, fleet.Counts{})
 	if _, c := l.chooses(t, short); !c.loads {
 		t.Errorf("the model is gone, whatever the report from before says: %+v", c.offer)
 	}
@@ -137,8 +137,8 @@ func TestTheQuickerHostIsPicked(t *testing.T) {
 		if c.to.Target.HostID == "slow" {
 			took = 10 * time.Second
 		}
-		defer l.release(a, c, counts{})
-		c.runner.learn(a, counts{tokens: 100, generate: took}, 0, false)
+		defer l.release(a, c, fleet.Counts{})
+		c.runner.learn(a, fleet.Counts{Tokens: new(int64(100)), Generate: took}, 0, false)
 	}
 	l = l.after(time.Hour)
 	if _, c := l.chooses(t, short); c.to.Target.HostID != "quick" {

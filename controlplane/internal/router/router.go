@@ -81,21 +81,25 @@ func (r *Router) send(ctx context.Context, a *ask, c *choice, call fleet.Call) (
 	if !means(a.model, c.to.Name) {
 		renamed, err := renameModel(call.Body, c.to.Name)
 		if err != nil {
-			r.release(a, c, counts{})
+			r.release(a, c, fleet.Counts{})
 			return nil, nil, err
 		}
 		call.Body = renamed
 	}
 	answer, err := r.calls.Call(ctx, c.to.Target, call)
 	if err != nil {
-		r.release(a, c, counts{})
+		r.release(a, c, fleet.Counts{})
 		return nil, nil, err
 	}
 	if answer.Status < 400 {
 		r.begin(c)
 	}
 	answer.Decision, answer.Model, answer.Digest = c.decision, c.to.Name, c.to.Digest
-	body := metered(answer, c.runner != nil, func(told counts) {
+	body := metered(answer, c.runner != nil, func(whole bool) {
+		var told fleet.Counts
+		if whole {
+			told = answer.End.Counts(a.path)
+		}
 		r.release(a, c, told)
 		r.sweep()
 	})

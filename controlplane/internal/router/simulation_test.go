@@ -265,9 +265,9 @@ func (p *priced) answered(w *world, j *job) {
 
 func (p *priced) ended(w *world, j *job) {
 	p.lab.now = p.at.Add(w.now)
-	p.lab.release(&j.ask, j.choice, counts{
-		promptTokens: len(j.prompt) / standInToken, prompt: j.promptTime,
-		tokens: j.answer, generate: w.now - j.answered, load: j.loadTime,
+	p.lab.release(&j.ask, j.choice, fleet.Counts{
+		PromptTokens: new(int64(len(j.prompt) / standInToken)), Prompt: j.promptTime,
+		Tokens: new(int64(j.answer)), Generate: w.now - j.answered, Load: j.loadTime,
 	})
 }
 

@@ -1,6 +1,10 @@
 package router
 
-import "time"
+import (
+	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+)
 
 // mean is an exponentially weighted mean. The zero value knows nothing.
 type mean struct {
@@ -56,23 +60,32 @@ const (
 
 // learn takes up what an answer told. Matched is how much of the prompt was
 // taken for computed already, and loads whether it began a load of the model.
-func (s *speeds) learn(a *ask, c counts, matchedBytes int, loads bool) {
+func (s *speeds) learn(a *ask, c fleet.Counts, matchedBytes int, loads bool) {
+	promptTokens, tokens := known(c.PromptTokens), known(c.Tokens)
 	// Ollama's count has in it what its cache spared, its duration has not.
-	if matchedBytes == 0 && c.promptTokens >= minPromptTokens && c.prompt >= minDuration {
-		s.prompt.add(within(float64(c.promptTokens) / c.prompt.Seconds()))
+	if matchedBytes == 0 && promptTokens >= minPromptTokens && c.Prompt >= minDuration {
+		s.prompt.add(within(float64(promptTokens) / c.Prompt.Seconds()))
 	}
-	if c.tokens >= minTokens && c.generate >= minDuration {
-		s.generate.add(within(float64(c.tokens) / c.generate.Seconds()))
+	if tokens >= minTokens && c.Generate >= minDuration {
+		s.generate.add(within(float64(tokens) / c.Generate.Seconds()))
 	}
-	if c.promptTokens >= minPromptTokens && a.promptBytes > 0 {
-		s.bytesPerToken.add(min(max(float64(a.promptBytes)/float64(c.promptTokens), 0.5), 64))
+	if promptTokens >= minPromptTokens && a.promptBytes > 0 {
+		s.bytesPerToken.add(min(max(float64(a.promptBytes)/float64(promptTokens), 0.5), 64))
 	}
-	if a.generates && c.tokens > 0 && (a.maxTokens < 0 || c.tokens < a.maxTokens) {
-		s.answer.add(float64(c.tokens))
+	if a.generates && tokens > 0 && (a.maxTokens < 0 || tokens < int64(a.maxTokens)) {
+		s.answer.add(float64(tokens))
 	}
-	if loads && c.load >= minDuration {
-		s.load.add(min(c.load.Seconds(), time.Hour.Seconds()))
+	if loads && c.Load >= minDuration {
+		s.load.add(min(c.Load.Seconds(), time.Hour.Seconds()))
 	}
+}
+
+// known returns a count, 0 for one that was not told.
+func known(count *int64) int64 {
+	if count == nil {
+		return 0
+	}
+	return *count
 }
 
 // within keeps a speed to what a machine can do, whatever an answer says.

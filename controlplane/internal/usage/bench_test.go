@@ -84,8 +84,8 @@ func BenchmarkRequest(b *testing.B) {
 
 // BenchmarkRow is what the writer does for each request, off the way.
 func BenchmarkRow(b *testing.B) {
-	e := &exchange{path: "/api/chat", streamed: true, status: 200, asked: "tiny", began: noon(), ended: noon()}
-	e.tail.add([]byte(token + last))
+	e := &exchange{path: "/api/chat", streamed: true, status: 200, asked: "tiny", began: noon(), ended: noon(), end: &fleet.AnswerEnd{}}
+	e.end.Add([]byte(token + last))
 	b.ReportAllocs()
 	for b.Loop() {
 		e.row()

@@ -9,9 +9,8 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
-// exchange is a request and its answer. As the answer's body it keeps the last
-// bytes that passed by, which is where Ollama says what it counted; they are
-// looked at after the end.
+// exchange is a request and its answer. As the answer's body it hears how that
+// ends; what Ollama counted is read from the answer's end, and only afterwards.
 type exchange struct {
 	ledger *Ledger
 	began  time.Time
@@ -32,7 +31,7 @@ type exchange struct {
 	rest    int64         // bytes to come where the length is known, else below 0
 	outcome fleet.Outcome // were it closed now
 	kind    fault.Kind    // of what went wrong
-	tail    tail
+	end     *fleet.AnswerEnd
 }
 
 // errClosed is what reading a closed body ends with.
@@ -40,7 +39,7 @@ var errClosed = errors.New("usage: read after close")
 
 // follow takes over an answer's body.
 func (e *exchange) follow(a *fleet.Answer) {
-	e.target, e.decision, e.model, e.digest = a.Target, a.Decision, a.Model, a.Digest
+	e.target, e.decision, e.model, e.digest, e.end = a.Target, a.Decision, a.Model, a.Digest, a.End
 	e.status, e.body, e.rest, e.outcome = a.Status, a.Body, a.Length, fleet.GivenUp
 	switch {
 	case a.Status >= 400:
@@ -68,11 +67,8 @@ func (e *exchange) Read(p []byte) (int, error) {
 		return 0, errClosed
 	}
 	n, err := e.body.Read(p)
-	if n > 0 {
-		if e.first.IsZero() {
-			e.first = e.ledger.now()
-		}
-		e.tail.add(p[:n])
+	if n > 0 && e.first.IsZero() {
+		e.first = e.ledger.now()
 	}
 	// Who knows the length need not read on to the end that follows it.
 	last := e.rest > 0 && e.rest <= int64(n)

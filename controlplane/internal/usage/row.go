@@ -16,14 +16,14 @@ const maxAskedBytes = 256
 // row returns what is kept of an exchange that has ended.
 func (e *exchange) row() fleet.UsageRow {
 	path, _, _ := strings.Cut(e.path, "?")
-	said := readCounts(path, e.tail.bytes())
-	e.judge(said.whole)
+	said := e.end.Counts(path)
+	e.judge(said.Whole)
 	row := fleet.UsageRow{
 		ID: e.decision, At: e.began.UTC(), KeyID: e.from.KeyID, Key: e.from.KeyName,
 		Asked: shorten(e.asked), Model: e.canonical(), Digest: e.digest,
 		HostID: e.target.HostID, Host: e.target.Host, Instance: e.target.Instance,
 		Dialect: e.from.Dialect, Route: path, Streamed: e.streamed, Outcome: e.outcome.String(),
-		TotalMS: millis(e.ended.Sub(e.began)), Prompt: said.prompt, Generated: said.generated, PerSecond: said.perSecond,
+		TotalMS: millis(e.ended.Sub(e.began)), Prompt: said.PromptTokens, Generated: said.Tokens,
 	}
 	if row.ID == "" {
 		row.ID = "u_" + rand.Text()
@@ -31,13 +31,16 @@ func (e *exchange) row() fleet.UsageRow {
 	if e.kind != fault.None {
 		row.Error = e.kind.String()
 	}
-	if said.load != nil {
-		row.LoadMS = new(millis(*said.load))
+	if said.Load > 0 {
+		row.LoadMS = new(millis(said.Load))
+	}
+	if said.Tokens != nil && said.Generate > 0 {
+		row.PerSecond = new(float64(*said.Tokens) / said.Generate.Seconds())
 	}
 	if e.streamed && e.status < 400 && !e.first.IsZero() {
 		row.FirstMS = new(millis(e.first.Sub(e.began)))
 	}
-	if !said.whole && e.streamed {
+	if !said.Whole && e.streamed {
 		row.Prompt, row.Generated = nil, nil // counted so far, at best
 	}
 	return row
