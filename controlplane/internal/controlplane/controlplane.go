@@ -109,7 +109,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	if err != nil {
 		return nil, err
 	}
-	forward := router.New(registry, link, counts, guard, c.now)
+	forward := router.New(registry, link, counts, guard, func() router.Options { return router.Options{} }, c.now)
 	ledger := usage.New(usage.Options{
 		Next:  limits.New(forward, limitsOf(manager)),
 		Store: db, Retention: retentionOf(manager), Now: c.now, Log: c.log.Named("usage"),
@@ -129,7 +129,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 		Upgrade: func(ctx context.Context, _ *edge.Request, ws *websocket.Conn) error { return link.Serve(ctx, ws) },
 	})
 	support := map[string]func(context.Context) error{
-		"sqlite": db.Run, "keys": keys.Run, "stats": counts.Run, "history": samples.Run, "usage": ledger.Run, "pki": authority.Run,
+		"sqlite": db.Run, "keys": keys.Run, "stats": counts.Run, "history": samples.Run, "usage": ledger.Run, "router": forward.Run, "pki": authority.Run,
 	}
 	if err := surface.add(routes, support); err != nil {
 		return nil, err

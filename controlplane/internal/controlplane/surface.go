@@ -59,7 +59,7 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 	})
 	support["live"] = sockets.Run
 
-	passOn := relay.New(s.forward, s.log.Named("relay"))
+	passOn := relay.New(s.forward, nil, s.log.Named("relay"))
 	ollama := ollamaapi.New(ollamaapi.Options{View: s.registry, Relay: passOn, Calls: s.link})
 	openai := openaiapi.New(openaiapi.Options{View: s.registry, Relay: passOn})
 	own := api.New(api.Options{

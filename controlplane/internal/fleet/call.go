@@ -22,6 +22,7 @@ type Call struct {
 	Stream      io.Reader
 	StreamBytes int64 // the length of Stream, -1 when it is not known
 	From        Origin
+	Place       *Place // hears of a wait in line; nil where nobody asks
 }
 
 // Answer is what an instance's Ollama answered. Body must be closed; closing it

@@ -9,7 +9,10 @@ import (
 type Origin struct {
 	KeyID   string // empty without a key
 	KeyName string
-	Dialect string // "ollama", "openai", "anthropic" or "dashboard"
+	// Priority is that of the key, from -2 to 2; each has four times the share of
+	// the one below where requests have to wait.
+	Priority int
+	Dialect  string // "ollama", "openai", "anthropic" or "dashboard"
 }
 
 // UsageRow is what is kept of one request to a model: neither what was asked nor

@@ -48,7 +48,7 @@ func newHerd(t *testing.T, models map[string]map[string]string) *herd {
 	}
 	h.api = New(Options{
 		View: h.registry, Calls: relaytest.Call(h.call),
-		Relay: relay.New(relaytest.Forward(relaytest.NoModels), hclog.NewNullLogger()),
+		Relay: relay.New(relaytest.Forward(relaytest.NoModels), nil, hclog.NewNullLogger()),
 	})
 	h.server = relaytest.Serve(t, append(h.api.Routes(), edge.Route{
 		Method: "POST", Path: "/api/chat", Permission: edge.Infer, Watch: true, MaxBodyBytes: relay.MaxBodyBytes, Handler: h.api.Chat(),

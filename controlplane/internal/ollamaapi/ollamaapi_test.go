@@ -18,7 +18,7 @@ import (
 
 // routesOf returns every route, with that of chat as the dashboard has it.
 func routesOf(view relaytest.Hosts, forward relaytest.Forward) []edge.Route {
-	a := New(Options{View: view, Relay: relay.New(forward, hclog.NewNullLogger()), Calls: relaytest.NoHosts()})
+	a := New(Options{View: view, Relay: relay.New(forward, nil, hclog.NewNullLogger()), Calls: relaytest.NoHosts()})
 	return append(a.Routes(), edge.Route{
 		Method: "POST", Path: "/api/chat", Permission: edge.Infer, Watch: true, MaxBodyBytes: relay.MaxBodyBytes, Handler: a.Chat(),
 	})
@@ -135,6 +135,7 @@ func TestWhatAHostSees(t *testing.T) {
 	}
 	var last seen
 	s := relaytest.Serve(t, routesOf(relaytest.Fleet(), func(_ context.Context, model string, call fleet.Call) (*fleet.Answer, error) {
+		call.Place = nil // whoever waits for the answer looks there
 		last = seen{model, call}
 		return relaytest.Answer(200, "application/json; charset=utf-8", `{}`), nil
 	}))
@@ -194,7 +195,7 @@ func TestAMissingInstanceIsNoMissingModel(t *testing.T) {
 }
 
 func TestEveryRouteHasOllamasDialect(t *testing.T) {
-	routes := New(Options{View: relaytest.Fleet(), Relay: relay.New(relaytest.Forward(relaytest.NoModels), hclog.NewNullLogger())}).Routes()
+	routes := New(Options{View: relaytest.Fleet(), Relay: relay.New(relaytest.Forward(relaytest.NoModels), nil, hclog.NewNullLogger())}).Routes()
 	if i := slices.IndexFunc(routes, func(r edge.Route) bool { return r.Dialect != edge.Ollama }); i >= 0 {
 		t.Errorf("%s %s has another dialect", routes[i].Method, routes[i].Path)
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 func routesOf(view relaytest.Hosts, forward relaytest.Forward) []edge.Route {
-	return New(Options{View: view, Relay: relay.New(forward, hclog.NewNullLogger())}).Routes()
+	return New(Options{View: view, Relay: relay.New(forward, nil, hclog.NewNullLogger())}).Routes()
 }
 
 func TestPermissions(t *testing.T) {

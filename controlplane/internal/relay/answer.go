@@ -11,8 +11,9 @@ import (
 )
 
 // respond turns an answer into a response. It waits for the first bytes, so that
-// an answer that breaks off before them still gets a status.
-func (r *Relay) respond(e Endpoint, answer *fleet.Answer) (*edge.Response, error) {
+// an answer that breaks off before them still gets a status. It calls over once
+// the answer is closed.
+func (r *Relay) respond(e Endpoint, answer *fleet.Answer, over func()) (*edge.Response, error) {
 	resp := &edge.Response{Status: answer.Status, Header: AnswerHeader(answer.Target, answer.Decision)}
 	var checked bool
 	for _, f := range answer.Fields {
@@ -24,7 +25,7 @@ func (r *Relay) respond(e Endpoint, answer *fleet.Answer) (*edge.Response, error
 			resp.Header = append(resp.Header, edge.HeaderField{Name: "Retry-After", Value: f.Value})
 		}
 	}
-	s := &stream{relay: r, endpoint: e, answer: answer, checked: checked, watch: watch{ending: e.Ending}}
+	s := &stream{relay: r, endpoint: e, answer: answer, over: over, checked: checked, watch: watch{ending: e.Ending}}
 	if checked {
 		resp.Header = append(resp.Header, edge.HeaderField{Name: "X-Accel-Buffering", Value: "no"})
 	}

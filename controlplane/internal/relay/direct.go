@@ -19,7 +19,7 @@ func (r *Relay) Direct(ctx context.Context, e Endpoint, calls fleet.Caller, to f
 	if err != nil {
 		return nil, err
 	}
-	return r.respond(e, answer)
+	return r.respond(e, answer, func() {})
 }
 
 // Fields returns the header fields of a request that a host gets to see.

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -43,12 +44,17 @@ type Endpoint struct {
 // Relay passes requests on. Its methods may be called concurrently.
 type Relay struct {
 	forward fleet.Forwarder
+	timeout func() time.Duration
 	log     hclog.Logger
 }
 
-// New returns a relay to the hosts that forward reaches.
-func New(forward fleet.Forwarder, log hclog.Logger) *Relay {
-	return &Relay{forward: forward, log: log}
+// New returns a relay to the hosts that forward reaches. A request may take as
+// long as timeout says unless it says itself; 0, or none to ask, is for ever.
+func New(forward fleet.Forwarder, timeout func() time.Duration, log hclog.Logger) *Relay {
+	if timeout == nil {
+		timeout = func() time.Duration { return 0 }
+	}
+	return &Relay{forward: forward, timeout: timeout, log: log}
 }
 
 // Route returns the route of an endpoint, which is at the same path here as in
@@ -63,23 +69,52 @@ func (r *Relay) Route(e Endpoint, may edge.Permission) edge.Route {
 // Handler returns the handler of an endpoint. It belongs on a route with Watch,
 // so that a client that leaves ends the generation at once.
 func (r *Relay) Handler(e Endpoint) edge.Handler {
+	form, tells := e.form()
 	return func(ctx context.Context, req *edge.Request) (*edge.Response, error) {
 		body, refused := e.read(req.Body)
 		if refused != nil {
 			return refused, nil
 		}
-		answer, err := r.forward.Forward(ctx, body.Model, fleet.Call{
-			Method: req.Method, Path: e.Path, Fields: callFields(req, e.streams(body)), Body: body.raw,
-			From: e.origin(req.Caller),
-		})
-		if isNoModel(err) {
-			return e.notFound(body.Model), nil
+		a := &asking{endpoint: &e, req: req, body: body}
+		var err error
+		if ctx, a.cancel, err = bound(ctx, req, r.timeout()); err != nil {
+			return nil, err
 		}
-		if err != nil {
-			return nil, Explained(err)
+		if tells && e.streams(body) {
+			return r.patiently(ctx, a, form)
 		}
-		return r.respond(e, answer)
+		return r.ask(ctx, a)
 	}
+}
+
+// asking is a request on its way.
+type asking struct {
+	endpoint *Endpoint
+	req      *edge.Request
+	body     *body
+	place    fleet.Place
+	cancel   context.CancelFunc // of its context; called when its answer is over
+}
+
+// ask forwards a request and turns what comes of it into a response.
+func (r *Relay) ask(ctx context.Context, a *asking) (*edge.Response, error) {
+	e := a.endpoint
+	answer, err := r.forward.Forward(ctx, a.body.Model, fleet.Call{
+		Method: a.req.Method, Path: e.Path, Fields: callFields(a.req, e.streams(a.body)), Body: a.body.raw,
+		From: e.origin(a.req.Caller), Place: &a.place,
+	})
+	if err != nil {
+		a.cancel()
+		if isNoModel(err) {
+			return e.notFound(a.body.Model), nil
+		}
+		return nil, Explained(err)
+	}
+	resp, err := r.respond(*e, answer, a.cancel)
+	if err == nil {
+		resp.Header = append(resp.Header, queued(&a.place)...)
+	}
+	return resp, err
 }
 
 // isNoModel reports whether a call failed because nobody has the model, and not

@@ -51,7 +51,7 @@ func messages() relay.Endpoint {
 
 func serve(t *testing.T, e relay.Endpoint, forward relaytest.Forward) *relaytest.Server {
 	t.Helper()
-	return relaytest.Serve(t, []edge.Route{relay.New(forward, hclog.NewNullLogger()).Route(e, edge.Infer)})
+	return relaytest.Serve(t, []edge.Route{relay.New(forward, nil, hclog.NewNullLogger()).Route(e, edge.Infer)})
 }
 
 // What a client reads of a stream, whole or broken.
@@ -199,7 +199,7 @@ func TestBreakingOffIsLogged(t *testing.T) {
 	var log bytes.Buffer
 	r := relay.New(relaytest.Forward(func(context.Context, string, fleet.Call) (*fleet.Answer, error) {
 		return relaytest.Stream(ndjson, errors.New("the cause"), token), nil
-	}), hclog.New(&hclog.LoggerOptions{Output: &log}))
+	}), nil, hclog.New(&hclog.LoggerOptions{Output: &log}))
 	resp, err := r.Handler(native())(t.Context(), &edge.Request{Method: "POST", Body: []byte(body)})
 	if err != nil {
 		t.Fatal(err)
@@ -221,7 +221,7 @@ func TestReadingAllocatesNothing(t *testing.T) {
 		answer := relaytest.Stream(ndjson, nil)
 		answer.Body = io.NopCloser(forever{})
 		return answer, nil
-	}), hclog.NewNullLogger())
+	}), nil, hclog.NewNullLogger())
 	resp, err := r.Handler(native())(t.Context(), &edge.Request{Method: "POST", Body: []byte(body)})
 	if err != nil {
 		t.Fatal(err)
@@ -251,7 +251,7 @@ func FuzzBodies(f *testing.F) {
 	handler := relay.New(relaytest.Forward(func(_ context.Context, model string, call fleet.Call) (*fleet.Answer, error) {
 		passed = model
 		return relaytest.Answer(200, "application/json", "{}"), nil
-	}), hclog.NewNullLogger()).Handler(native())
+	}), nil, hclog.NewNullLogger()).Handler(native())
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		passed = ""
 		resp, err := handler(t.Context(), &edge.Request{Method: "POST", Body: raw})

@@ -15,7 +15,8 @@ type stream struct {
 	relay    *Relay
 	endpoint Endpoint
 	answer   *fleet.Answer
-	checked  bool // the body has to say that it is whole
+	over     func() // called by Close
+	checked  bool   // the body has to say that it is whole
 	watch    watch
 
 	rest  []byte // to be read before anything else
@@ -100,4 +101,7 @@ func (s *stream) lastWords(err error) []byte {
 }
 
 // Close implements io.Closer: it ends the generation if that still goes on.
-func (s *stream) Close() error { return s.answer.Body.Close() }
+func (s *stream) Close() error {
+	defer s.over()
+	return s.answer.Body.Close()
+}

@@ -30,8 +30,9 @@ type choice struct {
 	model    *modelState
 	runner   *runner // nil for a request that needs no model in memory
 	decision string
-	starts   bool // the load that it waits for is its own
-	began    bool // an answer has come, so whatever was loaded is
+	starts   bool    // the load that it waits for is its own
+	began    bool    // an answer has come, so whatever was loaded is
+	spent    float64 // what the request has cost, in seconds of a runner; below 0 while that is not known
 }
 
 // choose picks an instance for a request and counts the request against it.
@@ -40,10 +41,23 @@ type choice struct {
 func (r *Router) choose(a *ask, tried []fleet.Target) (*choice, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if err := r.look(a); err != nil {
+		return nil, err
+	}
+	return r.pick(a, tried)
+}
+
+// look finds who holds the model. The caller holds mu.
+func (r *Router) look(a *ask) error {
 	r.holders = r.view.Holders(r.holders[:0], a.model)
 	if len(r.holders) == 0 {
-		return nil, fault.New(fault.NotFound, "model %q not found", a.model).On(fault.Caller)
+		return fault.New(fault.NotFound, "model %q not found", a.model).On(fault.Caller)
 	}
+	return nil
+}
+
+// pick chooses among the holders that were found. The caller holds mu.
+func (r *Router) pick(a *ask, tried []fleet.Target) (*choice, error) {
 	now := r.now()
 	model := r.models[r.holders[0].Digest]
 	p := r.newPricing(a, model, now)
@@ -143,7 +157,7 @@ func (r *Router) take(a *ask, o *offer, now time.Time) *choice {
 	if r.seats[h.Number] == nil {
 		r.seats[h.Number] = &seat{hostID: h.Target.HostID, run: h.Run}
 	}
-	c := &choice{offer: *o, to: h, seat: r.seats[h.Number]}
+	c := &choice{offer: *o, to: h, seat: r.seats[h.Number], spent: notServed}
 	c.seat.turn = r.turn
 	c.seat.inFlight++
 	if !a.computes {

@@ -114,6 +114,7 @@ type lab struct {
 	registry *fleet.Registry
 	hosts    *hosts
 	meter    *meter
+	options  Options
 	now      time.Time
 }
 
@@ -124,7 +125,7 @@ func newLab(h *hosts) *lab {
 	if err != nil {
 		panic(err)
 	}
-	l.Router = New(l.registry, l.hosts, l.meter, guard, clock)
+	l.Router = New(l.registry, l.hosts, l.meter, guard, func() Options { return l.options }, clock)
 	return l
 }
 

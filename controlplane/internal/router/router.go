@@ -15,6 +15,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/router/breaker"
 	"github.com/corral-fleet/corral/controlplane/internal/router/failover"
+	"github.com/corral-fleet/corral/controlplane/internal/router/queue"
 )
 
 // View knows which instances hold a model, and which hosts there are; see
@@ -22,6 +23,7 @@ import (
 type View interface {
 	Holders(dst []*fleet.Holder, ref string) []*fleet.Holder
 	Find(idOrName string) (fleet.HostView, error)
+	Changed() <-chan struct{}
 }
 
 // Meter counts requests to models.
@@ -36,8 +38,11 @@ type Router struct {
 	calls fleet.Caller
 	meter Meter
 	guard Guard
+	line  *queue.Queue
 	now   func() time.Time
 	seed  maphash.Seed
+
+	options func() Options
 
 	mu        sync.Mutex
 	holders   []*fleet.Holder // of the model that is being looked up; kept for its memory
@@ -46,6 +51,15 @@ type Router struct {
 	turn      uint64 // picks so far
 	decisions decisions
 	swept     time.Time
+	waiting   map[string]waited // by the digest; those that requests wait for, or did not long ago
+	lines     []queue.State     // kept for its memory
+	length    int               // of a line, as the queue was last told
+}
+
+// Options are what may change while a router works.
+type Options struct {
+	QueueLength  int           // requests that may wait for one model; 0 is [queue.DefaultMaxWaiting]
+	QueueTimeout time.Duration // how long one may wait in line; 0 is without end
 }
 
 var _ fleet.Forwarder = (*Router)(nil)
@@ -67,11 +81,14 @@ func NewGuard(now func() time.Time) (Guard, error) {
 }
 
 // New returns a router over the instances in view, which are called through calls.
-func New(view View, calls fleet.Caller, meter Meter, guard Guard, now func() time.Time) *Router {
+// While [Router.Run] does not run, requests that wait in line are let in by
+// others that leave, and not by hosts that come.
+func New(view View, calls fleet.Caller, meter Meter, guard Guard, options func() Options, now func() time.Time) *Router {
 	began := now()
 	return &Router{
-		view: view, calls: calls, meter: meter, guard: guard, now: now, seed: maphash.MakeSeed(),
-		models: map[string]*modelState{}, decisions: newDecisions(began), swept: began,
+		view: view, calls: calls, meter: meter, guard: guard, options: options, now: now, seed: maphash.MakeSeed(),
+		line:   queue.New(queue.Options{Now: now}),
+		models: map[string]*modelState{}, decisions: newDecisions(began), swept: began, waiting: map[string]waited{},
 	}
 }
 
@@ -100,6 +117,7 @@ func (r *Router) send(ctx context.Context, a *ask, c *choice, call fleet.Call) (
 		if whole {
 			told = answer.End.Counts(a.path)
 		}
+		c.spent = spent(told)
 		r.release(a, c, told)
 		r.sweep()
 	})

@@ -21,6 +21,8 @@ type exchange struct {
 	path     string
 	from     fleet.Origin
 	streamed bool
+	place    *fleet.Place // in line
+	own      fleet.Place  // where nobody else asks
 
 	target        fleet.Target
 	decision      string

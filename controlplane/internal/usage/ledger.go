@@ -58,6 +58,10 @@ func (l *Ledger) Forward(ctx context.Context, model string, call fleet.Call) (*f
 		return l.next.Forward(ctx, model, call)
 	}
 	e := &exchange{ledger: l, began: l.now(), asked: model, path: call.Path, from: call.From, streamed: asksForStream(call.Fields)}
+	if call.Place == nil {
+		call.Place = &e.own
+	}
+	e.place = call.Place
 	answer, err := l.next.Forward(ctx, model, call)
 	if err != nil {
 		e.fail(err)

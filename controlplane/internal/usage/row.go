@@ -25,6 +25,10 @@ func (e *exchange) row() fleet.UsageRow {
 		Dialect: e.from.Dialect, Route: path, Streamed: e.streamed, Outcome: e.outcome.String(),
 		TotalMS: millis(e.ended.Sub(e.began)), Prompt: said.PromptTokens, Generated: said.Tokens,
 	}
+	if e.place != nil {
+		_, waited := e.place.Waited()
+		row.QueueMS = millis(waited)
+	}
 	if row.ID == "" {
 		row.ID = "u_" + rand.Text()
 	}

@@ -20,7 +20,6 @@ const levels = MaxPriority - MinPriority + 1
 // next starts, virtual the tag at which those start that had nothing waiting, and
 // top the largest tag that was given out.
 type line struct {
-	model    string
 	capacity int // places in service; below 0: unknown
 	serving  int
 	waiting  int
@@ -56,8 +55,8 @@ type flow struct {
 	first, last *Ticket
 }
 
-func newLine(model string) *line {
-	l := &line{model: model, capacity: Unknown}
+func newLine() *line {
+	l := &line{capacity: Unknown}
 	weight := 1.0
 	for i := range l.levels {
 		l.levels[i] = level{weight: weight, flows: map[string]*flow{}, sweep: minSweep}

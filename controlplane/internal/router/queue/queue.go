@@ -6,28 +6,30 @@ import (
 	"time"
 )
 
-// The bounds of a line where the options name none.
-const (
-	DefaultMaxWaiting       = 512 // as many as an Ollama lets wait
-	DefaultMaxWaitingPerKey = DefaultMaxWaiting / 4
-)
+// DefaultMaxWaiting is the bound of a line where the options name none: twice as
+// many as a single Ollama lets wait.
+const DefaultMaxWaiting = 1024
 
 // Options are what a queue is made with.
 type Options struct {
-	MaxWaiting       int              // requests for one model; 0 is DefaultMaxWaiting
-	MaxWaitingPerKey int              // of these, of one key; 0 is DefaultMaxWaitingPerKey
+	MaxWaiting int // requests for one model; 0 is DefaultMaxWaiting
+	// MaxWaitingPerKey is how many of these may be of one key. With 0 it is twice
+	// as many as there is still room for: a key that is alone gets two thirds of
+	// the line, and there is always room for one that comes anew.
+	MaxWaitingPerKey int
 	Now              func() time.Time // the clock
 }
 
 // Queue holds the lines of all models. Its methods may be called concurrently.
 type Queue struct {
-	maxWaiting, maxPerKey int
-	now                   func() time.Time
-	open                  chan struct{} // closed: the Ready of whoever need not wait
+	maxPerKey int
+	now       func() time.Time
+	open      chan struct{} // closed: the Ready of whoever need not wait
 
-	mu    sync.Mutex
-	lines map[string]*line
-	sweep int // as many lines as this are looked through for ones that can go
+	mu         sync.Mutex
+	maxWaiting int
+	lines      map[string]*line
+	sweep      int // as many lines as this are looked through for ones that can go
 }
 
 // New returns a queue in which no model's capacity is known yet.
@@ -39,11 +41,16 @@ func New(o Options) *Queue {
 	if q.maxWaiting == 0 {
 		q.maxWaiting = DefaultMaxWaiting
 	}
-	if q.maxPerKey == 0 {
-		q.maxPerKey = DefaultMaxWaitingPerKey
-	}
 	close(q.open)
 	return q
+}
+
+// SetMaxWaiting changes how many requests may wait for one model. Those that do
+// already are not sent away.
+func (q *Queue) SetMaxWaiting(n int) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.maxWaiting = n
 }
 
 // Unknown is the capacity of a model of which nothing has been said. Nobody
@@ -70,7 +77,8 @@ func (q *Queue) SetCapacity(model string, places int) {
 
 // Request is what wants to be served.
 type Request struct {
-	Model    string
+	Model    string // whatever tells one from the other
+	Name     string // of the model, for sentences; empty is Model
 	KeyID    string // whose share it comes out of; all without a key share one
 	Priority int    // from MinPriority to MaxPriority; what is beyond counts as the nearest
 	// Cost is what serving it is expected to cost, in one unit for all requests
@@ -110,7 +118,7 @@ func (q *Queue) enter(t *Ticket, r Request) (waits bool, err error) {
 	}
 	waits = !l.free()
 	if waits {
-		if err := q.refusal(l, r.KeyID); err != nil {
+		if err := q.refusal(l, &r); err != nil {
 			return false, err
 		}
 	}
@@ -139,7 +147,7 @@ func (q *Queue) line(model string) *line {
 		}
 		q.sweep = minSweep + 2*len(q.lines)
 	}
-	l := newLine(model)
+	l := newLine()
 	q.lines[model] = l
 	return l
 }

@@ -152,6 +152,29 @@ func TestFullLines(t *testing.T) {
 	enter(t, q, "c", 1)
 }
 
+// A key that is alone gets most of the line, and never all of it.
+func TestThereIsRoomForAKeyThatComesAnew(t *testing.T) {
+	q, _ := lab(Options{MaxWaiting: 9}, 1)
+	enter(t, q, "a", 1)
+	for range 6 {
+		enter(t, q, "a", 1)
+	}
+	again := func(key string) fault.Kind {
+		_, err := q.Enter(context.Background(), Request{Model: model, Name: "m", KeyID: key})
+		return fault.KindOf(err)
+	}
+	if got := again("a"); got != fault.RateLimited {
+		t.Errorf("a seventh of nine places: %v", got)
+	}
+	if got := again("b"); got != fault.None {
+		t.Errorf("another key: %v", got)
+	}
+	q.SetMaxWaiting(7)
+	if got := again("b"); got != fault.Unavailable {
+		t.Errorf("a line that was made shorter: %v", got)
+	}
+}
+
 func TestExpected(t *testing.T) {
 	q, c := lab(Options{}, 2)
 	a, b := enter(t, q, "a", 1), enter(t, q, "a", 1)

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -13,16 +14,25 @@ const (
 )
 
 // refusal returns why a request can't wait in a line, or nil.
-func (q *Queue) refusal(l *line, key string) error {
+func (q *Queue) refusal(l *line, r *Request) error {
+	name := cmp.Or(r.Name, r.Model)
 	if l.waiting >= q.maxWaiting {
 		return fault.New(fault.Unavailable, "%d requests are waiting for model %q already, and no more can; try again later",
-			l.waiting, l.model).After(l.advice(l.waiting))
+			l.waiting, name).After(l.advice(l.waiting))
 	}
-	if own := l.waitingOf(key); own >= q.maxPerKey {
+	if own := l.waitingOf(r.KeyID); own >= q.mostOf(l) {
 		return fault.New(fault.RateLimited, "%d requests of this key are waiting for model %q already, and no more can; wait for one of them",
-			own, l.model).On(fault.Caller).After(l.advice(own))
+			own, name).On(fault.Caller).After(l.advice(own))
 	}
 	return nil
+}
+
+// mostOf returns how many requests in a line may be of one key.
+func (q *Queue) mostOf(l *line) int {
+	if q.maxPerKey > 0 {
+		return q.maxPerKey
+	}
+	return 2 * (q.maxWaiting - l.waiting)
 }
 
 // advice returns when it is worth to come back to a line in which so many wait:
