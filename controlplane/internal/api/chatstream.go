@@ -7,6 +7,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -14,13 +15,15 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/relay"
+	"github.com/corral-fleet/corral/controlplane/internal/relay/waiting"
+	"github.com/corral-fleet/corral/sdk/fault"
 )
 
 const lineType = "application/x-ndjson"
 
 // chatStream answers piece by piece: in events, or in lines where the client
-// prefers those. It waits for the first piece, so that an error before that
-// still has its status.
+// prefers those. It waits a while for the first piece, so that an error before
+// that still has its status, and gives signs of life when it has to wait longer.
 func (a *API) chatStream(ctx context.Context, r *edge.Request) (*edge.Response, error) {
 	q, err := question(r)
 	if err != nil {
@@ -37,15 +40,20 @@ func (a *API) chatStream(ctx context.Context, r *edge.Request) (*edge.Response, 
 		events: make(chan []byte), over: make(chan struct{}),
 	}
 	go c.run(ctx, a.Chat, q)
-	first, ok := <-c.events
-	if !ok {
-		return nil, relay.Explained(c.end())
+	header := []edge.HeaderField{{Name: "Content-Type", Value: contentType}, {Name: "X-Accel-Buffering", Value: "no"}}
+	patience := time.NewTimer(waiting.Patience)
+	defer patience.Stop()
+	select {
+	case first, ok := <-c.events:
+		if !ok {
+			return nil, relay.Explained(c.end())
+		}
+		c.rest, c.heard = first, true
+		header = append(header, relay.AnswerHeader(c.target, c.decision)...)
+	case <-patience.C:
+		c.rest = c.sign()
 	}
-	c.rest = first
-	return &edge.Response{Status: 200, Stream: c, Header: append(relay.AnswerHeader(c.target, c.decision),
-		edge.HeaderField{Name: "Content-Type", Value: contentType},
-		edge.HeaderField{Name: "X-Accel-Buffering", Value: "no"},
-	)}, nil
+	return &edge.Response{Status: 200, Stream: c, Header: header}, nil
 }
 
 // The events of a stream.
@@ -80,6 +88,7 @@ type conversation struct {
 	over   chan struct{} // closed when the goroutine has ended
 	failed error         // what no event could tell; read when over is closed
 	rest   []byte        // of the event that is being read
+	heard  bool          // an event has been read
 }
 
 // run asks the model. Nothing of it is left when over is closed.
@@ -132,31 +141,67 @@ func (c *conversation) send(ctx context.Context, event any) error {
 
 // put frames an event and waits until it is read.
 func (c *conversation) put(ctx context.Context, body []byte) error {
-	framed := append(body, '\n')
-	if !c.lines {
-		framed = slices.Concat([]byte("data: "), framed, []byte("\n"))
-	}
 	select {
-	case c.events <- framed:
+	case c.events <- c.frame(body):
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
+// frame makes an event of its body.
+func (c *conversation) frame(body []byte) []byte {
+	if c.lines {
+		return append(body, '\n')
+	}
+	return slices.Concat([]byte("data: "), body, []byte("\n\n"))
+}
+
 // Read implements io.Reader: one event, or a part of a long one.
 func (c *conversation) Read(p []byte) (int, error) {
-	if len(c.rest) == 0 {
-		event, ok := <-c.events
-		if !ok {
-			<-c.over
-			return 0, cmp.Or(c.failed, io.EOF)
+	for len(c.rest) == 0 {
+		var late <-chan time.Time // nil once the answer has begun
+		if !c.heard {
+			late = time.After(waiting.Patience)
 		}
-		c.rest = event
+		select {
+		case event, ok := <-c.events:
+			if !ok {
+				<-c.over
+				if err := c.ended(); err != nil {
+					return 0, err
+				}
+				continue
+			}
+			c.rest, c.heard = event, true
+		case <-late:
+			c.rest = c.sign()
+		}
 	}
 	n := copy(p, c.rest)
 	c.rest = c.rest[n:]
 	return n, nil
+}
+
+// ended returns how the stream ends when there are no more events. An error of an
+// answer that never began is told in the stream, whose status has gone out.
+func (c *conversation) ended() error {
+	if c.failed == nil || c.heard || fault.KindOf(c.failed) == fault.Canceled {
+		return cmp.Or(c.failed, io.EOF)
+	}
+	c.log.Warn("chat failed after a wait", "model", c.model, "error", c.failed)
+	c.rest, c.failed, c.heard = c.frame(lastWords(c.failed)), nil, true
+	return nil
+}
+
+// sign is what a client reads while it waits, and makes nothing of.
+func (c *conversation) sign() []byte {
+	if !c.lines {
+		return []byte(": waiting\n\n")
+	}
+	// Strings can always be encoded.
+	body, _ := json.Marshal(pieceEvent{Model: c.model})
+	return append(body, '\n')
 }
 
 // Close implements io.Closer. It ends the generation if that still goes on.

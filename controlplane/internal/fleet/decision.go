@@ -14,9 +14,11 @@ type Decision struct {
 	MaxTokens   *int      `json:"max_tokens,omitempty"` // what the caller allows; nil is unlimited
 	Streams     bool      `json:"streams"`
 	Options     []string  `json:"options,omitempty"` // those that a runner is loaded with, as "num_ctx=8192"
-	HostID      string    `json:"host_id"`
-	Host        string    `json:"host"`
-	Instance    string    `json:"instance"`
+	// QueuedSeconds is how long the request waited in line before.
+	QueuedSeconds float64 `json:"queued_seconds"`
+	HostID        string  `json:"host_id"`
+	Host          string  `json:"host"`
+	Instance      string  `json:"instance"`
 	// Candidates are the instances, the chosen one first and then by their
 	// prices. Of a large fleet only the best are kept; Considered counts all.
 	Candidates []Candidate `json:"candidates"`

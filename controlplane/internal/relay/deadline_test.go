@@ -30,7 +30,7 @@ func stuck(piece string) relaytest.Forward {
 // endless fails for the reason for which its context ended, as a host's answer does.
 type endless struct {
 	*relaytest.Endless
-	ctx context.Context //nolint:containedctx // it is the call's, whose answer this is
+	ctx context.Context // the call's, whose answer this is
 }
 
 func (e endless) Read(p []byte) (int, error) {

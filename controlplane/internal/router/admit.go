@@ -28,6 +28,7 @@ func (r *Router) admit(ctx context.Context, a *ask, call *fleet.Call) (*choice, 
 		turn.Leave(notServed)
 		return nil, nil, err
 	}
+	a.queued, _ = turn.Waited()
 	if c, err = r.choose(a, nil); err != nil {
 		turn.Leave(notServed)
 		return nil, nil, err

@@ -4,6 +4,7 @@ import (
 	"hash/maphash"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ask is what has to be known of a request to price it. The rest of it is
@@ -14,7 +15,8 @@ type ask struct {
 	computes  bool   // the model has to be in memory for it
 	generates bool   // and makes tokens
 	streams   bool
-	unloads   bool // the model leaves memory when this is answered
+	queued    time.Duration // in line
+	unloads   bool          // the model leaves memory when this is answered
 
 	promptBytes int
 	maxTokens   int // -1 where the caller sets no limit

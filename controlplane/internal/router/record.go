@@ -46,6 +46,7 @@ type asked struct {
 	maxTokens   int
 	streams     bool
 	options     runnerOptions
+	queued      time.Duration
 }
 
 type offered struct {
@@ -123,7 +124,7 @@ func (r *record) keep(holders []*fleet.Holder) {
 // settle notes what was asked, and what was chosen.
 func (r *record) settle(a *ask, c *choice, now time.Time) {
 	r.at, r.digest, r.taken, r.to = now, c.to.Digest, c.offer, c.to.Target
-	r.ask = asked{a.model, a.path, a.promptBytes, a.maxTokens, a.streams, a.options}
+	r.ask = asked{a.model, a.path, a.promptBytes, a.maxTokens, a.streams, a.options, a.queued}
 }
 
 func (r *record) drop() { r.turn = 0 }
@@ -148,7 +149,8 @@ func (r *record) decision(id string) fleet.Decision {
 	d := fleet.Decision{
 		ID: id, At: r.at.UTC(), Model: r.ask.model, Digest: r.digest, Path: r.ask.path,
 		PromptBytes: r.ask.promptBytes, Streams: r.ask.streams, Options: r.ask.options.list(),
-		HostID: r.to.HostID, Host: r.to.Host, Instance: r.to.Instance,
+		QueuedSeconds: r.ask.queued.Seconds(),
+		HostID:        r.to.HostID, Host: r.to.Host, Instance: r.to.Instance,
 		Candidates: []fleet.Candidate{}, Considered: r.considered,
 	}
 	if r.ask.maxTokens >= 0 {

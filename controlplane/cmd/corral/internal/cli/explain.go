@@ -39,6 +39,9 @@ func (s *session) showDecision(d *client.Decision) error {
 	if len(d.Options) > 0 {
 		t.row("options", join(" ", d.Options...))
 	}
+	if d.QueuedSeconds > 0 {
+		t.row("queued", seconds(d.QueuedSeconds))
+	}
 	t.row("host", join(", ", d.Host, d.Instance))
 	if err := t.flush(); err != nil {
 		return err

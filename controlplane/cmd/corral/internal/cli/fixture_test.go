@@ -54,7 +54,7 @@ func fleetOfTwo() []fleet.HostView {
 func decision() fleet.Decision {
 	return fleet.Decision{
 		ID: "r1-2a", At: now().Add(-time.Minute), Model: "llama3", Digest: "aa", Path: "/api/chat", PromptBytes: 4096,
-		MaxTokens: new(200), Streams: true, Options: []string{"num_ctx=8192"},
+		MaxTokens: new(200), Streams: true, Options: []string{"num_ctx=8192"}, QueuedSeconds: 1.5,
 		HostID: "h_aaaa", Host: "gpu-1", Instance: "default", Considered: 40,
 		Candidates: []fleet.Candidate{
 			{
