@@ -150,3 +150,34 @@ func TestAPickIsQuickInALargeFleet(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkTraces plays the traces of the simulations by each policy. What counts
+// is the time to the first token, in the trace's seconds, and how often a model
+// was loaded; one load for each host is what the trace of mixed options needs.
+func BenchmarkTraces(b *testing.B) {
+	calm := multiTurn()
+	calm.Every *= 2
+	for _, trace := range []struct {
+		name string
+		traffic
+	}{{"busy", multiTurn()}, {"calm", calm}, {"options", mixedOptions()}} {
+		for _, by := range []struct {
+			name string
+			new  func() policy
+		}{
+			{"in-turns", func() policy { return &roundRobin{} }},
+			{"hashed", func() policy { return &hashing{} }},
+			{"hashed-by-model", func() policy { return &hashing{byModel: true} }},
+			{"priced", func() policy { return newPriced(b, trace.Models) }},
+		} {
+			b.Run("trace="+trace.name+"/policy="+by.name, func(b *testing.B) {
+				var o outcome
+				for b.Loop() {
+					o = simulate(by.new(), trace.traffic)
+				}
+				b.ReportMetric(o.mean.Seconds(), "s/first-token")
+				b.ReportMetric(float64(o.loads), "loads")
+			})
+		}
+	}
+}

@@ -67,13 +67,16 @@ func (r *Router) pick(a *ask, tried []fleet.Target) (*choice, error) {
 	found, kept := false, false
 	for i := range r.holders {
 		h := r.holders[i]
-		r.renew(h)
+		s := r.seat(h.Number)
+		if s != nil && s.run != h.Run {
+			r.renew(s, h)
+		}
 		if why := r.refuses(h, tried); why != "" {
 			kept = kept || why == refusedOpen
 			record.refuse(i, why)
 			continue
 		}
-		p.offer(&o, h, r.seat(h.Number), model.runner(h.Number))
+		p.offer(&o, h, s, model.runner(h.Number))
 		o.holder = i
 		if !found || o.before(&best) {
 			best, found = o, true
@@ -96,11 +99,7 @@ func (r *Router) pick(a *ask, tried []fleet.Target) (*choice, error) {
 }
 
 // renew forgets the failures of an instance that was started anew since.
-func (r *Router) renew(h *fleet.Holder) {
-	s := r.seat(h.Number)
-	if s == nil || s.run == h.Run {
-		return
-	}
+func (r *Router) renew(s *seat, h *fleet.Holder) {
 	s.run = h.Run
 	r.guard.Breakers.Forget(func(at fleet.Target, _ string) bool {
 		return at.HostID == h.Target.HostID && at.Instance == h.Target.Instance

@@ -54,6 +54,9 @@ func (o *runnerOptions) setMMap(on bool) {
 // spells out Ollama's is taken for one that changes nothing.
 // ContextLength is the runner's as its host told it, 0 when unknown.
 func needsReload(loaded, asked *runnerOptions, contextLength int) bool {
+	if *loaded == *asked {
+		return false
+	}
 	if loaded.mmap != asked.mmap {
 		return true
 	}

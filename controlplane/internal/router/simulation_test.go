@@ -2,6 +2,7 @@ package router
 
 import (
 	"container/heap"
+	"context"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -21,7 +22,8 @@ type world struct {
 	waits  []time.Duration // for the first token
 }
 
-// policy decides where a request goes, and hears how it went there.
+// policy decides where a request goes, and hears how it went there. One that has
+// a request wait returns nil, and sends it later.
 type policy interface {
 	pick(w *world, j *job) *standIn
 	answered(w *world, j *job)
@@ -61,13 +63,19 @@ func (w *world) answer(j *job) {
 
 func (w *world) ask(t *turnOf) {
 	j := &job{turnOf: t, asked: w.now}
-	j.host = w.policy.pick(w, j)
 	j.done = func() {
 		w.policy.ended(w, j)
 		if t.next != nil {
 			w.after(t.think, func() { w.ask(t.next) })
 		}
 	}
+	if host := w.policy.pick(w, j); host != nil {
+		w.send(j, host)
+	}
+}
+
+func (w *world) send(j *job, host *standIn) {
+	j.host = host
 	j.host.queue = append(j.host.queue, j)
 	j.host.advance(w)
 }
@@ -202,13 +210,14 @@ func (p *hashing) ended(_ *world, j *job) {
 	p.loads[j.host]--
 }
 
-// priced is the router itself.
+// priced is the router itself, with its line.
 type priced struct {
-	lab *lab
-	at  time.Time // when virtual time began
+	lab     *lab
+	at      time.Time // when virtual time began
+	waiting []*job
 }
 
-func newPriced(t *testing.T, models []string) *priced {
+func newPriced(t testing.TB, models []string) *priced {
 	p := &priced{lab: newLab(&hosts{}), at: noon()}
 	for i := range 4 {
 		id := fmt.Sprintf("h%d", i)
@@ -245,17 +254,46 @@ func (p *priced) report(w *world) {
 func (p *priced) pick(w *world, j *job) *standIn {
 	p.lab.now = p.at.Add(w.now)
 	j.ask = readAsk(p.lab.seed, j.model, "/api/chat", j.body())
-	c, err := p.lab.choose(&j.ask, nil)
+	c, turn, err := p.lab.arrive(context.Background(), &j.ask, &fleet.Origin{KeyID: "k"})
 	if err != nil {
 		panic(err)
 	}
-	j.choice = c
+	j.turn, j.choice = turn, c
+	if c == nil {
+		p.waiting = append(p.waiting, j)
+		return nil
+	}
+	return w.host(c)
+}
+
+// host returns the host that was chosen.
+func (w *world) host(c *choice) *standIn {
 	for _, h := range w.hosts {
 		if h.name == c.to.Target.HostID {
 			return h
 		}
 	}
 	panic("there is no host " + c.to.Target.HostID)
+}
+
+// letIn sends those whose turn has come.
+func (p *priced) letIn(w *world) {
+	still := p.waiting[:0]
+	for _, j := range p.waiting {
+		select {
+		case <-j.turn.Ready():
+		default:
+			still = append(still, j)
+			continue
+		}
+		c, err := p.lab.choose(&j.ask, nil)
+		if err != nil {
+			panic(err)
+		}
+		j.choice = c
+		w.send(j, w.host(c))
+	}
+	p.waiting = still
 }
 
 func (p *priced) answered(w *world, j *job) {
@@ -265,10 +303,13 @@ func (p *priced) answered(w *world, j *job) {
 
 func (p *priced) ended(w *world, j *job) {
 	p.lab.now = p.at.Add(w.now)
-	p.lab.release(&j.ask, j.choice, fleet.Counts{
+	told := fleet.Counts{
 		PromptTokens: new(int64(len(j.prompt) / standInToken)), Prompt: j.promptTime,
 		Tokens: new(int64(j.answer)), Generate: w.now - j.answered, Load: j.loadTime,
-	})
+	}
+	p.lab.release(&j.ask, j.choice, told)
+	j.turn.Leave(spent(told))
+	p.letIn(w)
 }
 
 // TestTheFirstTokenComesSooner compares policies on conversations of several

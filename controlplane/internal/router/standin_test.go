@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/router/queue"
 )
 
 // The speeds of a stand-in for an Ollama.
@@ -52,6 +53,7 @@ type job struct {
 	host            *standIn
 	ask             ask
 	choice          *choice // of the router, where that decides
+	turn            *queue.Ticket
 	done            func()
 }
 
