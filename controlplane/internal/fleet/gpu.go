@@ -3,6 +3,7 @@ package fleet
 import (
 	"cmp"
 	"fmt"
+	"sync/atomic"
 )
 
 // GPUState is what a GPU is able to do.
@@ -33,6 +34,42 @@ type GPU struct {
 	SlowdownCelsius    *float64 `json:"slowdown_celsius,omitempty"` // from here on it slows itself down
 	PowerWatts         *float64 `json:"power_watts,omitempty"`
 	PowerLimitWatts    *float64 `json:"power_limit_watts,omitempty"`
+}
+
+// GPUMemory is how much memory a host's GPUs have to spare, by its latest sample.
+// It may be read while it is changed; the zero value, and nil, know nothing.
+type GPUMemory struct {
+	free atomic.Int64 // and 1, so that 0 is unknown
+}
+
+// FreeBytes returns what is free on all GPUs together, and false where that is not
+// known: there are none, or one of them does not tell.
+func (m *GPUMemory) FreeBytes() (free int64, known bool) {
+	if m == nil {
+		return 0, false
+	}
+	told := m.free.Load()
+	return told - 1, told > 0
+}
+
+// observe takes up what a sample tells. A GPU that is lost has nothing to spare.
+func (m *GPUMemory) observe(gpus []GPU) {
+	sum := int64(0)
+	for i := range gpus {
+		g := &gpus[i]
+		switch {
+		case g.State == GPULost:
+		case g.MemoryTotalBytes == nil || g.MemoryUsedBytes == nil:
+			m.free.Store(0)
+			return
+		default:
+			sum += max(*g.MemoryTotalBytes-*g.MemoryUsedBytes, 0)
+		}
+	}
+	if len(gpus) > 0 {
+		sum++
+	}
+	m.free.Store(sum)
 }
 
 // problem returns what is wrong with the GPU, if that is known.

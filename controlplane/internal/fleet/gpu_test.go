@@ -67,3 +67,29 @@ func TestAGPUThatIsUnwellMakesItsHostDegraded(t *testing.T) {
 	r.Disconnect("a", 1, noon(), fleet.HostAway)
 	want(fleet.HostAway)
 }
+
+func TestHoldersKnowWhatTheirGPUsHaveToSpare(t *testing.T) {
+	r := registry("a")
+	r.Report("a", 1, noon(), []fleet.Instance{ready("default", model("tiny", "d1", 1))})
+	const gib = 1 << 30
+	has := func(used, total int64) fleet.GPU { return fleet.GPU{MemoryUsedBytes: &used, MemoryTotalBytes: &total} }
+	lost := has(0, 80*gib)
+	lost.State = fleet.GPULost
+	for name, c := range map[string]struct {
+		gpus  []fleet.GPU
+		free  int64
+		known bool
+	}{
+		"none":              {nil, 0, false},
+		"two":               {[]fleet.GPU{has(10*gib, 80*gib), has(80*gib, 80*gib)}, 70 * gib, true},
+		"full":              {[]fleet.GPU{has(80*gib, 80*gib)}, 0, true},
+		"one is lost":       {[]fleet.GPU{lost, has(79*gib, 80*gib)}, gib, true},
+		"one does not tell": {[]fleet.GPU{has(0, 80*gib), {UUID: "GPU-1"}}, 0, false},
+	} {
+		r.Observe("a", 1, noon(), &fleet.Sample{TakenAt: noon(), GPUs: c.gpus})
+		free, known := r.Holders(nil, "tiny")[0].GPUMemory.FreeBytes()
+		if known != c.known || known && free != c.free {
+			t.Errorf("%s: %d bytes are free, %v", name, free, known)
+		}
+	}
+}

@@ -11,12 +11,14 @@ type Holder struct {
 	Number        uint32    // of the instance; no other has it while the program runs
 	Loaded        bool      // in the instance's memory
 	Serves        bool      // requests may be sent there now
+	Routes        Routes    // those of Ollama that its version has
 	Parallel      int       // requests that one model serves there at a time; 0 is unknown
 	InFlight      int       // requests under way there, as its agent last told
 	ToldAt        time.Time // when it told that
 	Resident      int       // models in the instance's memory
 	ContextLength int       // of the loaded model in tokens; 0 is unknown
 	SizeBytes     int64     // of the model in the instance's store
+	GPUMemory     *GPUMemory
 	Target        Target
 	Run           Run
 	Name          string // the model's name there
@@ -43,6 +45,7 @@ func (h *holding) resolve() {
 	for i := range h.holders {
 		h.holders[i].Target.Host = h.host.name
 		h.holders[i].Serves = h.holders[i].Serves && h.host.able
+		h.holders[i].GPUMemory = &h.host.gpus
 	}
 }
 
@@ -134,6 +137,7 @@ func holdersOf(e *entry, instances []Instance, at time.Time) map[string][]Holder
 	held := map[string][]Holder{}
 	for i := range instances {
 		instance := &instances[i]
+		routes := RoutesOf(instance.Version)
 		for m := range instance.Models {
 			have := &instance.Models[m]
 			name := CanonicalModel(have.Name)
@@ -142,7 +146,7 @@ func holdersOf(e *entry, instances []Instance, at time.Time) map[string][]Holder
 				Target: Target{HostID: e.view.ID, Instance: instance.Name}, Number: e.numbers[instance.Name], Run: Run{e.epoch, instance.StartedAt},
 				// Hosts tell the same names and digests: one copy of each is quicker to compare.
 				Name: unique.Make(have.Name).Value(), Digest: unique.Make(have.Digest).Value(), SizeBytes: have.SizeBytes,
-				Loaded: ok, ContextLength: loaded.ContextLength, Resident: len(instance.Loaded),
+				Loaded: ok, Routes: routes, ContextLength: loaded.ContextLength, Resident: len(instance.Loaded),
 				Serves: instance.Serves(), Parallel: instance.Parallel, InFlight: instance.InFlight, ToldAt: at,
 			})
 		}

@@ -82,6 +82,7 @@ type entry struct {
 	held     map[string]*holding // by model name, as last told of
 	numbers  map[string]uint32   // of the instances that ever were here, by their names
 	extra    map[string]Problem  // found by the link, by their code
+	gpus     GPUMemory
 }
 
 // NewRegistry returns a registry with these hosts, none of them connected.
@@ -193,6 +194,7 @@ func (r *Registry) Observe(id string, epoch uint64, at time.Time, s *Sample) {
 	before := e.view.Sample
 	e.view.LastFrameAt, e.view.Sample = at, s
 	e.view.Rates = RatesBetween(before, s)
+	e.gpus.observe(s.gpus())
 	if !sameGPUHealth(before.gpus(), s.gpus()) {
 		e.assess()
 		r.notify()

@@ -5,15 +5,18 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 )
 
 // ask is what has to be known of a request to price it. The rest of it is
 // Ollama's business.
 type ask struct {
-	model     string // as the caller has it
-	path      string // without a query
-	computes  bool   // the model has to be in memory for it
-	generates bool   // and makes tokens
+	model     string       // as the caller has it
+	path      string       // without a query
+	needs     fleet.Routes // which its Ollama has to have
+	computes  bool         // the model has to be in memory for it
+	generates bool         // and makes tokens
 	streams   bool
 	queued    time.Duration // in line
 	unloads   bool          // the model leaves memory when this is answered
@@ -32,6 +35,7 @@ const imageBytes = 2400
 func readAsk(seed maphash.Seed, model, path string, body []byte) ask {
 	path, _, _ = strings.Cut(path, "?")
 	a := ask{model: model, path: path, maxTokens: -1}
+	a.needs, _ = fleet.RouteOf(path)
 	native := strings.HasPrefix(path, "/api/")
 	switch path {
 	case "/api/chat", "/api/generate", "/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages":

@@ -64,15 +64,15 @@ func (r *Router) pick(a *ask, tried []fleet.Target) (*choice, error) {
 	r.turn++
 	record := r.decisions.begin(r.turn, len(r.holders))
 	var best, o offer
-	found, kept := false, false
+	found, refused := false, ""
 	for i := range r.holders {
 		h := r.holders[i]
 		s := r.seat(h.Number)
 		if s != nil && s.run != h.Run {
 			r.renew(s, h)
 		}
-		if why := r.refuses(h, tried); why != "" {
-			kept = kept || why == refusedOpen
+		if why := r.refuses(a, h, tried); why != "" {
+			refused = moreTelling(refused, why)
 			record.refuse(i, why)
 			continue
 		}
@@ -85,11 +85,7 @@ func (r *Router) pick(a *ask, tried []fleet.Target) (*choice, error) {
 	}
 	if !found {
 		record.drop()
-		if kept {
-			return nil, fault.New(fault.Unavailable, "model %q is only on hosts that failed too often just now; they are tried again soon", a.model).
-				On(fault.Host).After(retrySoon)
-		}
-		return nil, fault.New(fault.Unavailable, "model %q is only on hosts that cannot serve it now", a.model).On(fault.Host)
+		return nil, nobody(a, refused)
 	}
 	record.keep(r.holders)
 	c := r.take(a, &best, now)
@@ -110,16 +106,43 @@ func (r *Router) renew(s *seat, h *fleet.Holder) {
 const retrySoon = 5 * time.Second
 
 // refuses says why a request can't go to an instance, or returns "".
-func (r *Router) refuses(h *fleet.Holder, tried []fleet.Target) string {
+func (r *Router) refuses(a *ask, h *fleet.Holder, tried []fleet.Target) string {
 	switch {
 	case !h.Serves:
 		return refusedAway
+	case a.needs&^h.Routes != 0:
+		return refusedOld
 	case len(tried) > 0 && slices.Contains(tried, h.Target):
 		return refusedTried
 	case !r.guard.Breakers.Allow(h.Target, h.Name).Passes():
 		return refusedOpen
 	}
 	return ""
+}
+
+// moreTelling returns which of two reasons a caller is told: one that passes soon
+// before one that takes somebody's hand, and that before any other.
+func moreTelling(a, b string) string {
+	for _, why := range [...]string{refusedOpen, refusedOld} {
+		if a == why || b == why {
+			return why
+		}
+	}
+	return b
+}
+
+// nobody is the error of a request that every holder refuses.
+func nobody(a *ask, refused string) error {
+	switch refused {
+	case refusedOpen:
+		return fault.New(fault.Unavailable, "model %q is only on hosts that failed too often just now; they are tried again soon", a.model).
+			On(fault.Host).After(retrySoon)
+	case refusedOld:
+		_, since := fleet.RouteOf(a.path)
+		return fault.New(fault.NotImplemented, "model %q is only on hosts whose Ollama does not have %s yet, which came with %s", a.model, a.path, since).
+			On(fault.Ollama)
+	}
+	return fault.New(fault.Unavailable, "model %q is only on hosts that cannot serve it now", a.model).On(fault.Host)
 }
 
 // leastRunning returns how many requests for the model are under way where there

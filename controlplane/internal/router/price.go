@@ -37,6 +37,9 @@ const (
 	// where others wait already makes those wait who come later.
 	freeLoadWeight = 0.25
 	waitWeight     = 1.5
+	// memoryOfSize is how much memory a model needs for each byte of its file:
+	// its weights, its cache, and what computing takes.
+	memoryOfSize = 1.25
 	// overdue is the share of a load that is taken for undone when it takes
 	// longer than expected.
 	overdue = 0.1
@@ -107,10 +110,16 @@ func (p *pricing) offer(o *offer, h *fleet.Holder, s *seat, r *runner) {
 
 // loadWeight is what a second of loading counts for.
 func loadWeight(o *offer, h *fleet.Holder, inFlight int) float64 {
-	switch {
-	case o.reloads:
+	if o.reloads {
 		return reloadWeight
-	case h.Resident == 0 && inFlight == 0:
+	}
+	free, known := h.GPUMemory.FreeBytes()
+	switch {
+	case known && float64(free) >= memoryOfSize*float64(h.SizeBytes):
+		return freeLoadWeight
+	case known && h.Resident > 0: // others are unloaded for it, and will be loaded again
+		return reloadWeight
+	case !known && h.Resident == 0 && inFlight == 0:
 		return freeLoadWeight
 	}
 	return 1

@@ -192,3 +192,32 @@ func TestAHostThatIsGoneIsForgotten(t *testing.T) {
 	}
 	l.seats[1] = &seat{inFlight: 1}
 }
+
+// A model goes where it fits beside what is loaded, and not where others have to
+// make room for it.
+func TestAModelIsLoadedWhereItFits(t *testing.T) {
+	const gib = 1 << 30
+	l := newLab(&hosts{})
+	big := fleet.HostModel{Name: "tiny:latest", Digest: "d1", SizeBytes: 40 * gib}
+	for _, id := range []string{"full", "free"} {
+		l.join(id)
+		l.report(id, fleet.Instance{Models: []fleet.HostModel{big}, Loaded: []fleet.LoadedModel{{Name: "other:latest", Digest: "d2"}}})
+	}
+	used := map[string]int64{"full": 70 * gib, "free": 20 * gib}
+	for range 4 {
+		for id := range used {
+			n, total := used[id], int64(80*gib)
+			l.registry.Observe(id, 1, noon(), &fleet.Sample{TakenAt: noon(), GPUs: []fleet.GPU{{MemoryUsedBytes: &n, MemoryTotalBytes: &total}}})
+		}
+		a, c := l.chooses(t, short)
+		want := "free"
+		if used["free"] > used["full"] {
+			want = "full"
+		}
+		if c.to.Target.HostID != want {
+			t.Errorf("with %v in use it went to %s", used, c.to.Target.HostID)
+		}
+		l.release(a, c, fleet.Counts{})
+		used["full"], used["free"] = used["free"], used["full"]
+	}
+}

@@ -64,6 +64,7 @@ type refusal struct {
 const (
 	refusedAway  = "cannot serve now: its host is away or draining, or its Ollama is not ready"
 	refusedTried = "was tried before and failed"
+	refusedOld   = "has an Ollama that is too old for this route"
 	refusedOpen  = "failed too often lately, and is not tried again yet"
 )
 
