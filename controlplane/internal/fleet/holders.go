@@ -6,23 +6,26 @@ import (
 	"unique"
 )
 
-// Holder is an instance that holds a model.
+// Holder is an instance that holds a model. Requests look at all holders of
+// theirs: what is looked at first fills one line of a processor's cache.
 type Holder struct {
-	Number        uint32    // of the instance; no other has it while the program runs
-	Loaded        bool      // in the instance's memory
-	Serves        bool      // requests may be sent there now
-	Routes        Routes    // those of Ollama that its version has
-	Parallel      int       // requests that one model serves there at a time; 0 is unknown
-	InFlight      int       // requests under way there, as its agent last told
-	ToldAt        time.Time // when it told that
-	Resident      int       // models in the instance's memory
-	ContextLength int       // of the loaded model in tokens; 0 is unknown
-	SizeBytes     int64     // of the model in the instance's store
-	GPUMemory     *GPUMemory
-	Target        Target
-	Run           Run
-	Name          string // the model's name there
 	Digest        string
+	Number        uint32 // of the instance; no other has it while the program runs
+	Loaded        bool   // in the instance's memory
+	Serves        bool   // requests may be sent there now
+	Routes        Routes // those of Ollama that its version has
+	Parallel      int    // requests that one model serves there at a time; 0 is unknown
+	InFlight      int    // requests under way there, as its agent last told
+	Resident      int    // models in the instance's memory
+	ContextLength int    // of the loaded model in tokens; 0 is unknown
+	SizeBytes     int64  // of the model in the instance's store
+
+	ToldAt    time.Time // when its agent told of InFlight
+	Run       Run
+	GPUMemory *GPUMemory
+
+	Target Target
+	Name   string // the model's name there
 }
 
 // Run is one run of an instance under one session of its host's agent. What

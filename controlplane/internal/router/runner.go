@@ -35,16 +35,16 @@ func (s *seat) listen(h *fleet.Holder) int {
 // runner is a model on an instance, in its memory or not.
 type runner struct {
 	speeds
+	inFlight int // requests for this model that are there because of us
+	loads    int // requests that wait for the model to be loaded
 	options  runnerOptions
-	known    bool // the options are those of the latest request that we sent there
-	inFlight int  // requests for this model that are there because of us
-	work     backlog
-	cache    cache
+	known    bool      // the options are those of the latest request that we sent there
+	usedAt   time.Time // when it last was seen in memory by an answer
+	goneAt   time.Time // when it was last asked to leave memory
 
-	loads     int       // requests that wait for the model to be loaded
-	loadUntil time.Time // when that should be done
-	usedAt    time.Time // when it last was seen in memory by an answer
-	goneAt    time.Time // when it was last asked to leave memory
+	loadUntil time.Time // when the load that they wait for should be done
+	work      backlog
+	cache     cache
 }
 
 // reportLag is how old what an agent tells of an instance's memory may be.

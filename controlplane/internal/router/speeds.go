@@ -6,27 +6,25 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 )
 
-// mean is an exponentially weighted mean. The zero value knows nothing.
-type mean struct {
-	value float64
-	known bool
-}
+// mean is an exponentially weighted mean of values above 0, which is what it is
+// while it knows none.
+type mean float64
 
 // newest is the weight of the newest value in a mean.
 const newest = 0.25
 
 func (m *mean) add(v float64) {
-	if !m.known {
-		m.value, m.known = v, true
+	if *m == 0 {
+		*m = mean(v)
 		return
 	}
-	m.value += newest * (v - m.value)
+	*m += newest * (mean(v) - *m)
 }
 
 // or returns the mean, or else what is known elsewhere.
-func (m *mean) or(elsewhere float64) float64 {
-	if m.known {
-		return m.value
+func (m mean) or(elsewhere float64) float64 {
+	if m != 0 {
+		return float64(m)
 	}
 	return elsewhere
 }
