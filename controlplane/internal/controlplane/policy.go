@@ -18,6 +18,7 @@ func policyOf(manager *settings.Manager) func() *edge.Snapshot {
 			MaxConnections:  app.Server.MaxConnections,
 			AllowedIPs:      app.Security.AllowedPrefixes(),
 			CORSOrigins:     app.Server.CORSOrigins,
+			RatePerMinute:   app.Security.RateLimitPerMinute,
 			RequireTLS:      app.Security.RequireTLS,
 		})
 	}

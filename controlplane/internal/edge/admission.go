@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"context"
+	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -208,9 +209,18 @@ func (s *Server) identify(ctx context.Context, rc *fasthttp.RequestCtx, a *admis
 		if m := a.request.Method; m == "GET" || m == "HEAD" || m == "OPTIONS" {
 			return nil
 		}
+		if !route.Exempt {
+			if err := s.count(a, ""); err != nil {
+				return err
+			}
+		}
 		return a.admitPublic()
 	}
 	caller, err := s.auth.Authenticate(ctx, credentials)
+	// Who guesses keys is counted as well.
+	if err := s.count(a, caller.ID); err != nil {
+		return err
+	}
 	if err != nil {
 		if public && a.proof != proofSecret && fault.KindOf(err) == fault.Unauthenticated {
 			a.request.Caller = Caller{May: Public, Anonymous: true}
@@ -236,6 +246,18 @@ func (s *Server) identify(ctx context.Context, rc *fasthttp.RequestCtx, a *admis
 	}
 	a.request.Caller = caller
 	return nil
+}
+
+// count counts a request of a key, or of the address where that is empty.
+func (s *Server) count(a *admission, key string) error {
+	if a.policy.RatePerMinute == 0 {
+		return nil
+	}
+	caller := "key " + key
+	if key == "" {
+		caller = "address " + a.conn.remote.String()
+	}
+	return s.rates.take(caller, a.policy.RatePerMinute, time.Now())
 }
 
 // admitPublic admits whoever is no browser, and no page but those that may

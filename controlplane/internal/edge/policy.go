@@ -22,6 +22,9 @@ type Snapshot struct {
 	// own, such as "https://dashboard.example.com", or "*" for all that come
 	// without credentials. Their host names count as names of this server.
 	CORSOrigins []string
+	// RatePerMinute is how many requests a key may make in a minute, and an address
+	// without one. Public routes that only read are not counted. Zero is no limit.
+	RatePerMinute int
 	// RequireTLS refuses plain HTTP from anywhere but loopback.
 	RequireTLS bool
 }

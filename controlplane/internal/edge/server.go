@@ -49,6 +49,7 @@ type Server struct {
 	grace  time.Duration
 	log    hclog.Logger
 	pace   pace
+	rates  rates
 
 	writeBuffers *sync.Pool
 	listener     atomic.Pointer[listener]
