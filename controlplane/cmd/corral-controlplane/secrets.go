@@ -48,7 +48,7 @@ func newKey(environ []string) *cobra.Command {
 		Use: "key", Short: "Manage API keys", Args: exactly(0),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	group.AddCommand(newKeyCreate(environ), newKeyLink(environ), newKeyList(environ), newKeyRevoke(environ))
+	group.AddCommand(newKeyCreate(environ), newKeyLink(environ), newKeyList(environ), newKeyRevoke(environ), newKeySet(environ))
 	return group
 }
 
@@ -57,6 +57,7 @@ func newKeyCreate(environ []string) *cobra.Command {
 	dataDir := dataDirFlag(cmd, environ)
 	name := cmd.Flags().String("name", "", "what the key is called")
 	role := cmd.Flags().String("role", string(fleet.RoleOperator), "admin, operator, inference or viewer")
+	priority := priorityFlag(cmd)
 	withLink := cmd.Flags().Bool("link", false, "print a link as well, which logs a browser in once, within "+linkLasts)
 	address := urlFlag(cmd)
 	asJSON := cmd.Flags().Bool("json", false, "print a JSON object")
@@ -77,7 +78,7 @@ func newKeyCreate(environ []string) *cobra.Command {
 		}
 		return withState(cmd.Context(), dir, func(state *sqlite.State) error {
 			keys := auth.NewKeyring(state, time.Now, hclog.NewNullLogger())
-			secret, key, err := keys.Create(cmd.Context(), *name, fleet.Role(*role))
+			secret, key, err := keys.Create(cmd.Context(), *name, fleet.Role(*role), *priority)
 			if err != nil {
 				return err
 			}
@@ -133,13 +134,13 @@ func newKeyList(environ []string) *cobra.Command {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(append([]fleet.Key{}, keys...)) // [] and not null
 			}
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			fmt.Fprintln(table, "ID\tNAME\tROLE\tKEY\tCREATED\tSTATE")
+			fmt.Fprintln(table, "ID\tNAME\tROLE\tPRIORITY\tKEY\tCREATED\tSTATE")
 			for _, k := range keys {
 				state := "valid"
 				if !k.RevokedAt.IsZero() {
 					state = "revoked " + k.RevokedAt.UTC().Format(time.RFC3339)
 				}
-				fmt.Fprintf(table, "%s\t%s\t%s\t%s…\t%s\t%s\n", k.ID, k.Name, k.Role, k.Hint, k.CreatedAt.UTC().Format(time.RFC3339), state)
+				fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%s…\t%s\t%s\n", k.ID, k.Name, k.Role, k.Priority, k.Hint, k.CreatedAt.UTC().Format(time.RFC3339), state)
 			}
 			return table.Flush()
 		})

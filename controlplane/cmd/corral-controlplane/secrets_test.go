@@ -72,6 +72,32 @@ func TestAKeyIsMadeListedAndRevoked(t *testing.T) {
 	}
 }
 
+func TestAKeyHasAPriority(t *testing.T) {
+	dir := t.TempDir()
+	run(t, nil, "key", "create", "--data-dir", dir, "--name", "batch", "--priority", "-2").want(t, 0)
+	run(t, nil, "key", "create", "--data-dir", dir, "--name", "people").want(t, 0)
+	priorities := func() (of [2]int) {
+		t.Helper()
+		var listed []struct{ Priority int }
+		if err := json.Unmarshal([]byte(run(t, nil, "key", "list", "--data-dir", dir, "--json").want(t, 0).stdout), &listed); err != nil || len(listed) != 2 {
+			t.Fatal(err, listed)
+		}
+		return [2]int{listed[0].Priority, listed[1].Priority}
+	}
+	if got := priorities(); got != [2]int{-2, 0} {
+		t.Errorf("made with %v", got)
+	}
+	run(t, nil, "key", "set", "--data-dir", dir, "people", "--priority", "1").want(t, 0)
+	run(t, nil, "key", "set", "--data-dir", dir, "batch", "--priority=0").want(t, 0)
+	if got := priorities(); got != [2]int{0, 1} {
+		t.Errorf("set to %v", got)
+	}
+	table := run(t, nil, "key", "list", "--data-dir", dir).want(t, 0).stdout
+	if !strings.Contains(table, "PRIORITY") || !strings.Contains(table, "operator  1 ") {
+		t.Errorf("listed:\n%s", table)
+	}
+}
+
 func TestNoKeysAreAnEmptyList(t *testing.T) {
 	if got := run(t, nil, "key", "list", "--data-dir", t.TempDir(), "--json").want(t, 0).stdout; got != "[]\n" {
 		t.Errorf("printed: %q", got)
@@ -126,6 +152,12 @@ func TestExitCodes(t *testing.T) {
 		{"key link --data-dir DIR taken --url nowhere", 2, "--url"},
 		{"key revoke --data-dir DIR", 2, "arg"},
 		{"key revoke --data-dir DIR key_nobody", 1, "key_nobody"},
+		{"key create --data-dir DIR --name x --priority 3", 2, "-2 to 2"},
+		{"key create --data-dir DIR --name x --priority high", 2, "--priority"},
+		{"key set --data-dir DIR --priority 1", 2, "arg"},
+		{"key set --data-dir DIR taken", 2, "--priority"},
+		{"key set --data-dir DIR taken --priority -3", 2, "-2 to 2"},
+		{"key set --data-dir DIR nobody --priority 1", 1, "nobody"},
 		{"token create --data-dir DIR --ttl soon", 2, "--ttl"},
 		{"token create --data-dir DIR --ttl 0s", 2, "good for"},
 		{"token create --data-dir DIR --uses 0", 2, "uses"},

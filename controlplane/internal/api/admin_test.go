@@ -67,7 +67,7 @@ func TestKeys(t *testing.T) {
 	if got := f.Do(edge.Administer, "GET", "/api/keys", ""); got.Status != 200 || got.Body != "[]" {
 		t.Errorf("no keys: %d %s", got.Status, got.Body)
 	}
-	got := f.Do(edge.Administer, "POST", "/api/keys", `{"name":"ci","role":"viewer"}`)
+	got := f.Do(edge.Administer, "POST", "/api/keys", `{"name":"ci","role":"viewer","priority":-2}`)
 	var made struct {
 		fleet.Key
 		Secret string `json:"key"`
@@ -75,7 +75,7 @@ func TestKeys(t *testing.T) {
 	if err := json.Unmarshal([]byte(got.Body), &made); err != nil || got.Status != 201 || !strings.HasPrefix(made.Secret, "crl_") || made.Role != fleet.RoleViewer {
 		t.Fatalf("%d %v: %s", got.Status, err, got.Body)
 	}
-	want := fmt.Sprintf(`[{"id":%q,"name":"ci","role":"viewer","hint":%q,"created_at":"2026-03-01T12:00:00Z"}]`, made.ID, made.Secret[:10])
+	want := fmt.Sprintf(`[{"id":%q,"name":"ci","role":"viewer","priority":-2,"hint":%q,"created_at":"2026-03-01T12:00:00Z"}]`, made.ID, made.Secret[:10])
 	if got := f.Do(edge.Administer, "GET", "/api/keys", ""); got.Body != want {
 		t.Errorf("%s, want %s", got.Body, want)
 	}
@@ -83,16 +83,34 @@ func TestKeys(t *testing.T) {
 		status int
 		says   string
 	}{
-		`{"name":"ci","role":"viewer"}`: {409, "ci"},
-		`{"name":"x","role":"root"}`:    {400, "root"},
-		`{"name":"x"}`:                  {400, `\"role\"`},
-		`{"role":"viewer"}`:             {400, `\"name\"`},
-		`{"name":1}`:                    {400, `\"name\"`},
-		``:                              {400, "empty"},
+		`{"name":"ci","role":"viewer"}`:             {409, "ci"},
+		`{"name":"x","role":"root"}`:                {400, "root"},
+		`{"name":"x"}`:                              {400, `\"role\"`},
+		`{"role":"viewer"}`:                         {400, `\"name\"`},
+		`{"name":1}`:                                {400, `\"name\"`},
+		`{"name":"x","role":"viewer","priority":3}`: {400, "-2 to 2"},
+		``: {400, "empty"},
 	} {
 		if got := f.Do(edge.Administer, "POST", "/api/keys", body); got.Status != want.status || !strings.Contains(got.Body, want.says) {
 			t.Errorf("%s: %d %s", body, got.Status, got.Body)
 		}
+	}
+	for body, want := range map[string]struct {
+		status int
+		says   string
+	}{
+		`{"priority":0}`:   {200, `"priority":0`},
+		`{"priority":2}`:   {200, `"priority":2`},
+		`{"priority":-3}`:  {400, "-2 to 2"},
+		`{"priority":1.5}`: {400, `\"priority\"`},
+		`{}`:               {400, `\"priority\"`},
+	} {
+		if got := f.Do(edge.Administer, "PATCH", "/api/keys/"+made.ID, body); got.Status != want.status || !strings.Contains(got.Body, want.says) {
+			t.Errorf("%s: %d %s", body, got.Status, got.Body)
+		}
+	}
+	if got := f.Do(edge.Administer, "PATCH", "/api/keys/nope", `{"priority":1}`); got.Status != 404 {
+		t.Errorf("an unknown key: %d", got.Status)
 	}
 	if got := f.Do(edge.Administer, "DELETE", "/api/keys/"+made.ID, ""); got.Status != 204 || got.Body != "" {
 		t.Errorf("%d %s", got.Status, got.Body)

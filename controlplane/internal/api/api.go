@@ -51,7 +51,8 @@ type (
 	}
 	// Keys are the API keys.
 	Keys interface {
-		Create(ctx context.Context, name string, role fleet.Role) (auth.Secret, fleet.Key, error)
+		Create(ctx context.Context, name string, role fleet.Role, priority int) (auth.Secret, fleet.Key, error)
+		SetPriority(ctx context.Context, id string, priority int) (fleet.Key, error)
 		Keys(ctx context.Context) ([]fleet.Key, error)
 		Revoke(ctx context.Context, id string) error
 	}
@@ -153,6 +154,7 @@ func (a *API) Routes() []edge.Route {
 		{Method: "POST", Path: "/api/config", Permission: edge.Administer, Handler: a.changeConfig},
 		{Method: "GET", Path: "/api/keys", Permission: edge.Administer, Handler: a.keys},
 		{Method: "POST", Path: "/api/keys", Permission: edge.Administer, Handler: a.createKey},
+		{Method: "PATCH", Path: "/api/keys/{id}", Permission: edge.Administer, Handler: a.changeKey},
 		{Method: "DELETE", Path: "/api/keys/{id}", Permission: edge.Administer, Handler: a.revokeKey},
 		{Method: "POST", Path: "/api/tokens", Permission: edge.Operate, Handler: a.createToken},
 		{Method: "POST", Path: "/api/tickets", Permission: edge.Read, Handler: a.createTicket},

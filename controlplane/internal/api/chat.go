@@ -66,6 +66,9 @@ func question(r *edge.Request) (chat.Question, error) {
 	if err := decode(r.Body, &asked); err != nil {
 		return chat.Question{}, err
 	}
-	q := chat.Question{Message: asked.Message, Model: asked.Model, KeyID: r.Caller.ID, KeyName: r.Caller.Name}
+	q := chat.Question{
+		Message: asked.Message, Model: asked.Model,
+		KeyID: r.Caller.ID, KeyName: r.Caller.Name, Priority: r.Caller.Priority,
+	}
 	return q, q.Validate()
 }

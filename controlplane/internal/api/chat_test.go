@@ -26,6 +26,20 @@ func TestChat(t *testing.T) {
 	}
 }
 
+func TestAChatSaysOnWhoseBehalfItIs(t *testing.T) {
+	for _, path := range []string{"/api/chat", "/api/chat/stream"} {
+		var from fleet.Origin
+		f := start(t, func(ctx context.Context, model string, call fleet.Call) (*fleet.Answer, error) {
+			from = call.From
+			return says(nil, finished)(ctx, model, call)
+		})
+		f.Do(edge.Infer, "POST", path, asking)
+		if want := (fleet.Origin{KeyID: "infer", KeyName: "infer", Priority: relaytest.Priority, Dialect: "dashboard"}); from != want {
+			t.Errorf("%s: %+v, want %+v", path, from, want)
+		}
+	}
+}
+
 // The body decides whose answer it gets.
 func TestBodyDecides(t *testing.T) {
 	f := start(t, says(nil, finished))

@@ -18,7 +18,7 @@ import (
 // newKey makes a key that there is no other way to have in this fixture.
 func (f *fixture) newKey(t *testing.T) (auth.Secret, fleet.Key) {
 	t.Helper()
-	secret, key, err := f.keys.Create(t.Context(), "laptop", fleet.RoleInference)
+	secret, key, err := f.keys.Create(t.Context(), "laptop", fleet.RoleInference, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

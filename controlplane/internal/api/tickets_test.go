@@ -28,7 +28,7 @@ func TestATicketStandsForItsCaller(t *testing.T) {
 			t.Errorf("Cache-Control is %q", got)
 		}
 		holder, ok := f.tickets.Redeem(made.Ticket)
-		want := edge.Caller{ID: may.String(), Name: may.String(), May: may}
+		want := edge.Caller{ID: may.String(), Name: may.String(), May: may, Priority: relaytest.Priority}
 		if diff := cmp.Diff(want, holder); diff != "" || !ok {
 			t.Errorf("good is %v, holder (-want +got)\n%s", ok, diff)
 		}

@@ -25,17 +25,20 @@ const (
 )
 
 // newKey makes a key and the record that is stored of it.
-func newKey(name string, role fleet.Role, now time.Time) (Secret, fleet.Key, error) {
+func newKey(name string, role fleet.Role, priority int, now time.Time) (Secret, fleet.Key, error) {
 	if err := checkName(name); err != nil {
 		return Secret{}, fleet.Key{}, err
 	}
 	if !slices.Contains(fleet.Roles(), role) {
 		return Secret{}, fleet.Key{}, fault.New(fault.Invalid, "there is no role %q; the roles are %s", role, roleNames())
 	}
+	if err := checkPriority(priority); err != nil {
+		return Secret{}, fleet.Key{}, err
+	}
 	secret := newSecret(keyPrefix)
 	sum, _ := keyHash(secret.text)
 	return secret, fleet.Key{
-		ID: newID("key_"), Name: name, Role: role, Hint: secret.text[:hintLength], Hash: sum[:], CreatedAt: now,
+		ID: newID("key_"), Name: name, Role: role, Priority: priority, Hint: secret.text[:hintLength], Hash: sum[:], CreatedAt: now,
 	}, nil
 }
 
@@ -59,6 +62,13 @@ func checkName(name string) error {
 		return fault.New(fault.Invalid, "a name has %d characters at most", maxNameRunes)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, notPrintable) || strings.TrimSpace(name) != name:
 		return fault.New(fault.Invalid, "a name has printable characters alone, and no blanks at its ends")
+	}
+	return nil
+}
+
+func checkPriority(priority int) error {
+	if priority < fleet.MinPriority || priority > fleet.MaxPriority {
+		return fault.New(fault.Invalid, "a key's priority is from %d to %d, not %d", fleet.MinPriority, fleet.MaxPriority, priority)
 	}
 	return nil
 }

@@ -103,10 +103,11 @@ func (k *Keyring) Lookup(ctx context.Context, secret string) (key fleet.Key, gon
 }
 
 // Create makes a key and stores it; it is good on return. The secret can't be
-// had again. A name that is not 1 to 64 printable characters or a role that
-// does not exist is fault.Invalid, a name that a live key bears fault.Conflict.
-func (k *Keyring) Create(ctx context.Context, name string, role fleet.Role) (Secret, fleet.Key, error) {
-	secret, key, err := newKey(name, role, k.now())
+// had again. A name that is not 1 to 64 printable characters, or a role or a
+// priority that does not exist, is fault.Invalid; a name that a live key bears
+// is fault.Conflict.
+func (k *Keyring) Create(ctx context.Context, name string, role fleet.Role, priority int) (Secret, fleet.Key, error) {
+	secret, key, err := newKey(name, role, priority, k.now())
 	if err != nil {
 		return Secret{}, fleet.Key{}, err
 	}
@@ -125,6 +126,22 @@ func (k *Keyring) Revoke(ctx context.Context, id string) error {
 	}
 	k.refresh(ctx)
 	return nil
+}
+
+// SetPriority changes a key's priority, and returns the key; it counts from the
+// next request on, or with the next poll where the keys can't be read just then.
+// A priority that does not exist is fault.Invalid, an id that no live key has
+// fault.NotFound.
+func (k *Keyring) SetPriority(ctx context.Context, id string, priority int) (fleet.Key, error) {
+	if err := checkPriority(priority); err != nil {
+		return fleet.Key{}, err
+	}
+	key, err := k.store.SetKeyPriority(ctx, id, priority)
+	if err != nil {
+		return fleet.Key{}, err
+	}
+	k.refresh(ctx)
+	return key, nil
 }
 
 // refresh reloads after a change that is stored already. Failing it would deny

@@ -42,7 +42,7 @@ func newKeyring(t *testing.T, store auth.Store) *auth.Keyring {
 
 func create(t *testing.T, ring *auth.Keyring, name string) (auth.Secret, fleet.Key) {
 	t.Helper()
-	secret, key, err := ring.Create(t.Context(), name, fleet.RoleInference)
+	secret, key, err := ring.Create(t.Context(), name, fleet.RoleInference, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestNamesAndRolesAreChecked(t *testing.T) {
 	ring := newKeyring(t, openState(t, t.TempDir()))
 	f := func(name string, role fleet.Role, want fault.Kind) {
 		t.Helper()
-		if _, _, err := ring.Create(t.Context(), name, role); fault.KindOf(err) != want {
+		if _, _, err := ring.Create(t.Context(), name, role, 0); fault.KindOf(err) != want {
 			t.Errorf("create %q as %q: %v, want %v", name, role, err, want)
 		}
 	}
@@ -141,6 +141,44 @@ func TestARevokedKeyIsGone(t *testing.T) {
 	}
 }
 
+func TestAPriorityIsFromMinusTwoToTwo(t *testing.T) {
+	ring := newKeyring(t, openState(t, t.TempDir()))
+	secret, key := create(t, ring, "batch")
+	for _, priority := range []int{-2, 2, 0} {
+		changed, err := ring.SetPriority(t.Context(), key.ID, priority)
+		found, _, _ := ring.Find(secret.Reveal())
+		if err != nil || changed.Priority != priority || found.Priority != priority {
+			t.Errorf("set to %d: %d, found with %d, %v", priority, changed.Priority, found.Priority, err)
+		}
+	}
+	for _, priority := range []int{-3, 3} {
+		if _, err := ring.SetPriority(t.Context(), key.ID, priority); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("set to %d: %v", priority, err)
+		}
+		if _, _, err := ring.Create(t.Context(), "other", fleet.RoleViewer, priority); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("create with %d: %v", priority, err)
+		}
+	}
+	if _, err := ring.SetPriority(t.Context(), "nobody", 1); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("of an unknown key: %v", err)
+	}
+}
+
+func TestAPriorityThatAnotherProcessSetIsNoticed(t *testing.T) {
+	dir := t.TempDir()
+	server, tool := newKeyring(t, openState(t, dir)), newKeyring(t, openState(t, dir))
+	secret, key := create(t, tool, "batch")
+	running(t, server)
+	gone := appears(t, server, secret)
+	if _, err := tool.SetPriority(t.Context(), key.ID, -2); err != nil {
+		t.Fatal(err)
+	}
+	awaitKey(t, server, secret, "the priority is as it was", func(key fleet.Key) bool { return key.Priority == -2 })
+	if isGone(gone) {
+		t.Error("a key whose priority changed ended what came with it")
+	}
+}
+
 func TestWhatAnotherProcessDoesIsNoticed(t *testing.T) {
 	dir := t.TempDir()
 	server, tool := newKeyring(t, openState(t, dir)), newKeyring(t, openState(t, dir))
@@ -179,16 +217,22 @@ func running(t *testing.T, ring *auth.Keyring) {
 // appears waits until a keyring finds a key.
 func appears(t *testing.T, ring *auth.Keyring, secret auth.Secret) (gone <-chan struct{}) {
 	t.Helper()
+	return awaitKey(t, ring, secret, "the key is not known", func(fleet.Key) bool { return true })
+}
+
+// awaitKey waits until a keyring finds a key that is as it should be.
+func awaitKey(t *testing.T, ring *auth.Keyring, secret auth.Secret, still string, is func(fleet.Key) bool) (gone <-chan struct{}) {
+	t.Helper()
 	deadline := time.After(5 * time.Second)
 	poll := time.NewTicker(5 * time.Millisecond)
 	defer poll.Stop()
 	for {
-		if _, gone, ok := ring.Find(secret.Reveal()); ok {
+		if key, gone, ok := ring.Find(secret.Reveal()); ok && is(key) {
 			return gone
 		}
 		select {
 		case <-deadline:
-			t.Fatal("after 5 s the key is not known")
+			t.Fatal("after 5 s " + still)
 		case <-poll.C:
 		}
 	}
@@ -232,7 +276,7 @@ func TestKeysComeAndGoWhileTheyAreUsed(t *testing.T) {
 	for i := range 8 {
 		callers.Go(func() {
 			for range 10 {
-				secret, key, err := ring.Create(t.Context(), string(rune('a'+i)), fleet.RoleViewer)
+				secret, key, err := ring.Create(t.Context(), string(rune('a'+i)), fleet.RoleViewer, 0)
 				if err != nil {
 					t.Error(err)
 					return
@@ -284,7 +328,7 @@ func FuzzFind(f *testing.F) {
 		}
 	})
 	ring := auth.NewKeyring(state, time.Now, hclog.NewNullLogger())
-	secret, _, err := ring.Create(f.Context(), "only", fleet.RoleAdmin)
+	secret, _, err := ring.Create(f.Context(), "only", fleet.RoleAdmin, 0)
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -306,7 +350,7 @@ func TestLookupFindsAKeyThatAnotherProcessMade(t *testing.T) {
 	if err := server.Reload(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	secret, made, err := auth.NewKeyring(state, now, hclog.NewNullLogger()).Create(t.Context(), "made elsewhere", fleet.RoleViewer)
+	secret, made, err := auth.NewKeyring(state, now, hclog.NewNullLogger()).Create(t.Context(), "made elsewhere", fleet.RoleViewer, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +360,7 @@ func TestLookupFindsAKeyThatAnotherProcessMade(t *testing.T) {
 	if key, _, ok := server.Lookup(t.Context(), secret.Reveal()); !ok || key.ID != made.ID {
 		t.Fatalf("Lookup = %v, %v", key, ok)
 	}
-	other, _, err := auth.NewKeyring(state, now, hclog.NewNullLogger()).Create(t.Context(), "at once after", fleet.RoleViewer)
+	other, _, err := auth.NewKeyring(state, now, hclog.NewNullLogger()).Create(t.Context(), "at once after", fleet.RoleViewer, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,7 +102,7 @@ func TestALinkLetsOneIn(t *testing.T) {
 		doors[i] = auth.NewSessions(auth.NewKeyring(state, now, hclog.NewNullLogger()), state, secret, now)
 	}
 	state := openState(t, dir)
-	_, key, err := auth.NewKeyring(state, now, hclog.NewNullLogger()).Create(t.Context(), "made elsewhere", fleet.RoleViewer)
+	_, key, err := auth.NewKeyring(state, now, hclog.NewNullLogger()).Create(t.Context(), "made elsewhere", fleet.RoleViewer, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

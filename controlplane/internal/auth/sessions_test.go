@@ -70,7 +70,7 @@ func newGate(t testing.TB) *gate {
 	g.sign(firstSecret)
 	g.ring = auth.NewKeyring(edited{state, g}, g.clock.now, hclog.NewNullLogger())
 	g.Sessions = auth.NewSessions(g.ring, state, func() string { return *g.secret.Load() }, g.clock.now)
-	if g.key, g.stored, err = g.ring.Create(t.Context(), "laptop", fleet.RoleViewer); err != nil {
+	if g.key, g.stored, err = g.ring.Create(t.Context(), "laptop", fleet.RoleViewer, 0); err != nil {
 		t.Fatal(err)
 	}
 	return g

@@ -17,10 +17,11 @@ import (
 
 // Question is what the dashboard asks.
 type Question struct {
-	Message string
-	Model   string // a name, a name with a digest, or an id
-	KeyID   string // of whoever asks; empty without a key
-	KeyName string
+	Message  string
+	Model    string // a name, a name with a digest, or an id
+	KeyID    string // of whoever asks; empty without a key
+	KeyName  string
+	Priority int // of the key
 }
 
 // Validate returns a fault.Invalid that names the field which is missing.
@@ -79,7 +80,7 @@ func (s *Service) Ask(ctx context.Context, q Question, onPiece func(Piece) error
 	answer, err := s.forward.Forward(ctx, q.Model, fleet.Call{
 		Method: http.MethodPost, Path: "/api/chat", Body: body,
 		Fields: []fleet.Field{{Name: "Content-Type", Value: "application/json"}, {Name: wire.StreamField, Value: "1"}},
-		From:   fleet.Origin{KeyID: q.KeyID, KeyName: q.KeyName, Dialect: "dashboard"},
+		From:   fleet.Origin{KeyID: q.KeyID, KeyName: q.KeyName, Priority: q.Priority, Dialect: "dashboard"},
 	})
 	if err != nil {
 		return nil, err

@@ -65,7 +65,7 @@ func ask(t *testing.T, o *ollama) (*Reply, []Piece, error) {
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	s := New(o, func() time.Time { now = now.Add(time.Second); return now })
 	var pieces []Piece
-	reply, err := s.Ask(t.Context(), Question{Message: "Say <hello>", Model: "m_tiny", KeyID: "k1", KeyName: "my app"}, func(p Piece) error {
+	reply, err := s.Ask(t.Context(), Question{Message: "Say <hello>", Model: "m_tiny", KeyID: "k1", KeyName: "my app", Priority: 2}, func(p Piece) error {
 		pieces = append(pieces, p)
 		return nil
 	})
@@ -122,7 +122,7 @@ func TestWhatOllamaIsAsked(t *testing.T) {
 	o.call.Body = nil
 	wantCall := fleet.Call{Method: "POST", Path: "/api/chat", Fields: []fleet.Field{
 		{Name: "Content-Type", Value: "application/json"}, {Name: "Corral-Stream", Value: "1"},
-	}, From: fleet.Origin{KeyID: "k1", KeyName: "my app", Dialect: "dashboard"}}
+	}, From: fleet.Origin{KeyID: "k1", KeyName: "my app", Priority: 2, Dialect: "dashboard"}}
 	if diff := cmp.Diff(wantCall, o.call); diff != "" || o.model != "m_tiny" {
 		t.Errorf("model %q, call (-want +got)\n%s", o.model, diff)
 	}

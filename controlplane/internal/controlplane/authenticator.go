@@ -34,7 +34,7 @@ func (a *authenticator) Authenticate(ctx context.Context, c edge.Credentials) (e
 	shown, ours := false, false
 	for secret := range presented(c) {
 		if key, gone, ok := a.keys.Lookup(ctx, secret); ok {
-			return edge.Caller{ID: key.ID, Name: key.Name, May: permissionOf(key.Role), Gone: gone}, nil
+			return edge.Caller{ID: key.ID, Name: key.Name, May: permissionOf(key.Role), Priority: key.Priority, Gone: gone}, nil
 		}
 		shown, ours = true, ours || strings.HasPrefix(secret, keyPrefix)
 	}
@@ -45,7 +45,9 @@ func (a *authenticator) Authenticate(ctx context.Context, c edge.Credentials) (e
 	}
 	if c.Cookie != "" {
 		if key, expires, ended, ok := a.sessions.Find(c.Cookie); ok {
-			return edge.Caller{ID: key.ID, Name: key.Name, May: permissionOf(key.Role), Expires: expires, Gone: ended}, nil
+			return edge.Caller{
+				ID: key.ID, Name: key.Name, May: permissionOf(key.Role), Priority: key.Priority, Expires: expires, Gone: ended,
+			}, nil
 		}
 	}
 	security := &a.settings().Security

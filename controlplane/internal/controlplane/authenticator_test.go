@@ -49,7 +49,7 @@ func newDoor(t *testing.T) *door {
 		sessions: auth.NewSessions(keys, db, func() string { return "a secret that signs, of 32 bytes or more" }, now),
 	}
 	for _, role := range fleet.Roles() {
-		secret, key, err := d.keys.Create(t.Context(), "the "+string(role), role)
+		secret, key, err := d.keys.Create(t.Context(), "the "+string(role), role, 0)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,6 +115,25 @@ func TestAKeyIsTakenWhereverItStands(t *testing.T) {
 		{Bearer: key + " "},
 	} {
 		d.want(c, nil)
+	}
+}
+
+func TestACallerHasThePriorityOfItsKey(t *testing.T) {
+	d := newDoor(t)
+	key := d.key[fleet.RoleInference]
+	session, err := d.sessions.ByKey(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, priority := range []int{2, -1} {
+		if _, err := d.keys.SetPriority(t.Context(), d.id[fleet.RoleInference], priority); err != nil {
+			t.Fatal(err)
+		}
+		want := d.caller(fleet.RoleInference, edge.Infer)
+		want.Priority = priority
+		d.want(edge.Credentials{Bearer: key}, want)
+		want.Expires = session.ExpiresAt
+		d.want(edge.Credentials{Cookie: session.Token.Reveal()}, want)
 	}
 }
 

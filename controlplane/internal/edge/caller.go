@@ -36,6 +36,7 @@ type Caller struct {
 	ID        string // of the key or session; empty without one
 	Name      string // for people
 	May       Permission
+	Priority  int             // of the key among those that wait for a model; 0 without one
 	Anonymous bool            // nothing that the caller sent proves who it is
 	ByTicket  bool            // let in once, by a ticket that is spent now
 	Expires   time.Time       // when the session by which it came expires; zero when it came otherwise

@@ -19,13 +19,21 @@ const (
 // Roles returns every role, weakest first.
 func Roles() []Role { return []Role{RoleViewer, RoleInference, RoleOperator, RoleAdmin} }
 
+// The priorities of a key. Those who wait for a model are served by them: each
+// gets four times the share of the one below.
+const (
+	MinPriority = -2
+	MaxPriority = 2
+)
+
 // Key is an API key as it is stored: the key itself is known to its holder alone.
 type Key struct {
 	ID        string    `json:"id"`
 	Name      string    `json:"name"`
 	Role      Role      `json:"role"`
-	Hint      string    `json:"hint"` // the key's first characters, enough to recognise it
-	Hash      []byte    `json:"-"`    // sha256 of the whole key
+	Priority  int       `json:"priority"` // from MinPriority to MaxPriority
+	Hint      string    `json:"hint"`     // the key's first characters, enough to recognise it
+	Hash      []byte    `json:"-"`        // sha256 of the whole key
 	CreatedAt time.Time `json:"created_at"`
 	RevokedAt time.Time `json:"revoked_at,omitzero"`
 }
@@ -39,6 +47,9 @@ type KeyStore interface {
 	// RevokeKey revokes the key with this id. An unknown id is
 	// fault.NotFound; revoking twice is not an error and keeps the first time.
 	RevokeKey(ctx context.Context, id string, at time.Time) error
+	// SetKeyPriority changes the priority of the live key with this id, and
+	// returns the key. An id that is unknown or of a revoked key is fault.NotFound.
+	SetKeyPriority(ctx context.Context, id string, priority int) (Key, error)
 }
 
 // Token lets agents join.

@@ -7,11 +7,9 @@ import (
 
 // Origin is who makes a call, and in which dialect.
 type Origin struct {
-	KeyID   string // empty without a key
-	KeyName string
-	// Priority is that of the key, from -2 to 2; each has four times the share of
-	// the one below where requests have to wait.
-	Priority int
+	KeyID    string // empty without a key
+	KeyName  string
+	Priority int    // of the key; see [Key]
 	Dialect  string // "ollama", "openai", "anthropic" or "dashboard"
 }
 

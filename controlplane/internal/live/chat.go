@@ -43,7 +43,10 @@ func (s *session) chat(ctx context.Context, r request) error {
 	if err := decodeData(r.data, &body); err != nil {
 		return err
 	}
-	q := chat.Question{Message: body.Message, Model: body.Model, KeyID: s.caller.ID, KeyName: s.caller.Name}
+	q := chat.Question{
+		Message: body.Message, Model: body.Model,
+		KeyID: s.caller.ID, KeyName: s.caller.Name, Priority: s.caller.Priority,
+	}
 	if err := q.Validate(); err != nil {
 		return err
 	}

@@ -35,6 +35,19 @@ func TestChatStreams(t *testing.T) {
 	c.want(`431[{"message":"one","model":"m","tokens":1,"response_time":1,"done":true}]`)
 }
 
+func TestAQuestionSaysOnWhoseBehalfItIs(t *testing.T) {
+	asked := make(chan chat.Question, 1)
+	f := start(t, func(_ context.Context, q chat.Question, _ func(chat.Piece) error) (*chat.Reply, error) {
+		asked <- q
+		return &chat.Reply{Model: q.Model}, nil
+	}, nil)
+	f.raw().say(`{"event":"chat_request","data":{"message":"x","model":"m"}}`)
+	want := chat.Question{Message: "x", Model: "m", KeyID: "o", KeyName: "operator", Priority: -1}
+	if got := await(t, asked, "the question"); got != want {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+}
+
 func TestChatTellsOfThinking(t *testing.T) {
 	f := start(t, func(_ context.Context, q chat.Question, onPiece func(chat.Piece) error) (*chat.Reply, error) {
 		return &chat.Reply{Model: q.Model}, onPiece(chat.Piece{Thinking: "hm"})

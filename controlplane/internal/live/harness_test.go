@@ -48,7 +48,7 @@ func (k *keys) Authenticate(_ context.Context, c edge.Credentials) (edge.Caller,
 		case "viewer":
 			return edge.Caller{ID: "v", Name: "viewer", May: edge.Read, Gone: k.gone}, nil
 		case "operator":
-			return edge.Caller{ID: "o", Name: "operator", May: edge.Operate, Gone: k.gone}, nil
+			return edge.Caller{ID: "o", Name: "operator", May: edge.Operate, Priority: -1, Gone: k.gone}, nil
 		case "busy":
 			return edge.Caller{}, fault.New(fault.RateLimited, "too many requests")
 		}

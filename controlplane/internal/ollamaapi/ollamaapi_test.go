@@ -144,7 +144,7 @@ func TestWhatAHostSees(t *testing.T) {
 		s.Do(edge.Infer, "POST", path, body, "Accept: application/x-ndjson", "User-Agent: ollama/0.17.4", "X-Other: 1")
 		want := seen{model, fleet.Call{Method: "POST", Path: path, Body: []byte(sent), Fields: []fleet.Field{
 			{Name: "Content-Type", Value: "application/json"}, {Name: "Accept", Value: "application/x-ndjson"}, {Name: "User-Agent", Value: "ollama/0.17.4"},
-		}, From: fleet.Origin{KeyID: "infer", KeyName: "infer", Dialect: "ollama"}}}
+		}, From: fleet.Origin{KeyID: "infer", KeyName: "infer", Priority: relaytest.Priority, Dialect: "ollama"}}}
 		if streams {
 			want.Call.Fields = append(want.Call.Fields, fleet.Field{Name: "Corral-Stream", Value: "1"})
 		}

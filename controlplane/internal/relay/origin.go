@@ -7,7 +7,7 @@ import (
 
 // origin says on whose behalf a call is made.
 func (e *Endpoint) origin(by edge.Caller) fleet.Origin {
-	from := fleet.Origin{KeyID: by.ID, KeyName: by.Name, Dialect: "ollama"}
+	from := fleet.Origin{KeyID: by.ID, KeyName: by.Name, Priority: by.Priority, Dialect: "ollama"}
 	switch e.Dialect {
 	case edge.OpenAI:
 		from.Dialect = "openai"

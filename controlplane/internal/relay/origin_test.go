@@ -20,7 +20,8 @@ func TestACallSaysOnWhoseBehalfItIs(t *testing.T) {
 			return relaytest.NoModels(ctx, model, call)
 		})
 		s.Do(edge.Infer, "POST", endpoint.Path, body)
-		if diff := cmp.Diff(fleet.Origin{KeyID: "infer", KeyName: "infer", Dialect: dialect}, from); diff != "" {
+		want := fleet.Origin{KeyID: "infer", KeyName: "infer", Priority: relaytest.Priority, Dialect: dialect}
+		if diff := cmp.Diff(want, from); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", endpoint.Path, diff)
 		}
 	}

@@ -217,6 +217,7 @@ export interface Key {
   id: string;
   name: string;
   role: Role;
+  priority: number; // from MinPriority to MaxPriority
   hint: string; // the key's first characters, enough to recognise it
   created_at: string;
   revoked_at?: string;
@@ -227,6 +228,7 @@ export interface KeyCreated {
   id: string;
   name: string;
   role: Role;
+  priority: number; // from MinPriority to MaxPriority
   hint: string; // the key's first characters, enough to recognise it
   created_at: string;
   revoked_at?: string;

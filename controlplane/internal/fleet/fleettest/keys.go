@@ -14,7 +14,7 @@ import (
 // key returns a key whose id and hash follow from its id.
 func key(id, name string, created time.Time) fleet.Key {
 	hash := sha256.Sum256([]byte(id))
-	return fleet.Key{ID: id, Name: name, Role: fleet.RoleOperator, Hint: "crl_" + id, Hash: hash[:], CreatedAt: created}
+	return fleet.Key{ID: id, Name: name, Role: fleet.RoleOperator, Priority: -1, Hint: "crl_" + id, Hash: hash[:], CreatedAt: created}
 }
 
 func keySentences() []sentence {
@@ -59,6 +59,24 @@ func keySentences() []sentence {
 			must(t, s.Keys.RevokeKey(t.Context(), "k1", noon()))
 			must(t, s.Keys.RevokeKey(t.Context(), "k1", noon().Add(time.Hour)))
 			wantEqual(t, got(s.Keys.Keys(t.Context()))(t)[0].RevokedAt, noon())
+		}},
+		{"A priority can be changed, of one key", func(t *testing.T, s Stores) {
+			one, other := key("k1", "ci", noon()), key("k2", "batch", noon())
+			must(t, s.Keys.CreateKey(t.Context(), one))
+			must(t, s.Keys.CreateKey(t.Context(), other))
+			one.Priority = fleet.MaxPriority
+			wantEqual(t, got(s.Keys.SetKeyPriority(t.Context(), "k1", fleet.MaxPriority))(t), one)
+			wantEqual(t, got(s.Keys.Keys(t.Context()))(t), []fleet.Key{one, other})
+		}},
+		{"The priority of a key that is unknown or revoked is not found", func(t *testing.T, s Stores) {
+			k := key("k1", "ci", noon())
+			must(t, s.Keys.CreateKey(t.Context(), k))
+			must(t, s.Keys.RevokeKey(t.Context(), "k1", noon()))
+			for _, id := range []string{"nobody", "k1"} {
+				_, err := s.Keys.SetKeyPriority(t.Context(), id, 1)
+				wantKind(t, err, fault.NotFound)
+			}
+			wantEqual(t, got(s.Keys.Keys(t.Context()))(t)[0].Priority, k.Priority)
 		}},
 	}
 }

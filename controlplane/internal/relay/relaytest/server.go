@@ -23,11 +23,14 @@ const Patience = 10 * time.Second
 // keys are an Authenticator whose keys are called after what they may do.
 type keys struct{}
 
+// Priority is that of every key.
+const Priority = 1
+
 // Authenticate implements [edge.Authenticator].
 func (keys) Authenticate(_ context.Context, c edge.Credentials) (edge.Caller, error) {
 	for _, may := range Permissions() {
 		if c.Bearer == may.String() || c.URLKey == may.String() {
-			return edge.Caller{ID: may.String(), Name: may.String(), May: may}, nil
+			return edge.Caller{ID: may.String(), Name: may.String(), May: may, Priority: Priority}, nil
 		}
 	}
 	return edge.Caller{}, fault.New(fault.Unauthenticated, "a key is needed")

@@ -1,0 +1,56 @@
+package sqlite
+
+import (
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+)
+
+// upTo returns the migrations of a file up to the one with this number.
+func upTo(t *testing.T, migrations fs.FS, newest string) fs.FS {
+	t.Helper()
+	all, err := fs.Glob(migrations, "migrations/*/*.sql")
+	if err != nil {
+		t.Fatal(err)
+	}
+	older := fstest.MapFS{}
+	for _, path := range all {
+		if number, _, _ := strings.Cut(filepath.Base(path), "_"); number > newest {
+			continue
+		}
+		text, err := fs.ReadFile(migrations, path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		older[path] = &fstest.MapFile{Data: text}
+	}
+	if len(older) == len(all) {
+		t.Fatalf("nothing comes after %s", newest)
+	}
+	return older
+}
+
+func TestKeysOfAnOlderFileHaveTheUsualPriority(t *testing.T) {
+	dir := t.TempDir()
+	older, err := open(t.Context(), dir, "state.db", upTo(t, stateMigrations, "00002"), hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := older.writer.pool.ExecContext(t.Context(),
+		"INSERT INTO api_keys (id, name, role, hint, hash, created_at) VALUES ('k1', 'laptop', 'viewer', 'crl_x', x'00', 0)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := older.Close(); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := openTest(t, dir).Keys(t.Context())
+	if err != nil || len(keys) != 1 || keys[0].Name != "laptop" || keys[0].Role != fleet.RoleViewer || keys[0].Priority != 0 {
+		t.Errorf("%+v, %v", keys, err)
+	}
+}

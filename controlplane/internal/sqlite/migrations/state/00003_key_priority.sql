@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE api_keys ADD COLUMN priority INTEGER NOT NULL DEFAULT 0;
