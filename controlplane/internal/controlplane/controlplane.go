@@ -109,6 +109,9 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	if err != nil {
 		return nil, err
 	}
+	if err := followRouting(manager, guard, c.log.Named("router")); err != nil {
+		return nil, err
+	}
 	forward := router.New(registry, link, counts, guard, func() router.Options { return router.Options{} }, c.now)
 	ledger := usage.New(usage.Options{
 		Next:  limits.New(forward, limitsOf(manager)),

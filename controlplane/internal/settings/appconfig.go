@@ -16,6 +16,7 @@ type AppConfig struct {
 	Models     Models     `json:"models" yaml:"models"`
 	Security   Security   `json:"security" yaml:"security"`
 	Monitoring Monitoring `json:"monitoring" yaml:"monitoring"`
+	Routing    Routing    `json:"routing" yaml:"routing"`
 }
 
 // Server is where the server listens and how it treats connections.
@@ -66,6 +67,7 @@ func DefaultApp() AppConfig {
 		Models:     Models{QuantizationEnabled: true, GPUEnabled: true},
 		Security:   Security{APIKeyRequired: true, AnonymousRole: fleet.RoleOperator, AllowedIPs: []string{}},
 		Monitoring: Monitoring{MetricsEnabled: true, LogRetentionDays: 14},
+		Routing:    defaultRouting(),
 	}
 }
 

@@ -104,6 +104,12 @@ security:
 monitoring:
   prometheus_port: -1
   log_retention: 0
+routing:
+  breaker_failures: -1
+  breaker_ratio: 1.5
+  breaker_pause: 0
+  retries: 11
+  retry_share: -0.1
 `, nil)
 	want := []string{
 		"2: data_dir: has to name a folder",
@@ -130,6 +136,11 @@ monitoring:
 		"20: security.jwt_secret: has 9 bytes; at least 32 are needed, or none to have one made",
 		"22: monitoring.prometheus_port: -1 is not from 0 to 65535",
 		"23: monitoring.log_retention: 0 is not from 1 to 3650",
+		"25: routing.breaker_failures: -1 is not from 0 to 2147483647",
+		"26: routing.breaker_ratio: 1.5 is not from 0 to 1",
+		"27: routing.breaker_pause: 0 is not from 1 to 3600",
+		"28: routing.retries: 11 is not from 0 to 10",
+		"29: routing.retry_share: -0.1 is not from 0 to 1",
 	}
 	if err == nil {
 		t.Fatal("no fault")

@@ -1,0 +1,46 @@
+package controlplane
+
+import (
+	"errors"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/controlplane/internal/router"
+	"github.com/corral-fleet/corral/controlplane/internal/router/breaker"
+	"github.com/corral-fleet/corral/controlplane/internal/router/failover"
+	"github.com/corral-fleet/corral/controlplane/internal/settings"
+)
+
+// followRouting has the guard go by the settings, now and after each change.
+func followRouting(manager *settings.Manager, guard router.Guard, log hclog.Logger) error {
+	apply := func() error {
+		routing := &manager.Current().Routing
+		return errors.Join(guard.Breakers.Set(thresholdsOf(routing)), guard.Retries.Set(retriesOf(routing)))
+	}
+	manager.Subscribe(func(settings.Change) {
+		if err := apply(); err != nil {
+			log.Error("routing goes on as it was", "error", err)
+		}
+	})
+	return apply()
+}
+
+// thresholdsOf returns when circuits open, by the settings.
+func thresholdsOf(r *settings.Routing) breaker.Thresholds {
+	t := breaker.Defaults()
+	t.Run, t.Share = r.BreakerFailures, r.BreakerRatio
+	if r.BreakerRatio == 0 {
+		t.Among = 0
+	}
+	t.Pause = time.Duration(r.BreakerPauseSeconds) * time.Second
+	t.MaxPause = max(t.MaxPause, t.Pause)
+	return t
+}
+
+// retriesOf returns how often requests are sent again, by the settings.
+func retriesOf(r *settings.Routing) failover.Limits {
+	l := failover.Defaults()
+	l.Further, l.Share = r.Retries, r.RetryShare
+	return l
+}
