@@ -77,6 +77,11 @@ type (
 	Decisions interface {
 		Decision(id string) (fleet.Decision, error)
 	}
+	// Breakers keep requests away from what fails.
+	Breakers interface {
+		Breakers() []fleet.Breaker
+		ResetBreakers(which fleet.BreakerFilter) (opened int)
+	}
 	// Usage is what requests used.
 	Usage interface {
 		UsageRows(ctx context.Context, f fleet.UsageFilter, after fleet.UsagePlace, limit int) ([]fleet.UsageRow, fleet.UsagePlace, error)
@@ -105,8 +110,9 @@ type Options struct {
 	Usage    Usage
 	// LostUsage returns how many requests Usage lacks since the server started.
 	LostUsage func() uint64
-	// Decisions is of the router.
+	// Decisions and Breakers are of the router.
 	Decisions Decisions
+	Breakers  Breakers
 	// DecodeSample reads a stored sample's payload. It must not keep the payload.
 	DecodeSample func(payload []byte, takenAt time.Time) (*fleet.Sample, error)
 	// Native answers to Ollama's own body on the path of the dashboard's chat.
@@ -149,6 +155,8 @@ func (a *API) Routes() []edge.Route {
 		{Method: "POST", Path: "/api/chat/stream", Permission: edge.Infer, Handler: a.chatStream, Watch: true, MaxBodyBytes: maxChatBytes},
 
 		{Method: "GET", Path: "/api/routing/decisions/{id}", Permission: edge.Read, Handler: a.decision},
+		{Method: "GET", Path: "/api/routing/breakers", Permission: edge.Read, Handler: a.breakers},
+		{Method: "POST", Path: "/api/routing/breakers/reset", Permission: edge.Operate, Handler: a.resetBreakers},
 
 		{Method: "GET", Path: "/api/config", Permission: edge.Read, Handler: a.config},
 		{Method: "POST", Path: "/api/config", Permission: edge.Administer, Handler: a.changeConfig},

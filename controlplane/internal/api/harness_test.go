@@ -37,6 +37,7 @@ type fixture struct {
 	registry *fleet.Registry
 	link     *agents
 	reasons  []string // not to be ready
+	reset    []fleet.BreakerFilter
 }
 
 // start serves the API. Two hosts have joined: alpha, which is connected and has
@@ -101,6 +102,7 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 		LostUsage:    func() uint64 { return 3 },
 		Chat:         chat.New(forward, noon),
 		Decisions:    decided{},
+		Breakers:     f,
 		DecodeSample: decodeSample,
 		Native: func(_ context.Context, r *edge.Request) (*edge.Response, error) {
 			return edge.Text(200, "native "+string(r.Body)), nil

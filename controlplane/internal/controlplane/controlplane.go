@@ -123,7 +123,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	authn := &authenticator{keys: keys, sessions: sessions, tickets: tickets, settings: manager.Current}
 	surface := &surface{
 		db: db, manager: manager, keys: keys, registry: registry, samples: samples, link: link, counts: counts,
-		tokens: auth.NewJoinTokens(db, authority.Certificate(), c.now), tickets: tickets, sessions: sessions, forward: ledger, decided: forward,
+		tokens: auth.NewJoinTokens(db, authority.Certificate(), c.now), tickets: tickets, sessions: sessions, forward: ledger, decided: forward, breakers: forward,
 		ledger: ledger, authn: authn, version: c.version, log: c.log, now: c.now,
 	}
 	routes := edge.NewRouter()

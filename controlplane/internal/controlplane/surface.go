@@ -42,6 +42,7 @@ type surface struct {
 	forward  fleet.Forwarder
 	ledger   *usage.Ledger
 	decided  api.Decisions
+	breakers api.Breakers
 	authn    *authenticator
 	version  string
 	log      hclog.Logger
@@ -66,7 +67,7 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 		Summary: overview, Settings: s.manager, Registry: s.registry, Hosts: s.db, Link: s.link,
 		Keys: s.keys, Tokens: s.tokens, Tickets: s.tickets, Sessions: s.sessions, Version: s.version, History: s.samples, Chat: chats,
 		Usage: s.db, LostUsage: s.ledger.Lost,
-		Decisions: s.decided, DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
+		Decisions: s.decided, Breakers: s.breakers, DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
 	})
 	site, err := web.New(dashboard.Files())
 	if err != nil {

@@ -162,6 +162,31 @@ func (b *Breaker) Forget(gone func(at fleet.Target, model string) bool) {
 	}
 }
 
+// Reset closes circuits, as if each had been probed and worked, and forgets what
+// others have counted. which is asked of every circuit, with an empty model for
+// an instance as a whole; it must not call the breaker. Reset returns how many
+// were open.
+func (b *Breaker) Reset(which func(at fleet.Target, model string) bool) (opened int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.now()
+	for at, p := range b.places {
+		p.each(func(model string, c *circuit) {
+			switch {
+			case !which(fleet.Target{HostID: at.hostID, Instance: at.name}, model):
+			case c.open:
+				opened++
+				b.close(at, c, now)
+				c.level = 0
+			default:
+				b.drop(at, p, model, c)
+			}
+		})
+		b.tidy(at, p)
+	}
+	return opened
+}
+
 // drop removes a circuit from its place. The caller holds mu.
 func (b *Breaker) drop(at instance, p *place, model string, c *circuit) {
 	if c.open {

@@ -344,6 +344,35 @@ func TestForget(t *testing.T) {
 	}
 }
 
+// TestReset closes what is open, whatever is still under way.
+func TestReset(t *testing.T) {
+	limits := Defaults()
+	b, c := newBreaker(t, limits)
+	late := enter(t, b, host("a"), "m")
+	fail(t, b, host("a"), "m", ServerError, limits.Run)
+	fail(t, b, host("a"), "n", ServerError, limits.Run-1)
+	fail(t, b, host("b"), "m", Refused, limits.Run)
+	c.advance(limits.Pause)
+	probe := enter(t, b, host("a"), "m")
+	if n := b.Reset(func(at fleet.Target, model string) bool { return at.HostID == "a" }); n != 1 {
+		t.Errorf("%d were open, want 1", n)
+	}
+	wantState(t, b, host("a"), "m", Closed)
+	wantState(t, b, host("b"), "m", Due)
+	for _, pass := range []Pass{late, probe} {
+		b.Failed(pass, ServerError, "late")
+	}
+	fail(t, b, host("a"), "m", ServerError, limits.Run-1)
+	fail(t, b, host("a"), "n", ServerError, limits.Run-1)
+	wantState(t, b, host("a"), "m", Closed)
+	wantState(t, b, host("a"), "n", Closed)
+	fail(t, b, host("a"), "m", ServerError, 1)
+	wantState(t, b, host("a"), "m", Open)
+	if n := b.Reset(func(fleet.Target, string) bool { return true }); n != 2 || len(*b.open.Load()) > 0 {
+		t.Errorf("%d were open, want 2; open are %v", n, *b.open.Load())
+	}
+}
+
 func TestSet(t *testing.T) {
 	limits := Defaults()
 	b, _ := newBreaker(t, limits)

@@ -24,6 +24,6 @@
 // A circuit opens after so many failures in a row, or when so large a share of
 // enough requests failed within a while. It stays open for a pause, and then one
 // request passes as a probe. If that succeeds, the circuit closes; if it fails,
-// the next pause is longer. Nothing here runs by itself: time passes by being
+// the next pause is longer. [Breaker.Reset] closes it without one. Nothing here runs by itself: time passes by being
 // looked at.
 package breaker

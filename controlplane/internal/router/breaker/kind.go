@@ -13,7 +13,7 @@ const (
 	Stalled                      // the answer had begun and then stood still
 )
 
-// kindNames are the codes of the API; index is the kind.
+// kindNames are codes for those who look at breakers; index is the kind.
 var kindNames = [...]string{
 	Refused: "refused", BrokenOff: "broken_off", NoFirstToken: "no_first_token",
 	ServerError: "server_error", BrokenAnswer: "broken_answer", Stalled: "stalled",
@@ -26,9 +26,6 @@ func (k Kind) String() string {
 	}
 	return ""
 }
-
-// MarshalText implements encoding.TextMarshaler.
-func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // ofInstance reports whether the failure counts against the instance.
 func (k Kind) ofInstance() bool { return k == Refused || k == BrokenOff }
@@ -50,7 +47,7 @@ const (
 	Probing              // a probe is under way; none passes until it has ended
 )
 
-// stateNames are the codes of the API; index is the state.
+// stateNames are what states are called; index is the state.
 var stateNames = [...]string{Closed: "closed", Open: "open", Due: "due", Probing: "probing"}
 
 // String returns the state's code, such as "open".
@@ -60,9 +57,6 @@ func (s State) String() string {
 	}
 	return ""
 }
-
-// MarshalText implements encoding.TextMarshaler.
-func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
 // Passes reports whether a request may pass now.
 func (s State) Passes() bool { return s == Closed || s == Due }

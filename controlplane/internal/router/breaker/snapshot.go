@@ -9,21 +9,21 @@ import (
 // Circuit is what is known of an instance, or of one model on it, that has
 // failed lately.
 type Circuit struct {
-	HostID   string `json:"host_id"`
-	Instance string `json:"instance"`
-	Model    string `json:"model,omitempty"` // empty for the instance as a whole
+	HostID   string
+	Instance string
+	Model    string // empty for the instance as a whole
 
-	State State     `json:"state"`
-	Since time.Time `json:"since"` // it is open or closed; of the first failure where it never opened
+	State State
+	Since time.Time // it is open or closed; of the first failure where it never opened
 
-	FailuresInARow int `json:"failures_in_a_row"`
-	Failures       int `json:"failures"`  // within the window
-	Successes      int `json:"successes"` // within the window
+	FailuresInARow int
+	Failures       int // within the window
+	Successes      int // within the window
 
-	LastKind    Kind      `json:"last_kind"`
-	LastError   string    `json:"last_error"`
-	LastErrorAt time.Time `json:"last_error_at"`
-	NextProbeAt time.Time `json:"next_probe_at,omitzero"` // while it is open
+	LastKind    Kind
+	LastError   string
+	LastErrorAt time.Time
+	NextProbeAt time.Time // while it is open
 }
 
 // Snapshot returns every circuit that has anything to remember, closed ones

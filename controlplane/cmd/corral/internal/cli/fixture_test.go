@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
+	"github.com/corral-fleet/corral/sdk/client"
 )
 
 // now is the time in every test.
@@ -71,6 +73,27 @@ func decision() fleet.Decision {
 	}
 }
 
+// breakers are one of a host that cannot be reached, one of a model that is
+// tried again, and one that holds.
+func breakers() []fleet.Breaker {
+	return []fleet.Breaker{
+		{
+			HostID: "h_aaaa", Host: "gpu-1", Instance: "default", State: fleet.BreakerOpen, Since: now().Add(-6 * time.Second),
+			FailuresInARow: 5, Failures: 5, Successes: 20, LastKind: "refused", LastError: "the host could\x1b[2J not be reached",
+			LastErrorAt: now().Add(-6 * time.Second), NextProbeAt: now().Add(10 * time.Second),
+		},
+		{
+			HostID: "h_aaaa", Host: "gpu-1", Instance: "default", Model: "llama3:latest", State: fleet.BreakerHalfOpen, Since: now().Add(-70 * time.Second),
+			FailuresInARow: 6, Failures: 6, LastKind: "server_error", LastError: "Ollama answered with an error",
+			LastErrorAt: now().Add(-20 * time.Second), NextProbeAt: now().Add(-time.Second),
+		},
+		{
+			HostID: "h_bbbb", Host: "gpu-2", Instance: "default", Model: "tiny:latest", State: fleet.BreakerClosed, Since: now().Add(-3 * time.Second),
+			FailuresInARow: 1, Failures: 1, Successes: 2, LastKind: "broken_answer", LastError: "the answer broke off", LastErrorAt: now().Add(-3 * time.Second),
+		},
+	}
+}
+
 // view is hosts as a summary wants them.
 type view []fleet.HostView
 
@@ -101,6 +124,18 @@ func controlPlane(t *testing.T, hosts []fleet.HostView) *httptest.Server {
 	say("GET /api/models", func() any { return sum.Models() })
 	say("GET /api/hosts", func() any { return hosts })
 	say("GET /api/routing/decisions/r1-2a", func() any { return decision() })
+	say("GET /api/routing/breakers", func() any { return breakers()[:min(3, 2*len(hosts))] })
+	mux.HandleFunc("POST /api/routing/breakers/reset", func(w http.ResponseWriter, r *http.Request) {
+		var which client.BreakerFilter
+		if err := json.NewDecoder(r.Body).Decode(&which); err != nil {
+			t.Errorf("which breakers: %v", err)
+		}
+		closed := 2
+		if which.Model != "" {
+			closed = 1
+		}
+		fmt.Fprintf(w, `{"closed":%d}`, closed)
+	})
 	for _, h := range hosts {
 		say("GET /api/hosts/"+h.Name, func() any { return h })
 		say("POST /api/hosts/"+h.Name+"/drain", func() any { return h })

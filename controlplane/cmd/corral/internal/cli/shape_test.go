@@ -23,6 +23,7 @@ func TestTheClientKnowsEveryField(t *testing.T) {
 		{&fleet.HostView{}, &client.Host{}},
 		{&fleet.Model{}, &client.Model{}},
 		{&fleet.Decision{}, &client.Decision{}},
+		{&fleet.Breaker{}, &client.Breaker{}},
 		{&summary.SystemStatus{}, &client.Status{}},
 		{&summary.MetricsUpdate{}, &client.Metrics{}},
 		{&summary.HostReading{}, &client.HostMetrics{}},
