@@ -87,6 +87,11 @@ type (
 		UsageRows(ctx context.Context, f fleet.UsageFilter, after fleet.UsagePlace, limit int) ([]fleet.UsageRow, fleet.UsagePlace, error)
 		UsageTotals(ctx context.Context, f fleet.UsageFilter, by fleet.UsageGroup, limit int) ([]fleet.UsageTotal, error)
 	}
+	// Captures are what requests asked and were answered.
+	Captures interface {
+		Capture(ctx context.Context, id string) (fleet.Capture, error)
+		DeleteCaptures(ctx context.Context) error
+	}
 	// Chat asks models.
 	Chat interface {
 		Ask(ctx context.Context, q chat.Question, onPiece func(chat.Piece) error) (*chat.Reply, error)
@@ -108,6 +113,7 @@ type Options struct {
 	History  History
 	Chat     Chat
 	Usage    Usage
+	Captures Captures
 	// LostUsage returns how many requests Usage lacks since the server started.
 	LostUsage func() uint64
 	// Decisions and Breakers are of the router.
@@ -146,6 +152,8 @@ func (a *API) Routes() []edge.Route {
 		{Method: "GET", Path: "/api/history", Permission: edge.Read, Handler: a.history, Watch: true},
 		{Method: "GET", Path: "/api/usage", Permission: edge.Read, Handler: a.usage},
 		{Method: "GET", Path: "/api/usage/requests", Permission: edge.Read, Handler: a.usageRequests},
+		{Method: "GET", Path: "/api/usage/requests/{id}/capture", Permission: edge.Operate, Handler: a.capture},
+		{Method: "DELETE", Path: "/api/usage/captures", Permission: edge.Administer, Handler: a.deleteCaptures},
 		{Method: "GET", Path: "/api/models", Permission: edge.Read, Handler: a.models},
 		{Method: "GET", Path: "/api/models/{id}", Permission: edge.Read, Handler: a.model},
 		{Method: "DELETE", Path: "/api/models/{id}", Permission: edge.Operate, Handler: a.unbuiltForModel("removing models")},

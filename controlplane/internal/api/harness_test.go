@@ -99,6 +99,7 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 		Version:      "1.2.3",
 		History:      db,
 		Usage:        db,
+		Captures:     db,
 		LostUsage:    func() uint64 { return 3 },
 		Chat:         chat.New(forward, noon),
 		Decisions:    decided{},

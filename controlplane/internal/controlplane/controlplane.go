@@ -115,8 +115,9 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	forward := router.New(registry, link, counts, guard, func() router.Options { return router.Options{} }, c.now)
 	ledger := usage.New(usage.Options{
 		Next:  limits.New(forward, limitsOf(manager)),
-		Store: db, Retention: retentionOf(manager), Now: c.now, Log: c.log.Named("usage"),
+		Store: db, Retention: retentionOf(manager), Captures: capturesOf(manager), Now: c.now, Log: c.log.Named("usage"),
 	})
+	tellOfCaptures(manager, c.log.Named("usage"))
 	tickets := auth.NewTickets[edge.Caller](c.now)
 	sessions := auth.NewSessions(keys, db, func() string { return manager.Current().Security.JWTSecret.Reveal() }, c.now)
 	endSessionsWithSecret(manager, keys)

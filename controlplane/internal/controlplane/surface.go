@@ -66,7 +66,7 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 	own := api.New(api.Options{
 		Summary: overview, Settings: s.manager, Registry: s.registry, Hosts: s.db, Link: s.link,
 		Keys: s.keys, Tokens: s.tokens, Tickets: s.tickets, Sessions: s.sessions, Version: s.version, History: s.samples, Chat: chats,
-		Usage: s.db, LostUsage: s.ledger.Lost,
+		Usage: s.db, LostUsage: s.ledger.Lost, Captures: s.ledger,
 		Decisions: s.decided, Breakers: s.breakers, DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
 	})
 	site, err := web.New(dashboard.Files())

@@ -13,8 +13,8 @@ type Origin struct {
 	Dialect  string // "ollama", "openai", "anthropic" or "dashboard"
 }
 
-// UsageRow is what is kept of one request to a model: neither what was asked nor
-// what was answered. What is not known is nil or empty.
+// UsageRow is what is kept of one request to a model. What is not known is nil or
+// empty.
 type UsageRow struct {
 	ID        string    `json:"id"` // of the [Decision] where there is one
 	At        time.Time `json:"at"` // when the request came
@@ -38,6 +38,9 @@ type UsageRow struct {
 	Prompt    *int64    `json:"prompt_tokens"`  // by Ollama's own count, as the next two
 	Generated *int64    `json:"generated_tokens"`
 	PerSecond *float64  `json:"tokens_per_second"` // while generating
+	// Capture is nil unless an operator has captures turned on. It is stored with
+	// the row, and is not read with it.
+	Capture *Capture `json:"-"`
 }
 
 // UsageGroup is by what usage is added up.
@@ -92,8 +95,13 @@ type UsageStore interface {
 	// others with the most requests first. Totals are kept by the hour: From
 	// counts from the beginning of its hour, and To to the end of its hour.
 	UsageTotals(ctx context.Context, f UsageFilter, by UsageGroup, limit int) ([]UsageTotal, error)
-	// DeleteUsageBefore forgets the requests that came earlier, and the totals of
-	// the hours that ended before.
+	// Capture returns what the request with this id asked and was answered. Where
+	// that is not kept it is fault.NotFound.
+	Capture(ctx context.Context, id string) (Capture, error)
+	// DeleteCaptures forgets every capture.
+	DeleteCaptures(ctx context.Context) error
+	// DeleteUsageBefore forgets the requests that came earlier, with their
+	// captures, and the totals of the hours that ended before.
 	DeleteUsageBefore(ctx context.Context, t time.Time) error
 }
 

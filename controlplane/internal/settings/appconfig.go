@@ -55,6 +55,7 @@ type Monitoring struct {
 	PrometheusPort   int  `json:"prometheus_port" yaml:"prometheus_port" help:"port of its own for /metrics; 0 serves it on the main one"`
 	TracingEnabled   bool `json:"tracing_enabled" yaml:"tracing_enabled" help:"OTLP traces, to the endpoint that the OTEL_ variables name"`
 	LogRetentionDays int  `json:"log_retention" yaml:"log_retention" help:"days that request, audit and host logs are kept"`
+	Captures         bool `json:"captures" yaml:"captures" help:"keep what is asked of models and answered, as long as the log of requests"`
 }
 
 // DefaultApp returns the settings of a server that nobody configured.

@@ -37,9 +37,20 @@ func appendUsage(ctx context.Context, tx *sql.Tx, rows []fleet.UsageRow) (err er
 	defer func() { err = errors.Join(err, insert.Close()) }()
 	for i := range rows {
 		r := &rows[i]
-		if _, err := insert.ExecContext(ctx, r.ID, column(r.At), r.KeyID, r.Key, r.Asked, r.Model, r.Digest, r.HostID, r.Host,
+		stored, err := insert.ExecContext(ctx, r.ID, column(r.At), r.KeyID, r.Key, r.Asked, r.Model, r.Digest, r.HostID, r.Host,
 			r.Instance, r.Dialect, r.Route, r.Streamed, r.Outcome, r.Error, micros(r.QueueMS), optionalMicros(r.LoadMS),
-			optionalMicros(r.FirstMS), micros(r.TotalMS), optionalNumber(r.Prompt), optionalNumber(r.Generated), optionalFraction(r.PerSecond)); err != nil {
+			optionalMicros(r.FirstMS), micros(r.TotalMS), optionalNumber(r.Prompt), optionalNumber(r.Generated), optionalFraction(r.PerSecond))
+		if err != nil {
+			return err
+		}
+		if r.Capture == nil {
+			continue
+		}
+		number, err := stored.LastInsertId()
+		if err == nil {
+			err = appendCapture(ctx, tx, number, r)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -99,6 +110,9 @@ func scanUsage(row scanner) (r fleet.UsageRow, number int64, err error) {
 // DeleteUsageBefore implements [fleet.UsageStore]. It works in small
 // transactions, so one that is cut short has forgotten a part.
 func (u *Usage) DeleteUsageBefore(ctx context.Context, t time.Time) error {
+	if err := u.deleteCapturesBefore(ctx, column(t)); err != nil {
+		return err
+	}
 	for more := true; more; {
 		err := u.write(ctx, "delete usage", func(ctx context.Context, tx *sql.Tx) error {
 			result, err := tx.ExecContext(ctx,

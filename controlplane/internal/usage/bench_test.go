@@ -42,14 +42,14 @@ func (a *answering) Forward(context.Context, string, fleet.Call) (*fleet.Answer,
 }
 
 // conversation is one request of 64 tokens, and who takes what the ledger notes.
-func conversation(tb testing.TB, noting bool) func() {
+func conversation(tb testing.TB, noting, captures bool) func() {
 	next := &answering{answer: fleet.Answer{Status: 200, Length: -1}}
 	var forward fleet.Forwarder = next
-	l := New(Options{Next: next, Store: &shelf{}, Now: time.Now, Log: hclog.NewNullLogger()})
+	l := New(Options{Next: next, Store: &shelf{}, Captures: func() bool { return captures }, Now: time.Now, Log: hclog.NewNullLogger()})
 	if noting {
 		forward = l
 	}
-	call := fleet.Call{Path: "/api/chat", Fields: []fleet.Field{{Name: wire.StreamField, Value: "1"}}}
+	call := fleet.Call{Path: "/api/chat", Body: make([]byte, 4<<10), Fields: []fleet.Field{{Name: wire.StreamField, Value: "1"}}}
 	piece := make([]byte, 512)
 	return func() {
 		answer, err := forward.Forward(tb.Context(), "tiny", call)
@@ -63,17 +63,21 @@ func conversation(tb testing.TB, noting bool) func() {
 			tb.Fatal(err)
 		}
 		if noting {
-			<-l.ended
+			(<-l.ended).capture.drop()
 		}
 	}
 }
 
-// BenchmarkRequest is a request of 64 tokens with and without a ledger: the
-// difference is what noting costs on the way of the answer.
+// BenchmarkRequest is a request of 64 tokens with and without a ledger, and with
+// one that keeps what is asked and answered: the differences are what noting and
+// keeping cost on the way of the answer.
 func BenchmarkRequest(b *testing.B) {
-	for name, noting := range map[string]bool{"noted": true, "bare": false} {
-		b.Run(name, func(b *testing.B) {
-			ask := conversation(b, noting)
+	for _, c := range []struct {
+		name             string
+		noting, captures bool
+	}{{"bare", false, false}, {"noted", true, false}, {"captured", true, true}} {
+		b.Run(c.name, func(b *testing.B) {
+			ask := conversation(b, c.noting, c.captures)
 			b.ReportAllocs()
 			for b.Loop() {
 				ask()
@@ -93,7 +97,7 @@ func BenchmarkRow(b *testing.B) {
 }
 
 func TestNotingARequestAllocatesAtMostTwice(t *testing.T) {
-	if n := testing.AllocsPerRun(100, conversation(t, true)); n > 2 {
+	if n := testing.AllocsPerRun(100, conversation(t, true, false)); n > 2 {
 		t.Errorf("%v allocations", n)
 	}
 }

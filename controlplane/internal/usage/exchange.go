@@ -32,6 +32,7 @@ type exchange struct {
 	body    io.ReadCloser // nil once it is closed
 	rest    int64         // bytes to come where the length is known, else below 0
 	outcome fleet.Outcome // were it closed now
+	capture *capture      // nil unless captures are on
 	kind    fault.Kind    // of what went wrong
 	end     *fleet.AnswerEnd
 }
@@ -72,6 +73,7 @@ func (e *exchange) Read(p []byte) (int, error) {
 	if n > 0 && e.first.IsZero() {
 		e.first = e.ledger.now()
 	}
+	e.capture.answer(p[:n])
 	// Who knows the length need not read on to the end that follows it.
 	last := e.rest > 0 && e.rest <= int64(n)
 	e.rest -= int64(n)

@@ -1,11 +1,12 @@
 // Package usage keeps what each request to a model used: who asked, which host
 // answered, how long it took and how many tokens it was, by Ollama's own counts.
-// Neither questions nor answers are kept.
+// Neither questions nor answers are kept, unless that is asked for.
 package usage
 
 import (
 	"context"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,11 +26,16 @@ type Ledger struct {
 	next      fleet.Forwarder
 	store     fleet.UsageStore
 	retention func() time.Duration
+	captures  func() bool
 	now       func() time.Time
 	log       hclog.Logger
 
 	ended chan *exchange
 	lost  atomic.Uint64
+	room  room
+
+	storing   sync.Mutex // held while rows are stored; guards what follows
+	forgotten time.Time  // captures of requests that came until then are not kept
 }
 
 // Options are what a [Ledger] works with. All fields are required.
@@ -37,6 +43,7 @@ type Options struct {
 	Next      fleet.Forwarder // what requests go on to
 	Store     fleet.UsageStore
 	Retention func() time.Duration // how long requests are kept
+	Captures  func() bool          // whether what is asked and answered is kept; must be quick
 	Now       func() time.Time
 	Log       hclog.Logger
 }
@@ -46,7 +53,7 @@ var _ fleet.Forwarder = (*Ledger)(nil)
 // New returns a ledger. Nothing is stored before Run.
 func New(o Options) *Ledger {
 	return &Ledger{
-		next: o.Next, store: o.Store, retention: o.Retention, now: o.Now, log: o.Log,
+		next: o.Next, store: o.Store, retention: o.Retention, captures: o.Captures, now: o.Now, log: o.Log,
 		ended: make(chan *exchange, maxEnded),
 	}
 }
@@ -62,6 +69,7 @@ func (l *Ledger) Forward(ctx context.Context, model string, call fleet.Call) (*f
 		call.Place = &e.own
 	}
 	e.place = call.Place
+	e.capture = l.capture(&call)
 	answer, err := l.next.Forward(ctx, model, call)
 	if err != nil {
 		e.fail(err)
@@ -83,6 +91,7 @@ func (l *Ledger) note(e *exchange) {
 	case l.ended <- e:
 	default:
 		l.lost.Add(1)
+		e.capture.drop()
 	}
 }
 

@@ -27,6 +27,7 @@ type shelf struct {
 	rows     []fleet.UsageRow
 	appended chan struct{} // a place for each append, failed or not
 	deleted  time.Time
+	wiped    int
 }
 
 func (s *shelf) AppendUsage(_ context.Context, rows []fleet.UsageRow) error {
@@ -54,6 +55,15 @@ func (s *shelf) UsageRows(context.Context, fleet.UsageFilter, fleet.UsagePlace, 
 
 func (s *shelf) UsageTotals(context.Context, fleet.UsageFilter, fleet.UsageGroup, int) ([]fleet.UsageTotal, error) {
 	return nil, errors.New("nobody reads here")
+}
+
+func (s *shelf) Capture(context.Context, string) (fleet.Capture, error) {
+	return fleet.Capture{}, errors.New("nobody reads here")
+}
+
+func (s *shelf) DeleteCaptures(context.Context) error {
+	s.wiped++
+	return nil
 }
 
 func (s *shelf) DeleteUsageBefore(_ context.Context, t time.Time) error {
@@ -93,7 +103,7 @@ func (k *kept) Read(p []byte) (int, error) {
 func newLedger(next fleet.Forwarder, store fleet.UsageStore) *Ledger {
 	clock := noon()
 	return New(Options{
-		Next: next, Store: store, Retention: func() time.Duration { return 48 * time.Hour }, Log: hclog.NewNullLogger(),
+		Next: next, Store: store, Retention: func() time.Duration { return 48 * time.Hour }, Captures: func() bool { return false }, Log: hclog.NewNullLogger(),
 		Now: func() time.Time { clock = clock.Add(10 * time.Millisecond); return clock },
 	})
 }

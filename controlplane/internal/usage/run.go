@@ -51,9 +51,14 @@ type writer struct {
 func (w *writer) add(e *exchange) {
 	if len(w.waiting) >= maxWaiting {
 		w.lost.Add(1)
+		e.capture.drop()
 		return
 	}
-	w.waiting = append(w.waiting, e.row())
+	row := e.row()
+	if e.capture != nil {
+		row.Capture = &e.capture.kept
+	}
+	w.waiting = append(w.waiting, row)
 }
 
 // flush stores what is waiting. What could not be stored goes on waiting.
@@ -61,7 +66,7 @@ func (w *writer) flush(ctx context.Context) {
 	if len(w.waiting) == 0 {
 		return
 	}
-	err := w.store.AppendUsage(ctx, w.waiting)
+	err := w.append(ctx)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return
@@ -102,7 +107,7 @@ func (w *writer) finish(ctx context.Context) error {
 		if len(w.waiting) == 0 {
 			return nil
 		}
-		if err := w.store.AppendUsage(ctx, w.waiting); err != nil {
+		if err := w.append(ctx); err != nil {
 			return fmt.Errorf("store the usage of the last %d requests: %w", len(w.waiting), err)
 		}
 		return nil

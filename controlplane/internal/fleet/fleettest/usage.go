@@ -19,6 +19,13 @@ func request(minutes int, keyID, model, hostID string) fleet.UsageRow {
 	}
 }
 
+// captured is a request of which is kept what it asked and was answered.
+func captured(minutes int) fleet.UsageRow {
+	r := request(minutes, "k", "m", "h")
+	r.Capture = &fleet.Capture{Request: []byte("asked by " + r.ID), RequestCut: true, Answer: []byte("\x00 answered\xff to " + r.ID)}
+	return r
+}
+
 // ofAll means every request of every key.
 func ofAll() fleet.UsageFilter { return fleet.UsageFilter{To: noon().AddDate(100, 0, 0)} }
 
@@ -110,6 +117,45 @@ func usageSentences() []sentence {
 			wantEqual(t, usageIDs(t, s, ofAll(), 10), []string{"d2"})
 			// The hour that has not ended yet is still whole.
 			wantEqual(t, usageTotals(t, s, ofAll(), fleet.UsageByModel)[0].Requests, int64(2))
+		}},
+		{"A capture comes back, and no other request's", func(t *testing.T, s Stores) {
+			must(t, s.Usage.AppendUsage(t.Context(), []fleet.UsageRow{captured(1), request(2, "k", "m", "h"), captured(3)}))
+			must(t, s.Usage.AppendUsage(t.Context(), []fleet.UsageRow{{ID: "empty", At: noon(), Capture: &fleet.Capture{AnswerCut: true}}}))
+			wantEqual(t, got(s.Usage.Capture(t.Context(), "d3"))(t), *captured(3).Capture)
+			empty := got(s.Usage.Capture(t.Context(), "empty"))(t)
+			wantEqual(t, len(empty.Request)+len(empty.Answer), 0)
+			wantEqual(t, empty.AnswerCut, true)
+			for _, id := range []string{"d2", "nobody", ""} {
+				_, err := s.Usage.Capture(t.Context(), id)
+				wantKind(t, err, fault.NotFound)
+			}
+		}},
+		{"A list has no captures", func(t *testing.T, s Stores) {
+			must(t, s.Usage.AppendUsage(t.Context(), []fleet.UsageRow{captured(1)}))
+			rows, _, err := s.Usage.UsageRows(t.Context(), ofAll(), fleet.UsagePlace{}, 10)
+			must(t, err)
+			wantEqual(t, rows, []fleet.UsageRow{request(1, "k", "m", "h")})
+		}},
+		{"A capture is forgotten with its request", func(t *testing.T, s Stores) {
+			must(t, s.Usage.AppendUsage(t.Context(), []fleet.UsageRow{captured(1), captured(2)}))
+			must(t, s.Usage.DeleteUsageBefore(t.Context(), noon().Add(2*time.Minute)))
+			_, err := s.Usage.Capture(t.Context(), "d1")
+			wantKind(t, err, fault.NotFound)
+			wantEqual(t, got(s.Usage.Capture(t.Context(), "d2"))(t), *captured(2).Capture)
+		}},
+		{"All captures can be forgotten, and no request", func(t *testing.T, s Stores) {
+			must(t, s.Usage.DeleteCaptures(t.Context()))
+			var rows []fleet.UsageRow
+			for minutes := range 120 {
+				rows = append(rows, captured(minutes))
+			}
+			must(t, s.Usage.AppendUsage(t.Context(), rows))
+			must(t, s.Usage.DeleteCaptures(t.Context()))
+			for i := range rows {
+				_, err := s.Usage.Capture(t.Context(), rows[i].ID)
+				wantKind(t, err, fault.NotFound)
+			}
+			wantEqual(t, len(usageIDs(t, s, ofAll(), 1000)), len(rows))
 		}},
 	}
 }
