@@ -65,6 +65,10 @@ func TestTheLine(t *testing.T) {
 			t.Errorf("a sign of life is %s", sign)
 		}
 	}
+	queues, err := controlplane.API().Queues(t.Context())
+	if err != nil || len(queues) != 1 || queues[0].Places != 1 || queues[0].Serving != 1 || queues[0].Waiting != 5 {
+		t.Errorf("who waits is %+v, %v", queues, err)
+	}
 	holder.Close()
 	if last, err := waiting.AwaitEnd(serveLimit); err != nil || !strings.Contains(last, `"done":true`) {
 		t.Errorf("who waited is answered %s, %v", last, err)

@@ -91,6 +91,7 @@ func TestRequests(t *testing.T) {
 		{"GET /api/hosts/gpu-1/logs?follow=true&instance=second&lines=20 ", func() error {
 			return closed(c.Logs(ctx, "gpu-1", client.LogOptions{Instance: "second", Lines: 20, Follow: true}))
 		}},
+		{"GET /api/routing/queues ", func() error { _, err := c.Queues(ctx); return err }},
 		{"GET /api/routing/breakers ", func() error { _, err := c.Breakers(ctx); return err }},
 		{`POST /api/routing/breakers/reset {"host":"gpu-1","model":"tiny"}`, func() error {
 			_, err := c.ResetBreakers(ctx, client.BreakerFilter{Host: "gpu-1", Model: "tiny"})

@@ -82,6 +82,8 @@ type (
 		Breakers() []fleet.Breaker
 		ResetBreakers(which fleet.BreakerFilter) (opened int)
 	}
+	// Queues tells who waits.
+	Queues interface{ Lines() []fleet.Line }
 	// Usage is what requests used.
 	Usage interface {
 		UsageRows(ctx context.Context, f fleet.UsageFilter, after fleet.UsagePlace, limit int) ([]fleet.UsageRow, fleet.UsagePlace, error)
@@ -119,6 +121,7 @@ type Options struct {
 	// Decisions and Breakers are of the router.
 	Decisions Decisions
 	Breakers  Breakers
+	Queues    Queues
 	// DecodeSample reads a stored sample's payload. It must not keep the payload.
 	DecodeSample func(payload []byte, takenAt time.Time) (*fleet.Sample, error)
 	// Native answers to Ollama's own body on the path of the dashboard's chat.
@@ -163,6 +166,7 @@ func (a *API) Routes() []edge.Route {
 		{Method: "POST", Path: "/api/chat/stream", Permission: edge.Infer, Handler: a.chatStream, Watch: true, MaxBodyBytes: maxChatBytes},
 
 		{Method: "GET", Path: "/api/routing/decisions/{id}", Permission: edge.Read, Handler: a.decision},
+		{Method: "GET", Path: "/api/routing/queues", Permission: edge.Read, Handler: a.queues},
 		{Method: "GET", Path: "/api/routing/breakers", Permission: edge.Read, Handler: a.breakers},
 		{Method: "POST", Path: "/api/routing/breakers/reset", Permission: edge.Operate, Handler: a.resetBreakers},
 

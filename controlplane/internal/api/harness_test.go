@@ -104,6 +104,7 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 		Chat:         chat.New(forward, noon),
 		Decisions:    decided{},
 		Breakers:     f,
+		Queues:       f,
 		DecodeSample: decodeSample,
 		Native: func(_ context.Context, r *edge.Request) (*edge.Response, error) {
 			return edge.Text(200, "native "+string(r.Body)), nil

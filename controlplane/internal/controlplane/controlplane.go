@@ -112,7 +112,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	if err := followRouting(manager, guard, c.log.Named("router")); err != nil {
 		return nil, err
 	}
-	forward := router.New(registry, link, counts, guard, func() router.Options { return router.Options{} }, c.now)
+	forward := router.New(registry, link, counts, guard, queueOf(manager), c.now)
 	ledger := usage.New(usage.Options{
 		Next:  limits.New(forward, limitsOf(manager)),
 		Store: db, Retention: retentionOf(manager), Captures: capturesOf(manager), Now: c.now, Log: c.log.Named("usage"),
@@ -124,7 +124,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	authn := &authenticator{keys: keys, sessions: sessions, tickets: tickets, settings: manager.Current}
 	surface := &surface{
 		db: db, manager: manager, keys: keys, registry: registry, samples: samples, link: link, counts: counts,
-		tokens: auth.NewJoinTokens(db, authority.Certificate(), c.now), tickets: tickets, sessions: sessions, forward: ledger, decided: forward, breakers: forward,
+		tokens: auth.NewJoinTokens(db, authority.Certificate(), c.now), tickets: tickets, sessions: sessions, forward: ledger, router: forward,
 		ledger: ledger, authn: authn, version: c.version, log: c.log, now: c.now,
 	}
 	routes := edge.NewRouter()

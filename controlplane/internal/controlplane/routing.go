@@ -26,6 +26,21 @@ func followRouting(manager *settings.Manager, guard router.Guard, log hclog.Logg
 	return apply()
 }
 
+// queueOf returns how requests wait, by the settings as they are now.
+func queueOf(manager *settings.Manager) func() router.Options {
+	return func() router.Options {
+		routing := &manager.Current().Routing
+		return router.Options{QueueLength: routing.QueueLength, QueueTimeout: time.Duration(routing.QueueTimeoutSeconds) * time.Second}
+	}
+}
+
+// requestTimeoutOf returns how long a request may take, by the settings as they are now.
+func requestTimeoutOf(manager *settings.Manager) func() time.Duration {
+	return func() time.Duration {
+		return time.Duration(manager.Current().Routing.RequestTimeoutSeconds) * time.Second
+	}
+}
+
 // thresholdsOf returns when circuits open, by the settings.
 func thresholdsOf(r *settings.Routing) breaker.Thresholds {
 	t := breaker.Defaults()

@@ -19,6 +19,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/ollamaapi"
 	"github.com/corral-fleet/corral/controlplane/internal/openaiapi"
 	"github.com/corral-fleet/corral/controlplane/internal/relay"
+	"github.com/corral-fleet/corral/controlplane/internal/router"
 	"github.com/corral-fleet/corral/controlplane/internal/settings"
 	"github.com/corral-fleet/corral/controlplane/internal/sqlite"
 	"github.com/corral-fleet/corral/controlplane/internal/stats"
@@ -41,8 +42,7 @@ type surface struct {
 	counts   *stats.Stats
 	forward  fleet.Forwarder
 	ledger   *usage.Ledger
-	decided  api.Decisions
-	breakers api.Breakers
+	router   *router.Router
 	authn    *authenticator
 	version  string
 	log      hclog.Logger
@@ -60,14 +60,14 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 	})
 	support["live"] = sockets.Run
 
-	passOn := relay.New(s.forward, nil, s.log.Named("relay"))
+	passOn := relay.New(s.forward, requestTimeoutOf(s.manager), s.log.Named("relay"))
 	ollama := ollamaapi.New(ollamaapi.Options{View: s.registry, Relay: passOn, Calls: s.link})
 	openai := openaiapi.New(openaiapi.Options{View: s.registry, Relay: passOn})
 	own := api.New(api.Options{
 		Summary: overview, Settings: s.manager, Registry: s.registry, Hosts: s.db, Link: s.link,
 		Keys: s.keys, Tokens: s.tokens, Tickets: s.tickets, Sessions: s.sessions, Version: s.version, History: s.samples, Chat: chats,
 		Usage: s.db, LostUsage: s.ledger.Lost, Captures: s.ledger,
-		Decisions: s.decided, Breakers: s.breakers, DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
+		Decisions: s.router, Queues: s.router, Breakers: s.router, DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
 	})
 	site, err := web.New(dashboard.Files())
 	if err != nil {

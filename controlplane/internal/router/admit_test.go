@@ -66,6 +66,10 @@ func TestRequestsWaitWhereAllPlacesAreTaken(t *testing.T) {
 		if diff := cmp.Diff([]int{0, 1, 2}, []int{first.Position(), second.Position(), third.Position()}); diff != "" {
 			t.Errorf("positions (-want +got)\n%s", diff)
 		}
+		want := []fleet.Line{{Model: "tiny", Digest: "d1", Places: 1, Serving: 1, Waiting: 2}}
+		if diff := cmp.Diff(want, l.Lines()); diff != "" {
+			t.Errorf("lines (-want +got)\n%s", diff)
+		}
 		l.now = l.now.Add(3 * time.Second)
 		first.reads(t)
 		if !second.done || third.done || third.Position() != 1 {
@@ -75,6 +79,9 @@ func TestRequestsWaitWhereAllPlacesAreTaken(t *testing.T) {
 		third.reads(t)
 		if came, waited := third.Waited(); came != 2 || waited != 3*time.Second {
 			t.Errorf("the third came in at place %d and waited %v", came, waited)
+		}
+		if lines := l.Lines(); len(lines) != 0 {
+			t.Errorf("nobody waits: %+v", lines)
 		}
 		if came, waited := first.Waited(); came != 0 || waited != 0 {
 			t.Errorf("the first waited %v at place %d", waited, came)
@@ -102,6 +109,29 @@ func TestPlacesAreSharedAmongKeys(t *testing.T) {
 		for _, p := range more {
 			p.reads(t)
 		}
+		l.wantIdle(t)
+	})
+}
+
+// A key of a higher priority is let in sooner, though it came later.
+func TestPrioritiesReachTheLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLab(&hosts{})
+		l.parallel("h1", 1)
+		first := l.sends(t.Context(), "a", chatCall())
+		call := func(priority int) fleet.Call {
+			c := chatCall()
+			c.From.Priority = priority
+			return c
+		}
+		low := l.sends(t.Context(), "low", call(fleet.MinPriority))
+		high := l.sends(t.Context(), "high", call(fleet.MaxPriority))
+		first.reads(t)
+		if low.done || !high.done {
+			t.Errorf("low is in: %v, high is in: %v", low.done, high.done)
+		}
+		high.reads(t)
+		low.reads(t)
 		l.wantIdle(t)
 	})
 }

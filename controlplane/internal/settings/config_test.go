@@ -105,6 +105,9 @@ monitoring:
   prometheus_port: -1
   log_retention: 0
 routing:
+  queue_length: 0
+  queue_timeout: -1
+  request_timeout: 86401
   breaker_failures: -1
   breaker_ratio: 1.5
   breaker_pause: 0
@@ -136,11 +139,14 @@ routing:
 		"20: security.jwt_secret: has 9 bytes; at least 32 are needed, or none to have one made",
 		"22: monitoring.prometheus_port: -1 is not from 0 to 65535",
 		"23: monitoring.log_retention: 0 is not from 1 to 3650",
-		"25: routing.breaker_failures: -1 is not from 0 to 2147483647",
-		"26: routing.breaker_ratio: 1.5 is not from 0 to 1",
-		"27: routing.breaker_pause: 0 is not from 1 to 3600",
-		"28: routing.retries: 11 is not from 0 to 10",
-		"29: routing.retry_share: -0.1 is not from 0 to 1",
+		"25: routing.queue_length: 0 is not from 1 to 1048576",
+		"26: routing.queue_timeout: -1 is not from 0 to 86400",
+		"27: routing.request_timeout: 86401 is not from 0 to 86400",
+		"28: routing.breaker_failures: -1 is not from 0 to 2147483647",
+		"29: routing.breaker_ratio: 1.5 is not from 0 to 1",
+		"30: routing.breaker_pause: 0 is not from 1 to 3600",
+		"31: routing.retries: 11 is not from 0 to 10",
+		"32: routing.retry_share: -0.1 is not from 0 to 1",
 	}
 	if err == nil {
 		t.Fatal("no fault")

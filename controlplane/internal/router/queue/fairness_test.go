@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"testing"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 )
 
 // load is keys that always have something waiting, in a queue of so many places.
@@ -210,10 +212,10 @@ func TestPrioritiesAreShares(t *testing.T) {
 // The lowest priority is served however many keys of the highest come.
 func TestTheLowestPriorityNeverStarves(t *testing.T) {
 	q, _ := lab(Options{}, 1)
-	serving := enterAt(t, q, keyName(0), MaxPriority, 1)
-	low := enterAt(t, q, "low", MinPriority-7, 1)
+	serving := enterAt(t, q, keyName(0), fleet.MaxPriority, 1)
+	low := enterAt(t, q, "low", fleet.MinPriority-7, 1)
 	for i := range 300 {
-		next := enterAt(t, q, keyName(i+1), MaxPriority+7, 1)
+		next := enterAt(t, q, keyName(i+1), fleet.MaxPriority+7, 1)
 		serving.Leave(1)
 		if isIn(low) {
 			if i == 0 {

@@ -3,15 +3,12 @@ package queue
 import (
 	"container/heap"
 	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 )
 
-// The priorities. Each gets four times the share of the one below.
-const (
-	MinPriority = -2
-	MaxPriority = 2
-)
-
-const levels = MaxPriority - MinPriority + 1
+// levels is how many priorities there are.
+const levels = fleet.MaxPriority - fleet.MinPriority + 1
 
 // line is the queue of one model. All of it is under the queue's lock.
 //
@@ -70,7 +67,7 @@ func (l *line) free() bool { return l.capacity < 0 || l.serving < l.capacity }
 
 // level returns the level of a priority; what is out of range has the nearest.
 func (l *line) level(priority int) *level {
-	return &l.levels[min(max(priority, MinPriority), MaxPriority)-MinPriority]
+	return &l.levels[min(max(priority, fleet.MinPriority), fleet.MaxPriority)-fleet.MinPriority]
 }
 
 // flow returns the flow of a key, a new one where it has none.

@@ -80,7 +80,7 @@ type Request struct {
 	Model    string // whatever tells one from the other
 	Name     string // of the model, for sentences; empty is Model
 	KeyID    string // whose share it comes out of; all without a key share one
-	Priority int    // from MinPriority to MaxPriority; what is beyond counts as the nearest
+	Priority int    // of the key, see [fleet.Key]; what is out of range counts as the nearest
 	// Cost is what serving it is expected to cost, in one unit for all requests
 	// of the model, such as tokens or seconds. What is not above 0 is unknown and
 	// counts as the mean of the model's requests.

@@ -124,6 +124,8 @@ func controlPlane(t *testing.T, hosts []fleet.HostView) *httptest.Server {
 	say("GET /api/models", func() any { return sum.Models() })
 	say("GET /api/hosts", func() any { return hosts })
 	say("GET /api/routing/decisions/r1-2a", func() any { return decision() })
+	queues := []fleet.Line{{Model: "llama3:latest", Digest: "aa", Places: 4, Serving: 4, Waiting: 12}, {Model: "tiny:latest", Digest: "bb", Places: 1, Serving: 1, Waiting: 1}}
+	say("GET /api/routing/queues", func() any { return queues[:min(2, 2*len(hosts))] })
 	say("GET /api/routing/breakers", func() any { return breakers()[:min(3, 2*len(hosts))] })
 	mux.HandleFunc("POST /api/routing/breakers/reset", func(w http.ResponseWriter, r *http.Request) {
 		var which client.BreakerFilter

@@ -26,11 +26,11 @@ func TestGolden(t *testing.T) {
 	}{
 		{"help", environment, []string{
 			"--help", "status --help", "host --help", "host list --help", "host show --help", "host drain --help", "host undrain --help",
-			"host restart --help", "host logs --help", "model --help", "model list --help", "chat --help", "explain --help", "breaker --help", "breaker list --help", "breaker reset --help", "usage --help", "version --help",
+			"host restart --help", "host logs --help", "model --help", "model list --help", "chat --help", "explain --help", "queue --help", "queue list --help", "breaker --help", "breaker list --help", "breaker reset --help", "usage --help", "version --help",
 		}},
-		{"tables", environment, []string{"version", "status", "host list", "host show gpu-1", "host show gpu-2", "model list", "explain r1-2a", "breaker list"}},
-		{"nothing", empty, []string{"status", "host list", "model list", "breaker list"}},
-		{"json", environment, []string{"status --output json", "host list --output json", "host show gpu-2 --output json", "model list --output json", "explain r1-2a --output json", "breaker list --output json"}},
+		{"tables", environment, []string{"version", "status", "host list", "host show gpu-1", "host show gpu-2", "model list", "explain r1-2a", "queue list", "breaker list"}},
+		{"nothing", empty, []string{"status", "host list", "model list", "queue list", "breaker list"}},
+		{"json", environment, []string{"status --output json", "host list --output json", "host show gpu-2 --output json", "model list --output json", "explain r1-2a --output json", "queue list --output json", "breaker list --output json"}},
 		{"actions", environment, []string{
 			"host drain gpu-2", "host undrain gpu-2", "host restart gpu-2", "host undrain gpu-2 --output json",
 			"host logs gpu-1", "host logs gpu-1 --instance second -n 5 -f",

@@ -24,6 +24,7 @@ func TestTheClientKnowsEveryField(t *testing.T) {
 		{&fleet.Model{}, &client.Model{}},
 		{&fleet.Decision{}, &client.Decision{}},
 		{&fleet.Breaker{}, &client.Breaker{}},
+		{&fleet.Line{}, &client.Queue{}},
 		{&summary.SystemStatus{}, &client.Status{}},
 		{&summary.MetricsUpdate{}, &client.Metrics{}},
 		{&summary.HostReading{}, &client.HostMetrics{}},
