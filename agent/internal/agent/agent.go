@@ -245,6 +245,6 @@ func ollamaConfig(cfg *config.Config) ollama.Config {
 			ContextLength: uint(set.ContextLength), FlashAttention: flashAttention(set.FlashAttention),
 			KVCacheType: set.KVCacheType, ModelsDir: set.ModelsDir,
 		},
-		Stalls: ollama.Stalls{FirstToken: cfg.Ollama.Stalls.FirstToken, Token: cfg.Ollama.Stalls.Token},
+		Stalls: ollama.Stalls{FirstToken: cfg.Ollama.Stalls.FirstToken, Token: cfg.Ollama.Stalls.Token, Idle: cfg.Ollama.Stalls.Idle},
 	}
 }

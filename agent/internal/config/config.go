@@ -40,7 +40,7 @@ func Default() Config {
 			Mode:     ModeAuto,
 			URL:      "http://127.0.0.1:11434",
 			Settings: OllamaSettings{FlashAttention: FlashAttentionAuto},
-			Stalls:   OllamaStalls{FirstToken: 2 * time.Minute, Token: 30 * time.Second},
+			Stalls:   OllamaStalls{FirstToken: 2 * time.Minute, Token: 30 * time.Second, Idle: 5 * time.Second},
 		},
 		LogLevel:       "info",
 		LogFormat:      "text",

@@ -74,7 +74,7 @@ func TestFlagsOfTheContract(t *testing.T) {
 		Ollama: Ollama{
 			Mode: ModeManaged, Bin: "/o", URL: "http://127.0.0.1:0",
 			Settings: OllamaSettings{FlashAttention: FlashAttentionAuto},
-			Stalls:   OllamaStalls{FirstToken: 2 * time.Minute, Token: 5 * time.Second},
+			Stalls:   OllamaStalls{FirstToken: 2 * time.Minute, Token: 5 * time.Second, Idle: 5 * time.Second},
 		},
 		DemoModel: true, StatusListen: "127.0.0.1:0", PluginDir: "/p", Insecure: true,
 		LogLevel: "debug", LogFormat: "json", SampleInterval: 500 * time.Millisecond,

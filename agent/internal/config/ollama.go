@@ -41,6 +41,7 @@ type Ollama struct {
 type OllamaStalls struct {
 	FirstToken time.Duration `yaml:"first_token" help:"from the request to the first token, loading not counted"`
 	Token      time.Duration `yaml:"token" help:"between two tokens"`
+	Idle       time.Duration `yaml:"idle" help:"while requests wait and Ollama's processes compute nothing"`
 }
 
 // shortestStall is the least that a stall can be: below, a busy machine would
@@ -54,6 +55,9 @@ func (s *OllamaStalls) Validate(report config.Report) {
 	}
 	if s.Token < shortestStall {
 		report("token", "%s is under %s", s.Token, shortestStall)
+	}
+	if s.Idle < shortestStall {
+		report("idle", "%s is under %s", s.Idle, shortestStall)
 	}
 }
 

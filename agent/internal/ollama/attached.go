@@ -18,7 +18,7 @@ func (s *Supervisor) runAttached(ctx context.Context) {
 	verdicts := make(chan verdict)
 	w := &watcher{
 		cfg: s.cfg, log: s.log, client: c, progress: s.progress, board: s.board,
-		refresh: s.refresh, used: s.used, verdicts: verdicts,
+		refresh: s.refresh, used: s.used, verdicts: verdicts, serving: &serving{at: at},
 	}
 	s.endpoint.Store(&at) // before the watcher says that it is ready
 	var watching sync.WaitGroup

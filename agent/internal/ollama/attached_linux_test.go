@@ -29,11 +29,18 @@ func somebodyElses(t *testing.T, at, models string) *exec.Cmd {
 		cmd.Process.Kill()
 		cmd.Wait()
 	})
+	awaitAnswer(t, at)
+	return cmd
+}
+
+// awaitAnswer waits until an Ollama answers.
+func awaitAnswer(t *testing.T, at string) {
+	t.Helper()
 	c := newClient(at)
 	defer c.close()
 	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if _, err := c.version(t.Context()); err == nil {
-			return cmd
+			return
 		} else if time.Now().After(deadline) {
 			t.Fatal(err)
 		}

@@ -47,6 +47,7 @@ type tagsAnswer struct {
 		Digest     string
 		Size       int64
 		ModifiedAt time.Time `json:"modified_at"`
+		RemoteHost string    `json:"remote_host"`
 		Details    struct {
 			Format            string
 			Family            string
@@ -56,14 +57,16 @@ type tagsAnswer struct {
 	}
 }
 
-// models returns what is in Ollama's store.
-func (c *client) models(ctx context.Context) ([]wire.Model, error) {
+// models returns what is in Ollama's store, and whether some of it is only the
+// name of a model that another machine runs.
+func (c *client) models(ctx context.Context) (models []wire.Model, elsewhere bool, err error) {
 	var answer tagsAnswer
 	if err := c.ask(ctx, http.MethodGet, "/api/tags", nil, &answer); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	models := make([]wire.Model, 0, len(answer.Models))
+	models = make([]wire.Model, 0, len(answer.Models))
 	for _, m := range answer.Models {
+		elsewhere = elsewhere || m.RemoteHost != ""
 		models = append(models, wire.Model{
 			Name:               m.Name,
 			Digest:             strings.TrimPrefix(m.Digest, "sha256:"),
@@ -75,7 +78,7 @@ func (c *client) models(ctx context.Context) ([]wire.Model, error) {
 			ModifiedUnixMillis: unixMillis(m.ModifiedAt),
 		})
 	}
-	return models, nil
+	return models, elsewhere, nil
 }
 
 type loadedAnswer struct {

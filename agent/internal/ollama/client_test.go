@@ -80,11 +80,11 @@ func TestARunnerThatLoadsIsSeen(t *testing.T) {
 	} {
 		server := answering(t, c.status, bytes.NewBufferString(c.answer))
 		r := runner{port: server.base[strings.LastIndex(server.base, ":")+1:]}
-		if got := r.loads(t.Context(), server.http); got != c.want {
-			t.Errorf("after %d %s: %v, want %v", c.status, c.answer, got, c.want)
+		if got, err := r.loads(t.Context(), server.http); got != c.want {
+			t.Errorf("after %d %s: %v, %v, want %v", c.status, c.answer, got, err, c.want)
 		}
 	}
-	if (runner{}).loads(t.Context(), http.DefaultClient) {
+	if loads, _ := (runner{}).loads(t.Context(), http.DefaultClient); loads {
 		t.Error("a runner whose port is not known loads")
 	}
 }
@@ -103,7 +103,7 @@ func FuzzAnswers(f *testing.F) {
 				}
 			}
 		}
-		if models, err := c.models(t.Context()); err == nil {
+		if models, _, err := c.models(t.Context()); err == nil {
 			var valid struct{ Models []json.RawMessage }
 			if json.Unmarshal(b, &valid) != nil || len(valid.Models) != len(models) {
 				t.Errorf("%d models were read of %q", len(models), b)

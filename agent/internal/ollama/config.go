@@ -47,6 +47,9 @@ type Config struct {
 type Stalls struct {
 	FirstToken time.Duration // from the request to the first byte, while nothing else moves; default 120 s
 	Token      time.Duration // between two pieces; default 30 s
+	// Idle is enough where requests wait and the runners' own processes show that
+	// they compute nothing. It is counted in StallsEvery. Default 5 s.
+	Idle time.Duration
 	// Load bounds all that extends FirstToken: a model that is loading, and
 	// other generations that still move while this one waits its turn. Default
 	// 15 min. Ollama itself gives up a load that stands still for 5 min.
@@ -60,7 +63,7 @@ type Timing struct {
 	VersionMisses  int           // in a row, before the API counts as unresponsive; default 3
 	TagsEvery      time.Duration // default 10 s
 	LoadedEvery    time.Duration // default 2 s
-	StallsEvery    time.Duration // default 1 s
+	StallsEvery    time.Duration // default 500 ms
 	ProbeIdle      time.Duration // without a request, before a probe; default 60 s
 	ProbeEvery     time.Duration // default 60 s
 	ProbeTimeout   time.Duration // default 15 s
@@ -91,6 +94,7 @@ func (c Config) withDefaults() Config {
 	}
 	orDefault(&c.Stalls.FirstToken, 120*time.Second)
 	orDefault(&c.Stalls.Token, 30*time.Second)
+	orDefault(&c.Stalls.Idle, 5*time.Second)
 	orDefault(&c.Stalls.Load, 15*time.Minute)
 	c.Restarts = c.Restarts.withDefaults()
 	t := &c.Timing
@@ -99,7 +103,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&t.VersionMisses, 3)
 	orDefault(&t.TagsEvery, 10*time.Second)
 	orDefault(&t.LoadedEvery, 2*time.Second)
-	orDefault(&t.StallsEvery, time.Second)
+	orDefault(&t.StallsEvery, 500*time.Millisecond)
 	orDefault(&t.ProbeIdle, time.Minute)
 	orDefault(&t.ProbeEvery, time.Minute)
 	orDefault(&t.ProbeTimeout, 15*time.Second)

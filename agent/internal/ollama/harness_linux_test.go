@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,6 +28,9 @@ import (
 // one instance until it is killed. Its arguments are the program and the folder.
 const roleAgent = "test-agent"
 
+// roleOllama is the subcommand under which it plays an Ollama.
+const roleOllama = "test-ollama"
+
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 {
 		switch os.Args[1] {
@@ -34,6 +38,8 @@ func TestMain(m *testing.M) {
 			os.Exit(keeper.Main(os.Stdin, os.NewFile(keeper.ReportFD, "reports")))
 		case roleAgent:
 			os.Exit(playAgent(os.Args[2], os.Args[3]))
+		case roleOllama:
+			os.Exit(playOllama(os.Args[2], os.Args[3], os.Args[4]))
 		}
 	}
 	os.Exit(m.Run())
@@ -243,19 +249,51 @@ func chat(t *testing.T, base, model string) string {
 // relayed is a chat that does not end by itself, relayed as the agent does it.
 type relayed struct {
 	body  *bufio.Reader
+	raw   io.Closer
 	ended chan struct{}
+}
+
+// leave has its reader leave.
+func (r *relayed) leave() {
+	r.raw.Close()
+	<-r.ended
 }
 
 // relay begins a chat, returns when its first pieces are there, and goes on
 // reading until the answer ends.
 func (s *subject) relay(model string) *relayed {
 	s.t.Helper()
-	resp := post(s.t, s.url()+"/api/chat", map[string]any{
+	r, err := s.begin(model)
+	if err != nil {
+		s.t.Fatalf("the chat did not begin: %v", err)
+	}
+	return r
+}
+
+// impatient gives a request up that is not answered at all.
+var impatient = http.Client{Transport: &http.Transport{ResponseHeaderTimeout: 5 * time.Second, DisableKeepAlives: true}}
+
+// begin is relay, for a chat that may be refused, end at once or not begin.
+func (s *subject) begin(model string) (*relayed, error) {
+	s.t.Helper()
+	body, err := json.Marshal(map[string]any{
 		"model": model, "options": map[string]any{"num_predict": -1},
 		"messages": []map[string]string{{"role": "user", "content": "Go on."}},
 	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	g := s.Progress().Begin()
-	r := &relayed{body: bufio.NewReader(resp.Body), ended: make(chan struct{})}
+	resp, err := impatient.Post(s.url()+"/api/chat", "application/json", bytes.NewReader(body))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		resp.Body.Close()
+		err = errors.New(resp.Status)
+	}
+	if err != nil {
+		g.End(false)
+		return nil, err
+	}
+	r := &relayed{body: bufio.NewReader(resp.Body), raw: resp.Body, ended: make(chan struct{})}
 	begun := make(chan struct{})
 	go func() {
 		defer close(r.ended)
@@ -270,16 +308,15 @@ func (s *subject) relay(model string) *relayed {
 			g.Advance()
 		}
 	}()
-	s.t.Cleanup(func() {
-		resp.Body.Close()
-		<-r.ended
-	})
+	s.t.Cleanup(r.leave)
 	select {
 	case <-begun:
-	case <-time.After(30 * time.Second):
-		s.t.Fatal("the chat did not begin")
+		return r, nil
+	case <-r.ended:
+		return nil, errors.New("it ended at once")
+	case <-time.After(5 * time.Second):
+		return nil, errors.New("it stands still")
 	}
-	return r
 }
 
 func (s *subject) runner(serve uint32) runner {

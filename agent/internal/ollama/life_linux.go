@@ -31,7 +31,7 @@ func (l *life) watch(ctx context.Context) {
 	defer c.close()
 	w := &watcher{
 		cfg: l.cfg, log: l.log, client: c, progress: l.progress, board: l.board,
-		refresh: l.refresh, used: l.used, verdicts: l.verdicts, servePID: l.child.PID(),
+		refresh: l.refresh, used: l.used, verdicts: l.verdicts, serving: servedBy(l.child.PID(), l.at),
 	}
 	if !l.awaitAnswer(ctx, c) {
 		w.tell(ctx, verdict{cause: CauseStartTimeout, message: fmt.Sprintf("Ollama did not answer within %v of its start.", l.cfg.Timing.StartTimeout)})

@@ -18,13 +18,24 @@ type Progress struct {
 
 // Generation is one request that is being answered.
 type Generation struct {
-	moved atomic.Bool // since the watcher last looked
+	at atomic.Uint32 // one of the places below
 
 	of    *Progress
+	whole bool      // it is answered at its end, and until then nothing can be seen of it
 	index int       // in live
 	begun time.Time // of the request, or of the wait that was last told of
 	last  time.Time // when it was last seen to move; zero before the first byte
 }
+
+// Where a generation is: who is waited for, and what came since the watcher last
+// looked.
+const (
+	atOllama  uint32 = iota // which has sent nothing
+	moved                   // at Ollama, which has sent a piece
+	atReader                // who was given a piece and has not taken it yet
+	atAsker                 // whose question is still on its way to Ollama
+	partAsked               // at Ollama, which has been given a part of the question
+)
 
 func newProgress(now time.Time) *Progress {
 	return &Progress{
@@ -34,10 +45,16 @@ func newProgress(now time.Time) *Progress {
 }
 
 // Begin says that a request goes to Ollama. The caller must end what it returns.
-func (p *Progress) Begin() *Generation {
+func (p *Progress) Begin() *Generation { return p.begin(false) }
+
+// BeginWhole is Begin for a request whose answer comes in one piece. That it
+// takes long says nothing; only that nobody works on it does.
+func (p *Progress) BeginWhole() *Generation { return p.begin(true) }
+
+func (p *Progress) begin(whole bool) *Generation {
 	g := p.pool.Get().(*Generation)
-	g.moved.Store(false)
-	g.of, g.begun, g.last = p, time.Now(), time.Time{}
+	g.at.Store(atOllama)
+	g.of, g.whole, g.begun, g.last = p, whole, time.Now(), time.Time{}
 	p.mu.Lock()
 	g.index = len(p.live)
 	p.live = append(p.live, g)
@@ -47,7 +64,19 @@ func (p *Progress) Begin() *Generation {
 
 // Advance says that Ollama sent a piece of the answer. It is one store, made to
 // be called for every piece.
-func (g *Generation) Advance() { g.moved.Store(true) }
+func (g *Generation) Advance() { g.at.Store(moved) }
+
+// Deliver says that Ollama sent a piece, which its reader is now given. Until
+// the next Advance it is the reader who is waited for: one that takes nothing
+// holds up Ollama, and is no reason to restart it. It is one store as well.
+func (g *Generation) Deliver() { g.at.Store(atReader) }
+
+// Ask says that a part of the question is waited for, and Asked that it came:
+// Ollama can't begin before it has all of it.
+func (g *Generation) Ask() { g.at.Store(atAsker) }
+
+// Asked is told of under [Generation.Ask].
+func (g *Generation) Asked() { g.at.Store(partAsked) }
 
 // End says that the answer has ended, or that nobody waits for it any more. ok
 // means that it ended as it should. The generation must not be used afterwards.
@@ -108,11 +137,14 @@ func (p *Progress) stalled(now, freshLoad time.Time, budgets Stalls) (worst stal
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, g := range p.live {
-		if g.moved.Swap(false) {
-			g.last, p.lastAny = now, now
+		if g.look(now) {
+			p.lastAny = now
 		}
 	}
 	for _, g := range p.live {
+		if g.whole {
+			continue
+		}
 		s := stall{quiet: now.Sub(g.last)}
 		budget := budgets.Token
 		if g.last.IsZero() {
@@ -127,6 +159,41 @@ func (p *Progress) stalled(now, freshLoad time.Time, budgets Stalls) (worst stal
 		}
 	}
 	return worst, ok
+}
+
+// look notes where the generation is, and reports whether it has moved.
+func (g *Generation) look(now time.Time) bool {
+	switch at := g.at.Load(); at {
+	case moved, atReader:
+		g.last = now
+		if at == moved {
+			g.at.CompareAndSwap(moved, atOllama) // unless it is elsewhere already
+		}
+		return true
+	case atAsker, partAsked:
+		g.begun = now
+		if at == partAsked {
+			g.at.CompareAndSwap(partAsked, atOllama)
+		}
+	}
+	return false
+}
+
+// waiting returns for how long Ollama has been waited for without anything
+// having moved; 0 where it is not waited for. It goes by what [Progress.stalled]
+// noted last.
+func (p *Progress) waiting(now, freshLoad time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var longest time.Duration
+	for _, g := range p.live {
+		since := g.begun
+		if g.last.After(since) {
+			since = g.last
+		}
+		longest = max(longest, now.Sub(since))
+	}
+	return min(longest, now.Sub(p.lastAny), now.Sub(freshLoad))
 }
 
 // forgive has every generation begin to wait anew, after something was done
@@ -148,7 +215,7 @@ func (p *Progress) waits(now time.Time, budgets Stalls) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, g := range p.live {
-		if g.last.IsZero() && now.Sub(g.begun) < budgets.Load {
+		if !g.whole && g.last.IsZero() && now.Sub(g.begun) < budgets.Load {
 			return true
 		}
 	}

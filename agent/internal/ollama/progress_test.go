@@ -152,3 +152,76 @@ func BenchmarkGeneration(b *testing.B) {
 		g.End(true)
 	}
 }
+
+func TestOnlyOllamaIsWaitedFor(t *testing.T) {
+	start := time.Now()
+	p := newProgress(start)
+	g := p.Begin()
+	g.begun = start
+	at := func(seconds int) time.Duration {
+		now := start.Add(time.Duration(seconds) * time.Second)
+		p.stalled(now, time.Time{}, testStalls)
+		return p.waiting(now, time.Time{})
+	}
+	if got := at(3); got != 3*time.Second {
+		t.Errorf("without a first token: %v", got)
+	}
+	g.Ask()
+	if got := at(10); got != 0 {
+		t.Errorf("while its question is on its way: %v", got)
+	}
+	g.Asked()
+	if got := at(12); got != 0 {
+		t.Errorf("when more of its question came: %v", got)
+	}
+	if got := at(14); got != 2*time.Second {
+		t.Errorf("after its question: %v", got)
+	}
+	g.Deliver()
+	for _, s := range []int{20, 60, 600} {
+		if got := at(s); got != 0 {
+			t.Errorf("while its reader takes nothing: %v", got)
+		}
+	}
+	g.Advance()
+	if got := at(601); got != 0 {
+		t.Errorf("when its reader has taken it: %v", got)
+	}
+	if got := at(605); got != 4*time.Second {
+		t.Errorf("between two tokens: %v", got)
+	}
+	if got := p.waiting(start.Add(605*time.Second), start.Add(604*time.Second)); got != time.Second {
+		t.Errorf("after a load: %v", got)
+	}
+	other := p.Begin()
+	other.begun = start.Add(606 * time.Second)
+	if got := at(607); got != 6*time.Second {
+		t.Errorf("with another request that has only begun: %v", got)
+	}
+	other.Advance()
+	if got := at(608); got != 0 {
+		t.Errorf("behind another that moves: %v", got)
+	}
+	g.End(false)
+	other.End(false)
+	if got := at(700); got != 0 {
+		t.Errorf("without requests: %v", got)
+	}
+}
+
+func TestWholeAnswerStallsOnlyWhereNothingIsComputed(t *testing.T) {
+	start := time.Now()
+	p := newProgress(start)
+	g := p.BeginWhole()
+	g.begun = start
+	later := start.Add(time.Hour)
+	if got, ok := p.stalled(later, time.Time{}, testStalls); ok {
+		t.Errorf("after an hour it counts as stalled: %+v", got)
+	}
+	if p.waits(start, testStalls) {
+		t.Error("it is told of as one without a first token")
+	}
+	if got := p.waiting(later, time.Time{}); got != time.Hour {
+		t.Errorf("it has waited for %v, want an hour", got)
+	}
+}

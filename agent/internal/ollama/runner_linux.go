@@ -52,27 +52,27 @@ func isRunner(args []string) bool {
 func (r runner) kill() error { return r.Signal(unix.SIGKILL) }
 
 // loads reports whether the runner says that it is loading its model. One that
-// says nothing does not load.
-func (r runner) loads(ctx context.Context, c *http.Client) bool {
+// says nothing does not load; the error tells why it didn't.
+func (r runner) loads(ctx context.Context, c *http.Client) (bool, error) {
 	if r.port == "" {
-		return false
+		return false, nil
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://127.0.0.1:"+r.port+"/health", nil)
 	if err != nil {
-		return false
+		return false, err
 	}
 	resp, err := c.Do(req)
 	if err != nil {
-		return false
+		return false, err
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode == http.StatusServiceUnavailable { // llama-server
-		return true
+		return true, nil
 	}
 	const launched, loading = 2, 3 // of `ollama runner`
 	var answer struct{ Status int }
 	if err := json.NewDecoder(io.LimitReader(resp.Body, 64<<10)).Decode(&answer); err != nil {
-		return false
+		return false, err
 	}
-	return answer.Status == launched || answer.Status == loading
+	return answer.Status == launched || answer.Status == loading, nil
 }

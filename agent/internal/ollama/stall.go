@@ -9,19 +9,28 @@ import (
 // watchProgress finds generations that stand still.
 func (w *watcher) watchProgress(ctx context.Context) {
 	var found time.Time // when the last stall was found
+	var idle idleness
 	every(ctx, w.cfg.Timing.StallsEvery, func() {
 		now := time.Now()
 		s, ok := w.progress.stalled(now, w.lastLoad(), w.cfg.Stalls)
+		idled := w.idled(ctx, &idle, now)
+		var sentence string
 		switch {
-		case !ok:
-			w.recover(found, now)
-		case s.first && w.progress.waits(now, w.cfg.Stalls) && w.loading(ctx):
+		case ok && s.first && w.progress.waits(now, w.cfg.Stalls) && w.loading(ctx):
 			w.loadSeen(time.Now())
+			return
+		case ok:
+			sentence = s.sentence()
+		case idled > 0:
+			sentence = fmt.Sprintf("Requests have waited for %v, in which Ollama computed nothing.", idled.Round(100*time.Millisecond))
 		default:
-			found = now
-			w.progress.forgive(now)
-			w.tell(ctx, verdict{cause: CauseStalled, message: s.sentence()})
+			w.recover(found, now)
+			return
 		}
+		found = now
+		idle.forget()
+		w.progress.forgive(now)
+		w.tell(ctx, verdict{cause: CauseStalled, message: sentence})
 	})
 }
 
@@ -35,14 +44,14 @@ func (s stall) sentence() string {
 
 // recover takes the trouble back when a generation has moved since the stall,
 // or when the stalled ones have gone: without requests nothing could ever show
-// that the instance works again.
+// that the instance works again, but for a runner that was stopped and still is.
 func (w *watcher) recover(found, now time.Time) {
 	if w.board.troubled(CauseStalled) == "" {
 		return
 	}
 	moved := w.progress.progressed().After(found)
 	held := w.progress.inFlight() == 0 && now.Sub(found) >= w.cfg.Timing.StallHold
-	if moved || held {
+	if moved || held && !w.stopped() {
 		w.board.clear(CauseStalled)
 	}
 }
@@ -55,11 +64,12 @@ func (w *watcher) loading(ctx context.Context) bool {
 	if loaded, err := w.client.loaded(ctx); err == nil && len(loaded) == 0 {
 		return true
 	}
-	if w.servePID == 0 {
+	serve, ok := w.serving.process()
+	if !ok {
 		return false
 	}
-	for _, r := range runnersOf(w.servePID) {
-		if r.loads(ctx, w.client.http) {
+	for _, r := range runnersOf(serve.PID) {
+		if loads, _ := r.loads(ctx, w.client.http); loads { // one that can't be asked does not load
 			return true
 		}
 	}

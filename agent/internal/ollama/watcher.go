@@ -38,11 +38,13 @@ type watcher struct {
 	board    *board
 	refresh  <-chan struct{}
 	used     <-chan struct{}
-	servePID int // 0 when it is not ours
+	serving  *serving
 	verdicts chan<- verdict
 
-	mu        sync.Mutex
-	freshLoad time.Time // when a model last came into memory, or was seen on its way there
+	mu         sync.Mutex
+	freshLoad  time.Time // when a model last came into memory, or was seen on its way there
+	lastUnload time.Time // when a model was last seen to have left it
+	elsewhere  bool      // some of its models are run on other machines
 }
 
 // run watches until ctx is done.
@@ -140,11 +142,14 @@ func (w *watcher) poll(ctx context.Context) {
 func (w *watcher) pollModels(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, pollTimeout)
 	defer cancel()
-	models, err := w.client.models(ctx)
+	models, elsewhere, err := w.client.models(ctx)
 	if err != nil {
 		w.log.Debug("list of models not read", "error", err)
 		return
 	}
+	w.mu.Lock()
+	w.elsewhere = elsewhere
+	w.mu.Unlock()
 	w.board.update(func(i *wire.Instance) { i.ModelsKnown, i.Models = true, models })
 }
 
@@ -157,19 +162,32 @@ func (w *watcher) pollLoaded(ctx context.Context) {
 		return
 	}
 	w.board.update(func(i *wire.Instance) {
-		for _, m := range loaded {
-			known := slices.ContainsFunc(i.Loaded, func(l wire.LoadedModel) bool { return l.Digest == m.Digest })
-			if !known {
-				w.loadSeen(time.Now())
-			}
+		if hasNew(loaded, i.Loaded) {
+			w.loadSeen(time.Now())
+		}
+		if hasNew(i.Loaded, loaded) {
+			w.unloadSeen(time.Now())
 		}
 		i.Loaded = loaded
+	})
+}
+
+// hasNew reports whether a model is loaded now that was not before.
+func hasNew(now, before []wire.LoadedModel) bool {
+	return slices.ContainsFunc(now, func(m wire.LoadedModel) bool {
+		return !slices.ContainsFunc(before, func(l wire.LoadedModel) bool { return l.Digest == m.Digest })
 	})
 }
 
 func (w *watcher) loadSeen(at time.Time) {
 	w.mu.Lock()
 	w.freshLoad = at
+	w.mu.Unlock()
+}
+
+func (w *watcher) unloadSeen(at time.Time) {
+	w.mu.Lock()
+	w.lastUnload = at
 	w.mu.Unlock()
 }
 

@@ -162,11 +162,11 @@ func (r *Relay) ollama(ctx context.Context, i *instance, target string, in *exch
 	if changesModels(in.Method, target) {
 		defer i.Refresh() // even after a failure: part of it may have been done
 	}
-	if in.Fields.Get(wire.StreamField) == "" {
+	generation := begin(i.Progress(), target, in)
+	if generation == nil {
 		_, err := r.exchange(ctx, calls, target, in, out, nil)
 		return err
 	}
-	generation := i.Progress().Begin()
 	status, err := r.exchange(ctx, calls, target, in, out, generation)
 	generation.End(err == nil && status < 500) // a dead runner is told of by a proper answer
 	return err
@@ -185,12 +185,15 @@ func changesModels(method, target string) bool {
 }
 
 // exchange sends the request, relays the answer and returns its status.
-// generation is nil unless the answer comes token by token.
+// generation is nil unless a model computes the answer.
 func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target string, in *exchange.Incoming, out *exchange.Reply, generation *ollama.Generation) (status int, err error) {
 	req := exchange.Request{Method: in.Method, Target: target, Fields: forOllama(in.Fields)}
 	if in.Length != 0 {
 		req.Body, req.Length = in.Body, in.Length
 		_, req.Retry = in.Body.(io.Seeker)
+		if generation != nil && !req.Retry {
+			req.Body = &question{in.Body, generation}
+		}
 	} else {
 		req.Retry = true
 	}
@@ -208,15 +211,18 @@ func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target str
 	for {
 		n, err := res.Body.Read(*piece)
 		if n > 0 {
-			if generation != nil {
-				generation.Advance()
-			}
 			write := out.Write
 			if err == io.EOF && res.Length < 0 {
 				write = out.Last // the end goes out with the last piece
 			}
+			if generation != nil {
+				generation.Deliver()
+			}
 			if _, werr := write((*piece)[:n]); werr != nil {
 				return res.Status, werr
+			}
+			if generation != nil {
+				generation.Advance()
 			}
 		}
 		if err == io.EOF {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -141,4 +142,89 @@ func contains(list []Process, pid int) bool {
 		}
 	}
 	return false
+}
+
+func TestParseActivity(t *testing.T) {
+	stat := []byte("42 (a ) (b) S 7 42 42 0 -1 4194304 1 0 13 0 250 50 0 0 20 0 9 0 98765 1000000 777 184467 1 1\n")
+	got, err := parseActivity(stat)
+	want := Activity{CPU: 3 * time.Second, Faults: 13, Resident: 777}
+	if diff := cmp.Diff(want, got); err != nil || diff != "" {
+		t.Error(err, diff)
+	}
+	if _, err := parseActivity([]byte("42 (a) S 7 42\n")); err == nil {
+		t.Error("a row that is cut short is no error")
+	}
+}
+
+func TestActivityTellsWorkFromRest(t *testing.T) {
+	cmd := exec.Command("/bin/sh", "-c", "read go; while :; do :; done")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cmd.Process.Kill()
+		cmd.Wait()
+	})
+	p, err := Read(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	await := func(what string, ok func(Activity) bool) Activity {
+		t.Helper()
+		for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+			a, err := p.Activity()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ok(a) {
+				return a
+			}
+			if time.Now().After(deadline) {
+				t.Fatalf("it is not %s: %+v", what, a)
+			}
+		}
+	}
+	rest := await("at rest", func(a Activity) bool { return !a.Busy && !a.Stopped })
+	if _, err := io.WriteString(in, "\n"); err != nil {
+		t.Fatal(err)
+	}
+	await("at work", func(a Activity) bool { return a.Busy && a.CPU >= rest.CPU+50*time.Millisecond })
+	if err := p.Signal(unix.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	stopped := await("stopped", func(a Activity) bool { return a.Stopped && !a.Busy })
+	if err := p.Signal(unix.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	await("at work again", func(a Activity) bool { return a.CPU > stopped.CPU })
+	former := p
+	former.Start--
+	if _, err := former.Activity(); !errors.Is(err, ErrGone) {
+		t.Errorf("the activity of a former bearer of the number: %v, want ErrGone", err)
+	}
+}
+
+func TestHasOpen(t *testing.T) {
+	self, err := Read(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	f, err := os.Create(dir + "/open")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for path, want := range map[string]bool{dir: true, dir + "/open": true, dir + "/op": false, "/dev/kfd": false} {
+		if got, err := self.HasOpen(path); err != nil || got != want {
+			t.Errorf("HasOpen(%s) = %v, %v, want %v", path, got, err, want)
+		}
+	}
+	if _, err := (Process{PID: 1 << 30}).HasOpen(dir); err == nil {
+		t.Error("the files of a process that isn't there are no error")
+	}
 }
