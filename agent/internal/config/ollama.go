@@ -65,7 +65,7 @@ func (s *OllamaStalls) Validate(report config.Report) {
 // leaves the setting to Ollama.
 type OllamaSettings struct {
 	KeepAlive       string `yaml:"keep_alive" flag:"ollama-keep-alive" help:"how long an idle model stays in memory: a duration, seconds, or -1 for ever"`
-	NumParallel     int    `yaml:"num_parallel" flag:"ollama-num-parallel" help:"requests that one model serves at a time"`
+	NumParallel     int    `yaml:"num_parallel" flag:"ollama-num-parallel" help:"requests that one model serves at a time; of an attached Ollama, what it is known to do"`
 	MaxLoadedModels int    `yaml:"max_loaded_models" flag:"ollama-max-loaded-models" help:"models in memory at a time"`
 	ContextLength   int    `yaml:"context_length" flag:"ollama-context-length" help:"context window in tokens where a request does not say"`
 	FlashAttention  string `yaml:"flash_attention" flag:"ollama-flash-attention" help:"auto, on or off"`

@@ -15,10 +15,10 @@ import (
 )
 
 // somebodyElses starts an Ollama that is not ours.
-func somebodyElses(t *testing.T, at, models string) *exec.Cmd {
+func somebodyElses(t *testing.T, at, models string, env ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command(realollama.Bin(t), "serve")
-	cmd.Env = []string{"HOME=" + models, "OLLAMA_HOST=" + at, "OLLAMA_MODELS=" + models}
+	cmd.Env = append(env, "HOME="+models, "OLLAMA_HOST="+at, "OLLAMA_MODELS="+models)
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -111,8 +111,12 @@ func (i *idleness) busy() bool {
 func (w *watcher) idled(ctx context.Context, idle *idleness, now time.Time) time.Duration {
 	every := w.cfg.Timing.StallsEvery
 	waited := w.progress.waiting(now, w.lastLoad())
+	if waited < every {
+		idle.forget()
+		return 0
+	}
 	serve, known := w.serving.process()
-	if waited < every || !known {
+	if !known {
 		idle.forget()
 		return 0
 	}

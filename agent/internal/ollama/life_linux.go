@@ -23,6 +23,7 @@ type life struct {
 	ready    chan struct{} // closed at the first answer
 	readyAt  time.Time
 	version  string // valid when ready is closed
+	parallel uint32 // likewise
 }
 
 // watch waits for the first answer and then watches.
@@ -37,6 +38,7 @@ func (l *life) watch(ctx context.Context) {
 		w.tell(ctx, verdict{cause: CauseStartTimeout, message: fmt.Sprintf("Ollama did not answer within %v of its start.", l.cfg.Timing.StartTimeout)})
 		return
 	}
+	l.parallel = w.parallel(l.version)
 	l.endpoint.Store(&l.at) // before anybody says that it is ready, the watcher included
 	close(l.ready)
 	w.run(ctx)
@@ -91,7 +93,7 @@ func (l *life) isReady() {
 	l.readyAt = time.Now()
 	l.log.Info("ollama is ready", "pid", l.child.PID(), "address", l.at, "version", l.version)
 	l.board.update(func(i *wire.Instance) {
-		i.State, i.Reason, i.Message, i.Version = wire.InstanceReady, "", "", l.version
+		i.State, i.Reason, i.Message, i.Version, i.Parallel = wire.InstanceReady, "", "", l.version, l.parallel
 	})
 	l.answer(nil)
 }

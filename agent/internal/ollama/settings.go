@@ -10,7 +10,8 @@ import (
 )
 
 // Settings are what a managed Ollama is told in its environment. A zero field
-// leaves the matter to Ollama.
+// leaves the matter to Ollama. Of one that is attached, NumParallel says what its
+// operator knows.
 type Settings struct {
 	KeepAlive       time.Duration // how long an idle model stays loaded; negative is for ever
 	NumParallel     uint          // requests at once for one model

@@ -71,12 +71,7 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	}
 	defer unlock()
 	mode := s.decide(ctx)
-	s.board.update(func(i *wire.Instance) {
-		i.Mode = string(mode)
-		if mode == ModeManaged {
-			i.Parallel = uint32(min(s.cfg.Settings.NumParallel, 1<<16))
-		}
-	})
+	s.board.update(func(i *wire.Instance) { i.Mode = string(mode) })
 	if mode == ModeAttached {
 		s.runAttached(ctx)
 	} else {

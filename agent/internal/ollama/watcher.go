@@ -90,8 +90,9 @@ func (w *watcher) watchAPI(ctx context.Context) {
 		case err == nil:
 			misses = 0
 			w.board.clear(CauseUnresponsive)
+			parallel := w.parallel(version)
 			w.board.update(func(i *wire.Instance) {
-				i.State, i.Reason, i.Message, i.Version = wire.InstanceReady, "", "", version
+				i.State, i.Reason, i.Message, i.Version, i.Parallel = wire.InstanceReady, "", "", version, parallel
 			})
 			return
 		}

@@ -85,16 +85,9 @@ func (p Process) ours() bool {
 
 // hasEnv reports whether the process was started with this "NAME=value".
 func (p Process) hasEnv(entry string) bool {
-	env, err := os.ReadFile("/proc/" + strconv.Itoa(p.PID) + "/environ")
-	if err != nil {
-		return false
-	}
-	for line := range bytes.SplitSeq(env, []byte{0}) {
-		if string(line) == entry {
-			return true
-		}
-	}
-	return false
+	name, want, _ := strings.Cut(entry, "=")
+	value, ok, err := p.Env(name)
+	return err == nil && ok && value == want
 }
 
 // Signal sends sig to this very process, or returns [ErrGone].
