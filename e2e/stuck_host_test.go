@@ -17,23 +17,30 @@ import (
 // stand still with some under way.
 const stuckLimit = 10 * time.Second
 
-// twoHosts starts two hosts, alpha and beta, whose Ollamas somebody else runs,
-// with the same models, and returns those Ollamas by the hosts' names.
-func twoHosts(t *testing.T, lab *corraltest.Lab, controlplane *corraltest.ControlPlane) map[string]*ollamatest.Server {
+// attachedHost is an agent with the Ollama of somebody else that it looks after.
+type attachedHost struct {
+	*ollamatest.Server
+	Agent *corraltest.Agent
+}
+
+// twoHosts starts two hosts, alpha and beta, with the same models, and returns
+// them by their names.
+func twoHosts(t *testing.T, lab *corraltest.Lab, controlplane *corraltest.ControlPlane) map[string]attachedHost {
 	t.Helper()
 	// Made once and copied: a digest covers the path that a model was made from.
 	models := os.DirFS(lab.Models())
-	servers := map[string]*ollamatest.Server{}
+	hosts := map[string]attachedHost{}
 	for _, name := range []string{"alpha", "beta"} {
 		folder := lab.Folder("copy")
 		if err := os.CopyFS(folder, models); err != nil {
 			t.Fatal(err)
 		}
-		servers[name] = ollamatest.Start(t, ollamatest.Options{Env: []string{"OLLAMA_MODELS=" + folder, "OLLAMA_NUM_PARALLEL=2"}})
-		agent := controlplane.Agent(corraltest.AgentOptions{Name: name, Ollama: servers[name].URL})
+		server := ollamatest.Start(t, ollamatest.Options{Env: []string{"OLLAMA_MODELS=" + folder, "OLLAMA_NUM_PARALLEL=2"}})
+		agent := controlplane.Agent(corraltest.AgentOptions{Name: name, Ollama: server.URL})
 		agent.AwaitModel(serveLimit, corraltest.Endless)
+		hosts[name] = attachedHost{server, agent}
 	}
-	return servers
+	return hosts
 }
 
 // other returns the other one of the two hosts.
@@ -58,13 +65,13 @@ func TestHostThatStandsStillIsLeftOut(t *testing.T) {
 	t.Parallel()
 	lab := corraltest.New(t)
 	controlplane := lab.ControlPlane()
-	servers := twoHosts(t, lab, controlplane)
+	hosts := twoHosts(t, lab, controlplane)
 	caller := controlplane.As(corraltest.Inference)
 
 	stream := caller.Stream("/api/chat", endless())
 	stream.AwaitLines(serveLimit, 3)
 	stuck := stream.Header.Get("Corral-Host")
-	for _, pid := range servers[stuck].RunnerPIDs() {
+	for _, pid := range hosts[stuck].RunnerPIDs() {
 		signal(t, pid, syscall.SIGSTOP)
 	}
 	took := corraltest.Await(t, stuckLimit, "the host that stands still gets no requests", func() error {
@@ -86,7 +93,7 @@ func TestHostThatStandsStillIsLeftOut(t *testing.T) {
 		}
 	}
 
-	for _, pid := range servers[stuck].RunnerPIDs() {
+	for _, pid := range hosts[stuck].RunnerPIDs() {
 		signal(t, pid, syscall.SIGCONT)
 	}
 	stream.AwaitMore(serveLimit)

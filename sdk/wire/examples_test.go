@@ -44,6 +44,7 @@ func examples() map[string]wire.Frame {
 		"action":        &wire.Action{ID: 9, Kind: wire.ActionRestartInstance, Instance: wire.DefaultInstance},
 		"action_result": &wire.ActionResult{ID: 9, Code: "conflict", Message: "the instance is attached"},
 		"goodbye":       &wire.Goodbye{Reason: "upgrade"},
+		"leaving":       &wire.Leaving{GraceMillis: 30_000},
 	}
 }
 

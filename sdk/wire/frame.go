@@ -2,7 +2,7 @@ package wire
 
 // Frame is one message of the protocol. The concrete types are [*Challenge],
 // [*Hello], [*Welcome], [*Reject], [*Ping], [*Pong], [*Sample], [*Ack],
-// [*Instances], [*Action], [*ActionResult], [*Goodbye] and [*Unknown].
+// [*Instances], [*Action], [*ActionResult], [*Goodbye], [*Leaving] and [*Unknown].
 type Frame interface {
 	message
 	number() fieldNumber
@@ -22,6 +22,7 @@ const (
 	numAction       fieldNumber = 10
 	numActionResult fieldNumber = 11
 	numGoodbye      fieldNumber = 12
+	numLeaving      fieldNumber = 13
 )
 
 // newFrame returns an empty frame for a number, or nil for an unknown one.
@@ -51,6 +52,8 @@ func newFrame(num fieldNumber) Frame {
 		return &ActionResult{}
 	case numGoodbye:
 		return &Goodbye{}
+	case numLeaving:
+		return &Leaving{}
 	}
 	return nil
 }
@@ -105,3 +108,13 @@ type Goodbye struct {
 
 func (*Goodbye) number() fieldNumber { return numGoodbye }
 func (g *Goodbye) fields(c *codec)   { c.string(1, &g.Reason) }
+
+// Leaving announces that the agent is about to say [Goodbye]: it takes on no new
+// requests, and lets those under way end. A peer that does not know the frame
+// learns of it by the requests that are refused.
+type Leaving struct {
+	GraceMillis uint32 // the longest that it waits for them
+}
+
+func (*Leaving) number() fieldNumber { return numLeaving }
+func (l *Leaving) fields(c *codec)   { c.uint32(1, &l.GraceMillis) }

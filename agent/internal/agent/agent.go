@@ -48,7 +48,8 @@ func New(cfg config.Config, version string, log hclog.Logger) *Agent {
 	return &Agent{cfg: cfg, version: version, log: log}
 }
 
-// Run works until ctx ends and returns nil when everything that the agent
+// Run works until ctx ends, takes on no more requests then, and lets those under
+// way go on for their grace. It returns nil when everything that the agent
 // started is gone, or the first error of a part that cannot go on.
 func (a *Agent) Run(ctx context.Context) (err error) {
 	if len(a.cfg.Server) == 0 {
@@ -69,6 +70,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	sampler := hostmetrics.New(hostmetrics.Options{Logger: a.log.Named("host")})
 	samples := uplink.NewRing(historySize)
 	calls := relay.New(map[string]*ollama.Supervisor{wire.DefaultInstance: supervisor}, a.log.Named("relay"))
+	leaving := make(chan struct{})
 	link := uplink.New(uplink.Options{
 		Servers: a.servers(), Insecure: a.cfg.Insecure, Token: a.cfg.Token.Reveal(),
 		Identity: id, Samples: samples, Log: a.log.Named("uplink"),
@@ -77,21 +79,44 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		Changed:   supervisor.Changed(),
 		Act:       func(ctx context.Context, action *wire.Action) error { return act(ctx, supervisor, action) },
 		Serve:     func(ctx context.Context, stream net.Conn) { calls.Serve(ctx, stream) },
+		Leaving:   leaving, Grace: a.cfg.DrainGrace,
 	})
 	network, address := a.cfg.StatusAddress()
-	health := status.New(network, address, func() status.Report { return a.report(id, link, supervisor) }, a.log.Named("status"))
+	health := status.New(network, address, func() status.Report { return a.report(id, link, supervisor, leaving) }, a.log.Named("status"))
 
+	work, end := context.WithCancel(context.WithoutCancel(ctx))
+	defer end()
 	parts := map[string]func(context.Context) error{
 		"ollama": supervisor.Run,
 		"host":   sampler.Run,
 		"sample": func(ctx context.Context) error { return a.sample(ctx, sampler, samples, calls) },
 		"uplink": link.Run,
 		"status": health.Run,
+		"leave": func(work context.Context) error {
+			select {
+			case <-work.Done(): // another part failed
+			case <-ctx.Done():
+				close(leaving)
+				a.drain(work, calls)
+				end()
+			}
+			return nil
+		},
 	}
 	if a.cfg.DemoModel {
 		parts["demo"] = func(ctx context.Context) error { return a.demo(ctx, supervisor) }
 	}
-	return errors.Join(runAll(ctx, parts), calls.Close())
+	return errors.Join(runAll(work, parts), calls.Close())
+}
+
+// drain lets what is under way go on for its grace.
+func (a *Agent) drain(ctx context.Context, calls *relay.Relay) {
+	ctx, cancel := context.WithTimeout(ctx, a.cfg.DrainGrace)
+	defer cancel()
+	a.log.Info("the agent ends", "in_flight", calls.InFlight(), "grace", a.cfg.DrainGrace)
+	if left := calls.Drain(ctx); left > 0 {
+		a.log.Warn("requests are broken off: their grace is over", "in_flight", left)
+	}
 }
 
 // runAll runs the parts until the first one fails or ctx ends, and waits for all.
@@ -204,7 +229,7 @@ func (a *Agent) demo(ctx context.Context, supervisor *ollama.Supervisor) error {
 	}
 }
 
-func (a *Agent) report(id *identity.Identity, link *uplink.Uplink, supervisor *ollama.Supervisor) status.Report {
+func (a *Agent) report(id *identity.Identity, link *uplink.Uplink, supervisor *ollama.Supervisor, leaving <-chan struct{}) status.Report {
 	up, instance := link.Status(), supervisor.Snapshot()
 	report := status.Report{
 		Version: a.version, Joined: id.Joined(), HostID: id.Membership().HostID, Host: id.Membership().Name,
@@ -213,6 +238,11 @@ func (a *Agent) report(id *identity.Identity, link *uplink.Uplink, supervisor *o
 			Instance: instance.Name, Mode: instance.Mode, State: instance.State, Message: instance.Message,
 			Version: instance.Version, PID: int(instance.PID), Models: len(instance.Models),
 		},
+	}
+	select {
+	case <-leaving:
+		report.Problems = append(report.Problems, "the agent was told to end and takes on no more requests")
+	default:
 	}
 	switch {
 	case up.Connected:

@@ -28,6 +28,7 @@ type Config struct {
 	LogLevel       string            `yaml:"log_level" help:"trace, debug, info, warn or error"`
 	LogFormat      string            `yaml:"log_format" help:"text or json"`
 	SampleInterval time.Duration     `yaml:"sample_interval" help:"time between two samples of the host"`
+	DrainGrace     time.Duration     `yaml:"drain_grace" help:"how long requests under way may go on when the agent is told to end"`
 }
 
 // Default returns the settings of an agent that is told nothing.
@@ -45,6 +46,7 @@ func Default() Config {
 		LogLevel:       "info",
 		LogFormat:      "text",
 		SampleInterval: time.Second,
+		DrainGrace:     30 * time.Second,
 	}
 }
 

@@ -77,7 +77,7 @@ func TestFlagsOfTheContract(t *testing.T) {
 			Stalls:   OllamaStalls{FirstToken: 2 * time.Minute, Token: 5 * time.Second, Idle: 5 * time.Second},
 		},
 		DemoModel: true, StatusListen: "127.0.0.1:0", PluginDir: "/p", Insecure: true,
-		LogLevel: "debug", LogFormat: "json", SampleInterval: 500 * time.Millisecond,
+		LogLevel: "debug", LogFormat: "json", SampleInterval: 500 * time.Millisecond, DrainGrace: 30 * time.Second,
 	}
 	if d := cmp.Diff(want, got, cmp.Comparer(config.Secret.Equal)); d != "" {
 		t.Errorf("settings (-want +got):\n%s", d)
@@ -215,6 +215,9 @@ func TestWhatOneSettingMayNotBe(t *testing.T) {
 		{[]string{"--status-listen", "unix:relative"}, "not an absolute path"},
 		{[]string{"--status-listen", "host:"}, "neither host:port"},
 		{[]string{"--sample-interval", "1h"}, "not between"},
+		{[]string{"--drain-grace", "-1s"}, "drain_grace: -1s is not between"},
+		{[]string{"--drain-grace", "2h"}, "drain_grace: 2h0m0s is not between"},
+		{[]string{"--ollama-stalls-idle", "500ms"}, "ollama.stalls.idle: 500ms is under"},
 		{[]string{"--server", strings.Repeat("h,", maxServers) + "h"}, "more than"},
 	} {
 		_, _, err := load(t, "", nil, c.args...)

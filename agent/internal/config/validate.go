@@ -25,6 +25,8 @@ const (
 
 	minSampleInterval = 100 * time.Millisecond
 	maxSampleInterval = time.Minute
+
+	maxDrainGrace = time.Hour
 )
 
 // labelKey is what the key of a label looks like, such as "rack" or "example.com/gpu".
@@ -50,6 +52,9 @@ func (c *Config) Validate(report config.Report) {
 	oneOf(report, "log_format", c.LogFormat, "text", "json")
 	if c.SampleInterval < minSampleInterval || c.SampleInterval > maxSampleInterval {
 		report("sample_interval", "%v is not between %v and %v", c.SampleInterval, minSampleInterval, maxSampleInterval)
+	}
+	if c.DrainGrace < 0 || c.DrainGrace > maxDrainGrace {
+		report("drain_grace", "%v is not between 0 and %v", c.DrainGrace, maxDrainGrace)
 	}
 }
 

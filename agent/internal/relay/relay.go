@@ -37,6 +37,8 @@ type Relay struct {
 	instances map[string]*instance
 	log       hclog.Logger
 	inFlight  atomic.Int64
+	draining  atomic.Bool
+	ended     chan struct{} // has an element when a request has ended while draining
 	pieces    sync.Pool
 }
 
@@ -51,7 +53,7 @@ type instance struct {
 
 // New returns a relay to these instances, by their names.
 func New(instances map[string]*ollama.Supervisor, log hclog.Logger) *Relay {
-	r := &Relay{instances: map[string]*instance{}, log: log}
+	r := &Relay{instances: map[string]*instance{}, log: log, ended: make(chan struct{}, 1)}
 	r.pieces.New = func() any { b := make([]byte, pieceSize); return &b }
 	for name, s := range instances {
 		r.instances[name] = &instance{Supervisor: s}
@@ -154,8 +156,10 @@ func (r *Relay) ollama(ctx context.Context, i *instance, target string, in *exch
 	if err != nil {
 		return err
 	}
-	r.inFlight.Add(1)
-	defer r.inFlight.Add(-1)
+	if !r.enter() {
+		return errLeaving
+	}
+	defer r.exit()
 	if in.Method == "POST" {
 		defer i.Used()
 	}
@@ -226,6 +230,10 @@ func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target str
 			}
 		}
 		if err == io.EOF {
+			if n == 0 && res.Length < 0 {
+				_, err := out.Last(nil) // here, so that nothing is left to send of a request that counts as ended
+				return res.Status, err
+			}
 			return res.Status, nil
 		}
 		if err != nil {

@@ -199,6 +199,15 @@ func (s *session) send(ctx context.Context) error {
 			return err
 		}
 	}
+	leaving := s.Leaving
+	select {
+	case <-leaving: // before the report, which would have requests come
+		leaving = nil
+		if err := s.leave(); err != nil {
+			return err
+		}
+	default:
+	}
 	if err := errors.Join(s.report(), s.sendSamples()); err != nil {
 		return err
 	}
@@ -211,6 +220,9 @@ func (s *session) send(ctx context.Context) error {
 			err = s.sendSamples()
 		case <-s.Changed:
 			err = s.report()
+		case <-leaving:
+			leaving = nil
+			err = s.leave()
 		case <-report.C:
 			err = s.report()
 		case now := <-ping.C:
@@ -226,6 +238,11 @@ func (s *session) send(ctx context.Context) error {
 }
 
 func (s *session) report() error { return s.out.Write(&wire.Instances{List: s.Instances()}) }
+
+// leave has nothing new sent to this agent.
+func (s *session) leave() error {
+	return s.out.Write(&wire.Leaving{GraceMillis: uint32(s.Grace.Milliseconds())})
+}
 
 // sendSamples sends what was not sent in this session.
 func (s *session) sendSamples() error {

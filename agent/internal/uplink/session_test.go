@@ -255,3 +255,33 @@ func TestStoppingInTheHandshake(t *testing.T) {
 		t.Errorf("the end took %v", took)
 	}
 }
+
+// TestLeavingIsToldInEverySession wants a control plane to hear of it before it is
+// told again of instances that it might send something to.
+func TestLeavingIsToldInEverySession(t *testing.T) {
+	cp := newControlPlane(t, nil, nil)
+	o := options(t, cp.url)
+	leaving := make(chan struct{})
+	o.Leaving, o.Grace = leaving, 30*time.Second
+	run(t, o)
+	p := cp.session()
+	await[*wire.Instances](p)
+	close(leaving)
+	if got := await[*wire.Leaving](p); got.GraceMillis != 30_000 {
+		t.Errorf("%+v", got)
+	}
+	p.cut()
+	p = cp.session()
+	for {
+		frame, err := p.frame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch frame.(type) {
+		case *wire.Leaving:
+			return
+		case *wire.Instances:
+			t.Fatal("the instances were told of before")
+		}
+	}
+}

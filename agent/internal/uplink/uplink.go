@@ -47,7 +47,11 @@ type Options struct {
 	Act func(ctx context.Context, a *wire.Action) error
 	// Serve serves a stream that the control plane opened, and closes it.
 	Serve func(ctx context.Context, stream net.Conn)
-	Log   hclog.Logger
+	// Leaving is closed when the agent is about to end and takes on no more
+	// requests. What is under way has Grace.
+	Leaving <-chan struct{}
+	Grace   time.Duration
+	Log     hclog.Logger
 }
 
 // Uplink is an agent's connection to its control plane.

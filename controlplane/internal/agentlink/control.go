@@ -39,6 +39,9 @@ func (l *Link) take(s *session, frame wire.Frame, enc *wire.Encoder) error {
 		l.followClock(s, f)
 	case *wire.ActionResult:
 		s.resolveAction(f)
+	case *wire.Leaving:
+		l.Registry.Leave(s.hostID, s.epoch)
+		l.Log.Info("agent is leaving", "host_id", s.hostID, "session_epoch", s.epoch, "in_flight", s.busy.Load(), "grace", time.Duration(f.GraceMillis)*time.Millisecond)
 	case *wire.Goodbye:
 		s.goodbye.Store(true)
 	case *wire.Unknown: // of a newer agent

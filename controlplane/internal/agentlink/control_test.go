@@ -203,6 +203,20 @@ func TestAnAgentThatSaysGoodbyeIsStopped(t *testing.T) {
 	}
 }
 
+func TestAnAgentThatIsLeavingGetsNothingNew(t *testing.T) {
+	l, a := connected(t)
+	a.send(&wire.Leaving{GraceMillis: 30_000})
+	view := l.await(a.id(), "known to be leaving", func(v fleet.HostView) bool { return len(v.Problems) > 0 })
+	if view.State != fleet.HostDegraded || view.Problems[0].Code != "leaving" {
+		t.Errorf("the host is %s: %v", view.State, view.Problems)
+	}
+	a.roundTrip() // and goes on
+	a.close()
+	if view := l.await(a.id(), "away", func(v fleet.HostView) bool { return v.State == fleet.HostAway }); len(view.Problems) != 0 {
+		t.Errorf("when it has gone: %v", view.Problems)
+	}
+}
+
 // A full history takes no sample behind the one that it refused, and has the
 // agent come again when there is room and nobody is in the way.
 func TestSamplesStayWithTheirAgentWhileTheHistoryIsFull(t *testing.T) {

@@ -94,7 +94,7 @@ func (r *Registry) Holders(dst []*Holder, ref string) []*Holder {
 // settle notes what its holders have to know of the host, whenever that may have
 // changed: they are asked for far more often.
 func (e *entry) settle() {
-	able := e.current() && !e.view.Draining
+	able := e.current() && !e.view.Draining && !e.leaving
 	if able == e.able && e.view.Name == e.name {
 		return
 	}

@@ -104,6 +104,15 @@ func TestOnlyWhoCanServeServes(t *testing.T) {
 	wantHolders(t, r, "tiny", "h1/a")
 	r.Put(fleet.Host{ID: "h1", Name: "h1", Draining: true})
 	wantHolders(t, r, "tiny", "h1/a (not now)")
+	r.Put(fleet.Host{ID: "h1", Name: "h1"})
+	r.Leave("h1", 0) // of an older session
+	wantHolders(t, r, "tiny", "h1/a")
+	r.Leave("h1", 1)
+	r.Report("h1", 1, noon(), []fleet.Instance{instance})
+	wantHolders(t, r, "tiny", "h1/a (not now)")
+	r.Connect("h1", 2, noon(), 0)
+	r.Report("h1", 2, noon(), []fleet.Instance{instance})
+	wantHolders(t, r, "tiny", "h1/a")
 }
 
 // A host that is away has no say in what a name stands for.

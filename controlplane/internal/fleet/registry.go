@@ -79,6 +79,7 @@ type entry struct {
 	view     HostView
 	epoch    uint64
 	reported bool                // the instances were told of in the current session
+	leaving  bool                // the agent said in the current session that it is about to end
 	held     map[string]*holding // by model name, as last told of
 	numbers  map[string]uint32   // of the instances that ever were here, by their names
 	extra    map[string]Problem  // found by the link, by their code
@@ -162,6 +163,13 @@ func (v *HostView) setClockOffset(offset time.Duration) {
 func (e *entry) forgetReports() {
 	e.view.Sample, e.view.Rates = nil, Rates{}
 	e.view.Instances, e.reported = nil, false
+	e.leaving = false
+}
+
+// Leave notes that a host's agent is about to end: the host gets no new requests,
+// and those under way go on.
+func (r *Registry) Leave(id string, epoch uint64) {
+	r.update(id, epoch, func(e *entry) { e.leaving = true })
 }
 
 // Disconnect ends a session. A stopped agent said so itself.
@@ -247,6 +255,12 @@ func (e *entry) assess() {
 		v.Problems = append(v.Problems, Problem{
 			"clock_offset",
 			"the host's clock is off by " + v.ClockOffset.Round(time.Second).String(),
+		})
+	}
+	if e.leaving {
+		v.Problems = append(v.Problems, Problem{
+			"leaving",
+			"the host's agent was told to end; what is under way may end, and nothing new is sent there",
 		})
 	}
 	for i := range v.Instances {

@@ -60,6 +60,7 @@ type Frame struct {
 	//	*Frame_Action
 	//	*Frame_ActionResult
 	//	*Frame_Goodbye
+	//	*Frame_Leaving
 	Body          isFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -210,6 +211,15 @@ func (x *Frame) GetGoodbye() *Goodbye {
 	return nil
 }
 
+func (x *Frame) GetLeaving() *Leaving {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_Leaving); ok {
+			return x.Leaving
+		}
+	}
+	return nil
+}
+
 type isFrame_Body interface {
 	isFrame_Body()
 }
@@ -262,6 +272,10 @@ type Frame_Goodbye struct {
 	Goodbye *Goodbye `protobuf:"bytes,12,opt,name=goodbye,proto3,oneof"`
 }
 
+type Frame_Leaving struct {
+	Leaving *Leaving `protobuf:"bytes,13,opt,name=leaving,proto3,oneof"`
+}
+
 func (*Frame_Challenge) isFrame_Body() {}
 
 func (*Frame_Hello) isFrame_Body() {}
@@ -285,6 +299,8 @@ func (*Frame_Action) isFrame_Body() {}
 func (*Frame_ActionResult) isFrame_Body() {}
 
 func (*Frame_Goodbye) isFrame_Body() {}
+
+func (*Frame_Leaving) isFrame_Body() {}
 
 // Challenge opens the handshake. The control plane sends it.
 type Challenge struct {
@@ -2435,11 +2451,58 @@ func (x *Goodbye) GetReason() string {
 	return ""
 }
 
+// Leaving announces that the agent is about to say goodbye: it takes on no new
+// requests, and lets those under way end.
+type Leaving struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The longest that it waits for them.
+	GraceMillis   uint32 `protobuf:"varint,1,opt,name=grace_millis,json=graceMillis,proto3" json:"grace_millis,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Leaving) Reset() {
+	*x = Leaving{}
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Leaving) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Leaving) ProtoMessage() {}
+
+func (x *Leaving) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Leaving.ProtoReflect.Descriptor instead.
+func (*Leaving) Descriptor() ([]byte, []int) {
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *Leaving) GetGraceMillis() uint32 {
+	if x != nil {
+		return x.GraceMillis
+	}
+	return 0
+}
+
 var File_corral_agent_v1_agent_proto protoreflect.FileDescriptor
 
 const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\n" +
-	"\x1bcorral/agent/v1/agent.proto\x12\x0fcorral.agent.v1\"\x86\x05\n" +
+	"\x1bcorral/agent/v1/agent.proto\x12\x0fcorral.agent.v1\"\xbc\x05\n" +
 	"\x05Frame\x12:\n" +
 	"\tchallenge\x18\x01 \x01(\v2\x1a.corral.agent.v1.ChallengeH\x00R\tchallenge\x12.\n" +
 	"\x05hello\x18\x02 \x01(\v2\x16.corral.agent.v1.HelloH\x00R\x05hello\x124\n" +
@@ -2453,7 +2516,8 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\x06action\x18\n" +
 	" \x01(\v2\x17.corral.agent.v1.ActionH\x00R\x06action\x12D\n" +
 	"\raction_result\x18\v \x01(\v2\x1d.corral.agent.v1.ActionResultH\x00R\factionResult\x124\n" +
-	"\agoodbye\x18\f \x01(\v2\x18.corral.agent.v1.GoodbyeH\x00R\agoodbyeB\x06\n" +
+	"\agoodbye\x18\f \x01(\v2\x18.corral.agent.v1.GoodbyeH\x00R\agoodbye\x124\n" +
+	"\aleaving\x18\r \x01(\v2\x18.corral.agent.v1.LeavingH\x00R\aleavingB\x06\n" +
 	"\x04body\"\x84\x01\n" +
 	"\tChallenge\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\fR\x05nonce\x12\x1f\n" +
@@ -2646,7 +2710,9 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\"!\n" +
 	"\aGoodbye\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reasonB8Z6github.com/corral-fleet/corral/sdk/internal/pb/agentv1b\x06proto3"
+	"\x06reason\x18\x01 \x01(\tR\x06reason\",\n" +
+	"\aLeaving\x12!\n" +
+	"\fgrace_millis\x18\x01 \x01(\rR\vgraceMillisB8Z6github.com/corral-fleet/corral/sdk/internal/pb/agentv1b\x06proto3"
 
 var (
 	file_corral_agent_v1_agent_proto_rawDescOnce sync.Once
@@ -2660,7 +2726,7 @@ func file_corral_agent_v1_agent_proto_rawDescGZIP() []byte {
 	return file_corral_agent_v1_agent_proto_rawDescData
 }
 
-var file_corral_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_corral_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_corral_agent_v1_agent_proto_goTypes = []any{
 	(*Frame)(nil),        // 0: corral.agent.v1.Frame
 	(*Challenge)(nil),    // 1: corral.agent.v1.Challenge
@@ -2690,6 +2756,7 @@ var file_corral_agent_v1_agent_proto_goTypes = []any{
 	(*Action)(nil),       // 25: corral.agent.v1.Action
 	(*ActionResult)(nil), // 26: corral.agent.v1.ActionResult
 	(*Goodbye)(nil),      // 27: corral.agent.v1.Goodbye
+	(*Leaving)(nil),      // 28: corral.agent.v1.Leaving
 }
 var file_corral_agent_v1_agent_proto_depIdxs = []int32{
 	1,  // 0: corral.agent.v1.Frame.challenge:type_name -> corral.agent.v1.Challenge
@@ -2704,26 +2771,27 @@ var file_corral_agent_v1_agent_proto_depIdxs = []int32{
 	25, // 9: corral.agent.v1.Frame.action:type_name -> corral.agent.v1.Action
 	26, // 10: corral.agent.v1.Frame.action_result:type_name -> corral.agent.v1.ActionResult
 	27, // 11: corral.agent.v1.Frame.goodbye:type_name -> corral.agent.v1.Goodbye
-	3,  // 12: corral.agent.v1.Hello.host:type_name -> corral.agent.v1.HostFacts
-	4,  // 13: corral.agent.v1.HostFacts.labels:type_name -> corral.agent.v1.Label
-	10, // 14: corral.agent.v1.Sample.cpu:type_name -> corral.agent.v1.CPU
-	11, // 15: corral.agent.v1.Sample.load:type_name -> corral.agent.v1.Load
-	12, // 16: corral.agent.v1.Sample.memory:type_name -> corral.agent.v1.Memory
-	13, // 17: corral.agent.v1.Sample.disks:type_name -> corral.agent.v1.Disk
-	14, // 18: corral.agent.v1.Sample.disk_io:type_name -> corral.agent.v1.DiskIO
-	15, // 19: corral.agent.v1.Sample.networks:type_name -> corral.agent.v1.Network
-	16, // 20: corral.agent.v1.Sample.sensors:type_name -> corral.agent.v1.Sensor
-	17, // 21: corral.agent.v1.Sample.gpus:type_name -> corral.agent.v1.GPU
-	18, // 22: corral.agent.v1.GPU.memory:type_name -> corral.agent.v1.GPUMemory
-	21, // 23: corral.agent.v1.Instances.list:type_name -> corral.agent.v1.Instance
-	22, // 24: corral.agent.v1.Instance.restarts:type_name -> corral.agent.v1.Restart
-	23, // 25: corral.agent.v1.Instance.models:type_name -> corral.agent.v1.Model
-	24, // 26: corral.agent.v1.Instance.loaded:type_name -> corral.agent.v1.LoadedModel
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	28, // 12: corral.agent.v1.Frame.leaving:type_name -> corral.agent.v1.Leaving
+	3,  // 13: corral.agent.v1.Hello.host:type_name -> corral.agent.v1.HostFacts
+	4,  // 14: corral.agent.v1.HostFacts.labels:type_name -> corral.agent.v1.Label
+	10, // 15: corral.agent.v1.Sample.cpu:type_name -> corral.agent.v1.CPU
+	11, // 16: corral.agent.v1.Sample.load:type_name -> corral.agent.v1.Load
+	12, // 17: corral.agent.v1.Sample.memory:type_name -> corral.agent.v1.Memory
+	13, // 18: corral.agent.v1.Sample.disks:type_name -> corral.agent.v1.Disk
+	14, // 19: corral.agent.v1.Sample.disk_io:type_name -> corral.agent.v1.DiskIO
+	15, // 20: corral.agent.v1.Sample.networks:type_name -> corral.agent.v1.Network
+	16, // 21: corral.agent.v1.Sample.sensors:type_name -> corral.agent.v1.Sensor
+	17, // 22: corral.agent.v1.Sample.gpus:type_name -> corral.agent.v1.GPU
+	18, // 23: corral.agent.v1.GPU.memory:type_name -> corral.agent.v1.GPUMemory
+	21, // 24: corral.agent.v1.Instances.list:type_name -> corral.agent.v1.Instance
+	22, // 25: corral.agent.v1.Instance.restarts:type_name -> corral.agent.v1.Restart
+	23, // 26: corral.agent.v1.Instance.models:type_name -> corral.agent.v1.Model
+	24, // 27: corral.agent.v1.Instance.loaded:type_name -> corral.agent.v1.LoadedModel
+	28, // [28:28] is the sub-list for method output_type
+	28, // [28:28] is the sub-list for method input_type
+	28, // [28:28] is the sub-list for extension type_name
+	28, // [28:28] is the sub-list for extension extendee
+	0,  // [0:28] is the sub-list for field type_name
 }
 
 func init() { file_corral_agent_v1_agent_proto_init() }
@@ -2744,6 +2812,7 @@ func file_corral_agent_v1_agent_proto_init() {
 		(*Frame_Action)(nil),
 		(*Frame_ActionResult)(nil),
 		(*Frame_Goodbye)(nil),
+		(*Frame_Leaving)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2751,7 +2820,7 @@ func file_corral_agent_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_corral_agent_v1_agent_proto_rawDesc), len(file_corral_agent_v1_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
