@@ -283,8 +283,15 @@ func (s *subject) begin(model string) (*relayed, error) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	ctx, cut := context.WithCancelCause(context.Background())
+	s.t.Cleanup(func() { cut(nil) })
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url()+"/api/chat", bytes.NewReader(body))
+	if err != nil {
+		s.t.Fatal(err)
+	}
 	g := s.Progress().Begin()
-	resp, err := impatient.Post(s.url()+"/api/chat", "application/json", bytes.NewReader(body))
+	g.OnLost(cut)
+	resp, err := impatient.Do(req)
 	if err == nil && resp.StatusCode != http.StatusOK {
 		resp.Body.Close()
 		err = errors.New(resp.Status)

@@ -44,8 +44,7 @@ func idOf(p procs.Process) processID { return processID{p.PID, p.Start} }
 func (i *idleness) forget() { *i = idleness{} }
 
 // look looks at the processes. An idleness begins anew when one of them has done
-// something, when there are others than before, and when there are no runners:
-// what isn't there may be about to be started.
+// something and when there are others than before.
 func (i *idleness) look(serve procs.Process, runners []runner) {
 	now := map[processID]procs.Activity{}
 	var err error
@@ -59,7 +58,7 @@ func (i *idleness) look(serve procs.Process, runners []runner) {
 			return
 		}
 	}
-	if len(runners) == 0 || !i.goesOn(serve, now) {
+	if !i.goesOn(serve, now) {
 		*i = idleness{since: now, now: now}
 		return
 	}
@@ -121,6 +120,10 @@ func (w *watcher) idled(ctx context.Context, idle *idleness, now time.Time) time
 		return 0
 	}
 	runners := runnersOf(serve.PID)
+	if len(runners) == 0 && !w.progress.anyRobbed() {
+		idle.forget() // what isn't there may be about to be started
+		return 0
+	}
 	idle.look(serve, runners)
 	switch {
 	case time.Duration(idle.looks)*every < w.cfg.Stalls.Idle || waited < w.cfg.Stalls.Idle:
@@ -147,13 +150,13 @@ func (w *watcher) worksUnseen(now time.Time, runners []runner) bool {
 	return unseen
 }
 
-// preparing reports whether Ollama has nothing in memory yet, or a runner says
-// that it is loading or does not listen yet. One that was stopped can't say
+// preparing reports whether there are runners with nothing in memory yet, or one
+// says that it is loading or does not listen yet. One that was stopped can't say
 // anything.
 func (w *watcher) preparing(ctx context.Context, idle *idleness, runners []runner) bool {
 	ctx, cancel := context.WithTimeout(ctx, w.cfg.Timing.VersionTimeout)
 	defer cancel()
-	if loaded, err := w.client.loaded(ctx); err == nil && len(loaded) == 0 {
+	if loaded, err := w.client.loaded(ctx); err == nil && len(loaded) == 0 && len(runners) > 0 {
 		return true
 	}
 	for _, r := range runners {

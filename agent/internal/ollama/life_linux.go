@@ -124,6 +124,7 @@ func (l *life) hitRunners(v verdict) bool {
 		return false
 	}
 	l.runnersHit = now
+	l.progress.rob()
 	for _, r := range runners {
 		if err := r.kill(); err != nil {
 			l.log.Warn("runner not killed", "pid", r.PID, "error", err)

@@ -1,6 +1,7 @@
 package ollama
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,6 +26,9 @@ type Generation struct {
 	index int       // in live
 	begun time.Time // of the request, or of the wait that was last told of
 	last  time.Time // when it was last seen to move; zero before the first byte
+
+	cut    func(error) // breaks the request off; nil where nobody can
+	robbed bool        // its runner was killed, and it has not moved since
 }
 
 // Where a generation is: who is waited for, and what came since the watcher last
@@ -54,12 +58,20 @@ func (p *Progress) BeginWhole() *Generation { return p.begin(true) }
 func (p *Progress) begin(whole bool) *Generation {
 	g := p.pool.Get().(*Generation)
 	g.at.Store(atOllama)
-	g.of, g.whole, g.begun, g.last = p, whole, time.Now(), time.Time{}
+	g.of, g.whole, g.begun, g.last, g.cut, g.robbed = p, whole, time.Now(), time.Time{}, nil, false
 	p.mu.Lock()
 	g.index = len(p.live)
 	p.live = append(p.live, g)
 	p.mu.Unlock()
 	return g
+}
+
+// OnLost has cut called, once and with the reason, when Ollama has lost the
+// request. It must not block, and is not called after End.
+func (g *Generation) OnLost(cut func(error)) {
+	g.of.mu.Lock()
+	g.cut = cut
+	g.of.mu.Unlock()
 }
 
 // Advance says that Ollama sent a piece of the answer. It is one store, made to
@@ -96,7 +108,7 @@ func (g *Generation) End(ok bool) {
 		p.lastAny = now
 	}
 	p.mu.Unlock()
-	g.of = nil
+	g.of, g.cut = nil, nil
 	p.pool.Put(g)
 }
 
@@ -165,7 +177,7 @@ func (p *Progress) stalled(now, freshLoad time.Time, budgets Stalls) (worst stal
 func (g *Generation) look(now time.Time) bool {
 	switch at := g.at.Load(); at {
 	case moved, atReader:
-		g.last = now
+		g.last, g.robbed = now, false
 		if at == moved {
 			g.at.CompareAndSwap(moved, atOllama) // unless it is elsewhere already
 		}
@@ -194,6 +206,41 @@ func (p *Progress) waiting(now, freshLoad time.Time) time.Duration {
 		longest = max(longest, now.Sub(since))
 	}
 	return min(longest, now.Sub(p.lastAny), now.Sub(freshLoad))
+}
+
+// rob notes that every runner was killed. Ollama fails most of the requests that
+// waited for one, and leaves some of them without an end.
+func (p *Progress) rob() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, g := range p.live {
+		g.at.CompareAndSwap(moved, atOllama) // that was before
+		g.robbed = true
+	}
+}
+
+// anyRobbed reports whether a request has waited since its runner was killed.
+func (p *Progress) anyRobbed() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.ContainsFunc(p.live, func(g *Generation) bool { return g.robbed })
+}
+
+// cutRobbed breaks off the requests that have waited since their runner was
+// killed, and returns how many.
+func (p *Progress) cutRobbed(reason error) int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := 0
+	for _, g := range p.live {
+		if g.robbed && g.cut != nil {
+			g.cut(reason)
+			g.cut = nil
+			n++
+		}
+		g.robbed = false
+	}
+	return n
 }
 
 // forgive has every generation begin to wait anew, after something was done

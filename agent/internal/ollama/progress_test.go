@@ -225,3 +225,35 @@ func TestWholeAnswerStallsOnlyWhereNothingIsComputed(t *testing.T) {
 		t.Errorf("it has waited for %v, want an hour", got)
 	}
 }
+
+func TestRequestWhoseRunnerWasKilledIsCutOnce(t *testing.T) {
+	start := time.Now()
+	p := newProgress(start)
+	var cut []string
+	begin := func(name string) *Generation {
+		g := p.Begin()
+		g.OnLost(func(error) { cut = append(cut, name) })
+		return g
+	}
+	left, goesOn := begin("left"), begin("goes on")
+	left.Advance() // before the kill
+	if p.anyRobbed() || p.cutRobbed(errLost) != 0 {
+		t.Error("before any runner was killed, requests have lost theirs")
+	}
+	p.rob()
+	later := begin("later")
+	goesOn.Advance()
+	p.stalled(start, time.Time{}, testStalls)
+	if !p.anyRobbed() {
+		t.Error("who had a token before the kill counts as going on")
+	}
+	if n := p.cutRobbed(errLost); n != 1 || len(cut) != 1 || cut[0] != "left" {
+		t.Errorf("%d were cut: %v", n, cut)
+	}
+	if p.anyRobbed() || p.cutRobbed(errLost) != 0 {
+		t.Error("one is cut twice")
+	}
+	for _, g := range []*Generation{left, goesOn, later} {
+		g.End(false)
+	}
+}

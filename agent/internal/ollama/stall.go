@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/corral-fleet/corral/sdk/fault"
 )
 
 // watchProgress finds generations that stand still.
@@ -21,6 +23,10 @@ func (w *watcher) watchProgress(ctx context.Context) {
 			return
 		case ok:
 			sentence = s.sentence()
+		case idled > 0 && w.cutLost():
+			idle.forget()
+			w.progress.forgive(now)
+			return
 		case idled > 0:
 			sentence = fmt.Sprintf("Requests have waited for %v, in which Ollama computed nothing.", idled.Round(100*time.Millisecond))
 		default:
@@ -32,6 +38,20 @@ func (w *watcher) watchProgress(ctx context.Context) {
 		w.progress.forgive(now)
 		w.tell(ctx, verdict{cause: CauseStalled, message: sentence})
 	})
+}
+
+// errLost is what a request is broken off with whose answer can't come any more.
+var errLost = fault.New(fault.Unavailable, "Ollama on this host lost the request when its runner was replaced").On(fault.Ollama)
+
+// cutLost breaks off the requests that Ollama left without an end when their
+// runner was killed, and reports whether there were any. To restart all of it for
+// them would cost the others theirs.
+func (w *watcher) cutLost() bool {
+	n := w.progress.cutRobbed(errLost)
+	if n > 0 {
+		w.log.Warn("requests broken off that ollama lost when its runners were killed", "requests", n)
+	}
+	return n > 0
 }
 
 func (s stall) sentence() string {

@@ -171,6 +171,9 @@ func (r *Relay) ollama(ctx context.Context, i *instance, target string, in *exch
 		_, err := r.exchange(ctx, calls, target, in, out, nil)
 		return err
 	}
+	ctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
+	generation.OnLost(cut)
 	status, err := r.exchange(ctx, calls, target, in, out, generation)
 	generation.End(err == nil && status < 500) // a dead runner is told of by a proper answer
 	return err
