@@ -37,7 +37,7 @@ func (a *API) chatStream(ctx context.Context, r *edge.Request) (*edge.Response, 
 	ctx, cancel := context.WithCancel(ctx)
 	c := &conversation{
 		model: q.Model, lines: lines, log: a.Log, cancel: cancel,
-		events: make(chan []byte), over: make(chan struct{}),
+		events: make(chan []byte), closed: make(chan struct{}), over: make(chan struct{}),
 	}
 	go c.run(ctx, a.Chat, q)
 	header := []edge.HeaderField{{Name: "Content-Type", Value: contentType}, {Name: "X-Accel-Buffering", Value: "no"}}
@@ -85,6 +85,7 @@ type conversation struct {
 	decision string
 
 	events chan []byte   // closed after the last one
+	closed chan struct{} // when nobody reads any more
 	over   chan struct{} // closed when the goroutine has ended
 	failed error         // what no event could tell; read when over is closed
 	rest   []byte        // of the event that is being read
@@ -121,7 +122,11 @@ func (c *conversation) run(ctx context.Context, model Chat, q chat.Question) {
 		if ctx.Err() == nil {
 			c.log.Warn("answer broke off", "model", c.model, "error", err)
 		}
-		c.failed = c.put(ctx, lastWords(err))
+		// Where ctx has ended its reader may still be there to be told.
+		select {
+		case c.events <- c.frame(lastWords(err)):
+		case <-c.closed:
+		}
 	}
 }
 
@@ -131,16 +136,12 @@ func lastWords(err error) []byte {
 	return append(body[:len(body)-1], `,"done":true}`...)
 }
 
+// send hands an event over and waits until it is read.
 func (c *conversation) send(ctx context.Context, event any) error {
 	body, err := json.Marshal(event)
 	if err != nil {
 		return err
 	}
-	return c.put(ctx, body)
-}
-
-// put frames an event and waits until it is read.
-func (c *conversation) put(ctx context.Context, body []byte) error {
 	select {
 	case c.events <- c.frame(body):
 		return nil
@@ -207,6 +208,7 @@ func (c *conversation) sign() []byte {
 // Close implements io.Closer. It ends the generation if that still goes on.
 func (c *conversation) Close() error {
 	c.cancel()
+	close(c.closed)
 	<-c.over
 	return nil
 }

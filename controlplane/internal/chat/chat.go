@@ -5,6 +5,7 @@ package chat
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -167,8 +168,12 @@ func refusal(answer *fleet.Answer) error {
 
 // brokenOff is an answer without its end. Where the way to the host was fine it
 // is the Ollama that stopped: a runner that was killed ends its answer like that.
+// What this server itself has ended is told as it is.
 func brokenOff(answer *fleet.Answer, cause error) error {
 	if kind := fault.KindOf(cause); kind == fault.Canceled || kind == fault.Timeout {
+		return cause
+	}
+	if own, ok := errors.AsType[*fault.Error](cause); ok && own.Side == fault.Ours {
 		return cause
 	}
 	side := fault.SideOf(cause)

@@ -155,14 +155,15 @@ func TestAnAnswerThatBreaksOff(t *testing.T) {
 		kind fault.Kind
 		side fault.Side
 	}{
-		"ends too early":  {strings.NewReader(hello), fault.Unavailable, fault.Ollama},
-		"ends in a line":  {strings.NewReader(hello + `{"message":{"content":" wo`), fault.Unavailable, fault.Ollama},
-		"cut before \\n":  {strings.NewReader(hello + strings.TrimSpace(finished)), fault.Unavailable, fault.Ollama},
-		"not JSON":        {strings.NewReader(hello + "<html>\n"), fault.Unavailable, fault.Ollama},
-		"a line too long": {io.MultiReader(strings.NewReader(hello), endless{}), fault.Unavailable, fault.Ollama},
-		"the host left":   {io.MultiReader(strings.NewReader(hello), iotest.ErrReader(reset)), fault.Unavailable, fault.Host},
-		"the asker left":  {io.MultiReader(strings.NewReader(hello), iotest.ErrReader(context.Canceled)), fault.Canceled, fault.Ours},
-		"out of time":     {io.MultiReader(strings.NewReader(hello), iotest.ErrReader(context.DeadlineExceeded)), fault.Timeout, fault.Ours},
+		"ends too early":   {strings.NewReader(hello), fault.Unavailable, fault.Ollama},
+		"ends in a line":   {strings.NewReader(hello + `{"message":{"content":" wo`), fault.Unavailable, fault.Ollama},
+		"cut before \\n":   {strings.NewReader(hello + strings.TrimSpace(finished)), fault.Unavailable, fault.Ollama},
+		"not JSON":         {strings.NewReader(hello + "<html>\n"), fault.Unavailable, fault.Ollama},
+		"a line too long":  {io.MultiReader(strings.NewReader(hello), endless{}), fault.Unavailable, fault.Ollama},
+		"the host left":    {io.MultiReader(strings.NewReader(hello), iotest.ErrReader(reset)), fault.Unavailable, fault.Host},
+		"the asker left":   {io.MultiReader(strings.NewReader(hello), iotest.ErrReader(context.Canceled)), fault.Canceled, fault.Ours},
+		"this server goes": {io.MultiReader(strings.NewReader(hello), iotest.ErrReader(fault.New(fault.Unavailable, "we go"))), fault.Unavailable, fault.Ours},
+		"out of time":      {io.MultiReader(strings.NewReader(hello), iotest.ErrReader(context.DeadlineExceeded)), fault.Timeout, fault.Ours},
 	} {
 		t.Run(name, func(t *testing.T) {
 			reply, pieces, err := ask(t, &ollama{r: c.r})

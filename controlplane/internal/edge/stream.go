@@ -13,14 +13,22 @@ type outflow struct {
 	guard  func(place string, err *error) // recovers
 	failed func(error)                    // hears of a Read that failed
 	ended  func()                         // called last
+	late   int                            // Reads since the answer had to end
 	once   sync.Once
 }
+
+// lateReads is how often a stream is still read after its answer had to end.
+// It knows that by its context and may have some last words: an error in its
+// dialect, which a client understands better than a connection that breaks.
+const lateReads = 16
 
 // Read implements io.Reader for fasthttp's writer.
 func (o *outflow) Read(p []byte) (n int, err error) {
 	defer o.guard("stream", &err)
 	if err := o.over(); err != nil {
-		return 0, err
+		if o.late++; o.late > lateReads {
+			return 0, err
+		}
 	}
 	n, err = o.from.Read(p)
 	if err != nil && err != io.EOF {

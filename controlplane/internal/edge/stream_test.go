@@ -204,6 +204,30 @@ func TestRevocationEndsAStream(t *testing.T) {
 	}
 }
 
+// What a stream has to say when its answer has to end is still sent, unless it
+// does not come to an end.
+func TestLastWordsAreSent(t *testing.T) {
+	read := func(from io.Reader) (string, error) {
+		o := &outflow{
+			from: io.NopCloser(from), over: func() error { return ErrShutdown },
+			guard: func(string, *error) {}, failed: func(error) {},
+		}
+		all, err := io.ReadAll(o)
+		return string(all), err
+	}
+	if got, err := read(strings.NewReader("last words")); got != "last words" || err != nil {
+		t.Errorf("%q, %v", got, err)
+	}
+	if got, err := read(endless{}); !errors.Is(err, ErrShutdown) {
+		t.Errorf("a stream without an end was read for %d bytes, %v", len(got), err)
+	}
+}
+
+// endless is a stream that does not look at its context.
+type endless struct{}
+
+func (endless) Read(p []byte) (int, error) { return len(p), nil }
+
 func TestPanicsAreContained(t *testing.T) {
 	f := start(t, Snapshot{},
 		Route{Method: "GET", Path: "/handler", Permission: Read, Handler: func(context.Context, *Request) (*Response, error) { panic("in the handler") }},

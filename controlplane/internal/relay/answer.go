@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"errors"
 	"io"
 	"strconv"
 	"strings"
@@ -66,9 +67,12 @@ func isStream(contentType string) bool {
 }
 
 // explain returns the error of an answer that broke off. Who left or was too
-// slow is told as it is.
+// slow is told as it is, and so is what this server itself has ended.
 func (s *stream) explain(cause error) error {
 	if kind := fault.KindOf(cause); kind == fault.Canceled || kind == fault.Timeout {
+		return cause
+	}
+	if own, ok := errors.AsType[*fault.Error](cause); ok && own.Side == fault.Ours {
 		return cause
 	}
 	if cause == io.EOF {

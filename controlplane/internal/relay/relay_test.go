@@ -71,6 +71,7 @@ func TestStreams(t *testing.T) {
 		"Ollama's own error":       {native(), ndjson, nil, []string{token, `{"error":"x"}` + "\n"}, token + `{"error":"x"}` + "\n"},
 		"an end without its end":   {native(), ndjson, nil, []string{token}, token + `{"error":"` + lost + `"}` + "\n"},
 		"a reset":                  {native(), ndjson, broken, []string{token}, token + `{"error":"` + lost + `"}` + "\n"},
+		"an end of our own":        {native(), ndjson, fault.New(fault.Unavailable, "we go"), []string{token}, token + `{"error":"we go"}` + "\n"},
 		"cut within a line":        {native(), ndjson, broken, []string{token, token[:20]}, token + token[:20] + "\n" + `{"error":"` + lost + `"}` + "\n"},
 		"a first line of 2 KiB":    {native(), ndjson, nil, []string{strings.Repeat(" ", 2048) + token, last}, strings.Repeat(" ", 2048) + token + last},
 		"one object":               {native(), "application/json; charset=utf-8", nil, []string{last}, last},
