@@ -20,23 +20,21 @@ import (
 type way struct {
 	listener net.Listener
 	chats    atomic.Int64 // requests for a chat that went through
+	posts    atomic.Int64 // requests by POST that went through
 
 	mu    sync.Mutex
 	to    string        // address; empty while it is cut
 	delay time.Duration // before each piece of an answer
+	turn  chan struct{} // closed when it leads otherwise
 	conns map[net.Conn]bool
 
 	running sync.WaitGroup
 }
 
-// newWay leads to the server at a URL until the end of the test.
-func newWay(t *testing.T, server string) *way {
+// newWay leads from the listener to the server at a URL until the end of the test.
+func newWay(t *testing.T, listener net.Listener, server string) *way {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &way{listener: listener, to: address(server), conns: map[net.Conn]bool{}}
+	w := &way{listener: listener, to: address(server), turn: make(chan struct{}), conns: map[net.Conn]bool{}}
 	w.running.Go(w.accept)
 	t.Cleanup(func() {
 		_ = listener.Close()
@@ -61,6 +59,8 @@ func (w *way) lead(to string, delay time.Duration) {
 		}
 	}
 	w.to, w.delay = to, delay
+	close(w.turn)
+	w.turn = make(chan struct{})
 }
 
 func (w *way) accept() {
@@ -94,7 +94,8 @@ func (w *way) join(near net.Conn) {
 	var there sync.WaitGroup
 	there.Go(func() {
 		defer far.Close()
-		_, _ = io.Copy(far, io.TeeReader(near, &chatCounter{into: &w.chats}))
+		counted := io.MultiWriter(far, &counter{text: "POST /api/chat HTTP/1.1", into: &w.chats}, &counter{text: "POST /", into: &w.posts})
+		_, _ = io.Copy(counted, near)
 	})
 	_, _ = io.Copy(slowly{w, near}, far)
 	_ = near.Close()
@@ -122,7 +123,17 @@ func (w *way) drop(conns ...net.Conn) {
 	}
 }
 
-// slowly writes with the way's delay.
+// listen listens on a free port of loopback.
+func listen(t *testing.T) net.Listener {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return listener
+}
+
+// slowly writes with the way's delay, as long as the way has it.
 type slowly struct {
 	way *way
 	to  io.Writer
@@ -130,26 +141,28 @@ type slowly struct {
 
 func (s slowly) Write(p []byte) (int, error) {
 	s.way.mu.Lock()
-	delay := s.way.delay
+	delay, turn := s.way.delay, s.way.turn
 	s.way.mu.Unlock()
 	if delay > 0 {
-		<-time.After(delay)
+		select {
+		case <-time.After(delay):
+		case <-turn:
+		}
 	}
 	return s.to.Write(p)
 }
 
-// chatCounter counts the requests for a chat in what is written to it.
-type chatCounter struct {
+// counter counts how often a text is in what is written to it.
+type counter struct {
+	text string
 	into *atomic.Int64
 	tail []byte
 }
 
-const chatLine = "POST /api/chat HTTP/1.1"
-
-func (c *chatCounter) Write(p []byte) (int, error) {
+func (c *counter) Write(p []byte) (int, error) {
 	seen := append(c.tail, p...)
-	c.into.Add(int64(bytes.Count(seen, []byte(chatLine))))
-	c.tail = bytes.Clone(seen[max(0, len(seen)-len(chatLine)+1):])
+	c.into.Add(int64(bytes.Count(seen, []byte(c.text))))
+	c.tail = bytes.Clone(seen[max(0, len(seen)-len(c.text)+1):])
 	return len(p), nil
 }
 
@@ -183,10 +196,7 @@ func newGarbler(t *testing.T, server string) string {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
 	})
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := listen(t)
 	garbler := &http.Server{Handler: mux}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = garbler.Serve(listener) })

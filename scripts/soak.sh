@@ -20,7 +20,7 @@ export CORRAL_BIN_DIR=$bin
 export CORRAL_STORM_AGENTS=${CORRAL_STORM_AGENTS:-200}
 go test -race -count=3 -timeout 20m -v ./e2e/bench/storm
 
-CORRAL_FAULT_CLIENTS=200 CORRAL_FAULT_ROUNDS=10 go test -race -count=1 -timeout 30m -v -run '^TestFaults$' ./e2e
+CORRAL_FAULT_CLIENTS=200 CORRAL_FAULT_ROUNDS=10 CORRAL_FAULT_SLOW=30s go test -race -count=1 -timeout 60m -v -run '^TestFaults$' ./e2e
 
 go run ./e2e/bench/cmd/dashbench -controlplane "$bin/corral-controlplane" -heap 10m -enforce
 

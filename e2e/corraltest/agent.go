@@ -17,18 +17,19 @@ type Agent struct {
 	DataDir string
 
 	controlplane *ControlPlane
-	args         []string
+	start        Command
 }
 
 // AgentOptions say how an agent is started. The zero value joins by a token of
 // its own, over TLS, and looks after nothing: its Ollama is one that is not there.
 type AgentOptions struct {
-	Name    string   // of the host; "" is "host"
-	Token   string   // "" makes one
-	DataDir string   // "" is a new one
-	Plain   bool     // connect without TLS
-	Ollama  string   // URL of an Ollama to attach to; "" is one at which nobody listens
-	Args    []string // more flags, which override those before
+	Name    string       // of the host; "" is "host"
+	Token   string       // "" makes one
+	DataDir string       // "" is a new one
+	Plain   bool         // connect without TLS
+	Ollama  string       // URL of an Ollama to attach to; "" is one at which nobody listens
+	Args    []string     // more flags, which override those before
+	On      *NetworkHost // where it runs; nil is where the test does
 }
 
 // Agent starts an agent of this control plane and returns at once.
@@ -51,10 +52,14 @@ func (c *ControlPlane) Agent(o AgentOptions) *Agent {
 	if o.Plain {
 		scheme = "http"
 	}
-	a := &Agent{Name: o.Name, DataDir: o.DataDir, controlplane: c, args: append([]string{
+	a := &Agent{Name: o.Name, DataDir: o.DataDir, controlplane: c}
+	a.start = Command{Path: Bin(l.T, "corral-agent"), Args: append([]string{
 		"run", "--data-dir", o.DataDir, "--server", scheme + "://" + c.Address, "--name", o.Name, "--token", o.Token,
 		"--ollama-mode", "attached", "--ollama-url", o.Ollama,
 	}, o.Args...)}
+	if o.On != nil {
+		a.start = o.On.command(a.start)
+	}
 	a.Process = &Process{lab: l}
 	a.Restart()
 	return a
@@ -69,7 +74,7 @@ func ManagedOllama(bin, models string) []string {
 // Restart starts the agent again where it was, after its end.
 func (a *Agent) Restart() {
 	a.lab.T.Helper()
-	a.Process = a.lab.Start(Command{Path: Bin(a.lab.T, "corral-agent"), Args: a.args})
+	a.Process = a.lab.Start(a.start)
 }
 
 // AwaitConnected waits until the host's agent is connected.
