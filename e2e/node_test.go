@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -15,11 +16,12 @@ import (
 )
 
 // TestNodeClients has the JavaScript clients that dashboards and tools use call
-// one control plane that asks for keys and one that does not.
+// one control plane that asks for keys and one that does not, with three real
+// Ollamas behind each.
 func TestNodeClients(t *testing.T) {
 	t.Parallel()
 	installModules(t, "node")
-	npmTest(t, "node", startForJavaScript(t, dashboardPort))
+	npmTest(t, "node", startForJavaScript(t, dashboardPort, "alpha", "beta", "gamma"))
 }
 
 // TestBrowser opens a page of another origin in a real browser and has it do
@@ -32,7 +34,7 @@ func TestBrowser(t *testing.T) {
 		t.Fatalf("this test needs a browser, which `scripts/deps.sh chromium` installs: %v", err)
 	}
 	port := pagePort(t)
-	npmTest(t, "browser", append(startForJavaScript(t, port), "CORRAL_BROWSER="+browser, "CORRAL_PAGE_PORT="+port))
+	npmTest(t, "browser", append(startForJavaScript(t, port, "host"), "CORRAL_BROWSER="+browser, "CORRAL_PAGE_PORT="+port))
 }
 
 // dashboardPort is where the existing dashboard is developed. Its origin is
@@ -58,26 +60,39 @@ func pagePort(t *testing.T) string {
 }
 
 // startForJavaScript starts what the tests in JavaScript call, for pages from a
-// port of localhost, and returns the variables that tell them of it.
-func startForJavaScript(t *testing.T, port string) []string {
+// port of localhost and with hosts of these names, and returns the variables
+// that tell them of it.
+func startForJavaScript(t *testing.T, port string, hosts ...string) []string {
 	t.Helper()
+	const roaming = "roaming:latest" // which one test alone asks and unloads
 	lab := corraltest.New(t)
-	server := ollamatest.Start(t, ollamatest.Options{})
-	server.Create(corraltest.Endless, corraltest.EndlessModel())
-	server.Create(corraltest.Hello, tinymodel.Options{})
+	other := corraltest.EndlessModel()
+	other.Seed = 1
+	// Made once and copied: a digest covers the path that a model was made from.
+	models := os.DirFS(lab.ModelsFolder(map[string]tinymodel.Options{
+		corraltest.Hello: {}, corraltest.Endless: corraltest.EndlessModel(), roaming: other,
+	}))
 	var origins []string // none, so that the default is what is tested
 	if port != dashboardPort {
 		origins = []string{"--server-cors-origins", "http://localhost:" + port}
 	}
 	withKeys := lab.ControlPlane(origins...)
 	open := lab.ControlPlane(append(origins, "--security-api-key-required=false")...)
-	for _, controlplane := range []*corraltest.ControlPlane{withKeys, open} {
-		agent := controlplane.Agent(corraltest.AgentOptions{Plain: true, Ollama: server.URL})
-		agent.AwaitModel(serveLimit, corraltest.Hello)
+	for _, name := range hosts {
+		folder := lab.Folder("copy")
+		if err := os.CopyFS(folder, models); err != nil {
+			t.Fatal(err)
+		}
+		server := ollamatest.Start(t, ollamatest.Options{Env: []string{"OLLAMA_MODELS=" + folder}})
+		for _, controlplane := range []*corraltest.ControlPlane{withKeys, open} {
+			agent := controlplane.Agent(corraltest.AgentOptions{Name: name, Plain: true, Ollama: server.URL})
+			agent.AwaitModel(serveLimit, corraltest.Hello)
+		}
 	}
 	return []string{
-		"CORRAL_URL=" + withKeys.URL(), "CORRAL_KEY=" + withKeys.Key(corraltest.Operator),
-		"CORRAL_MODEL=" + corraltest.Hello, "CORRAL_ENDLESS_MODEL=" + corraltest.Endless, "CORRAL_KEYLESS_URL=" + open.URL(),
+		"CORRAL_URL=" + withKeys.URL(), "CORRAL_KEY=" + withKeys.Key(corraltest.Operator), "CORRAL_HOSTS=" + strings.Join(hosts, ","),
+		"CORRAL_MODEL=" + corraltest.Hello, "CORRAL_ENDLESS_MODEL=" + corraltest.Endless, "CORRAL_ROAMING_MODEL=" + roaming,
+		"CORRAL_KEYLESS_URL=" + open.URL(),
 	}
 }
 

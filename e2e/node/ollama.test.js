@@ -3,7 +3,7 @@ import { test } from 'node:test'
 
 import { Ollama } from 'ollama'
 
-import { endlessModel, key, model, url, within, wrongKey } from './server.js'
+import { endlessModel, hosts, key, model, needsHosts, roamingModel, until, url, within, wrongKey } from './server.js'
 
 const withHeader = () => new Ollama({ host: url, headers: { Authorization: `Bearer ${key}` } })
 const clients = {
@@ -65,13 +65,56 @@ test('ollama: a stream is aborted, and the server goes on', async () => {
 test('ollama: ps shows the model that has just answered', async () => {
   const ollama = withHeader()
   await ollama.generate({ model, prompt: 'Hello', keep_alive: '5m' })
-  // Hosts tell what they have loaded a moment after it was.
-  let models = []
-  for (const deadline = Date.now() + 5000; Date.now() < deadline; await new Promise((wake) => setTimeout(wake, 50))) {
-    models = (await ollama.ps()).models
-    if (models.some((m) => m.name === model)) return
+  await until(() => ollama.ps(), ({ models }) => models.some((m) => m.name === model), `${model} in memory`)
+})
+
+test('ollama: ps shows a model on each host that has it in memory, and keep_alive 0 takes it from all', needsHosts, async () => {
+  const ollama = withHeader()
+  const residencies = async () => (await ollama.ps()).models.filter((m) => m.name === roamingModel)
+  // Each host serves one request at a time, so that each further one goes elsewhere.
+  const streams = []
+  for (const _ of hosts) streams.push(await ollama.chat({ model: roamingModel, messages, stream: true }))
+  const resident = await until(residencies, (models) => models.length === hosts.length, `${roamingModel} in memory everywhere`)
+  assert.deepEqual(resident.map((m) => m.host).sort(), hosts.toSorted())
+  assert.equal(new Set(resident.map((m) => m.digest)).size, 1)
+  for (const stream of streams) {
+    stream.abort()
+    await assert.rejects(within(gather(stream), 'the abort'), { name: 'AbortError' })
   }
-  assert.fail(`not among ${JSON.stringify(models)}`)
+  const unloaded = await ollama.generate({ model: roamingModel, prompt: '', keep_alive: 0 })
+  assert.equal(unloaded.done_reason, 'unload')
+  await until(residencies, (models) => models.length === 0, `${roamingModel} out of memory everywhere`)
+})
+
+test('ollama: copy and delete reach every host', async () => {
+  const ollama = withHeader()
+  const copy = 'copied/twin:latest'
+  const holders = async () => {
+    const response = await fetch(`${url}/api/hosts`, { headers: { Authorization: `Bearer ${key}` } })
+    const all = await response.json()
+    return [all.filter((h) => h.instances[0].models.some((m) => m.name === copy)).length, all.length]
+  }
+  assert.equal((await ollama.copy({ source: model, destination: copy })).status, 'success')
+  const [have, all] = await holders()
+  assert.equal(have, all)
+  const { models } = await ollama.list()
+  const digest = (name) => models.find((m) => m.name === name)?.digest
+  assert.ok(digest(copy))
+  assert.equal(digest(copy), digest(model))
+  assert.equal((await ollama.chat({ model: copy, messages })).model, copy)
+  assert.equal((await ollama.delete({ model: copy })).status, 'success')
+  assert.equal((await holders())[0], 0)
+  await assert.rejects(ollama.show({ model: copy }), { status_code: 404 })
+  await assert.rejects(ollama.delete({ model: copy }), { status_code: 404 })
+})
+
+test('ollama: what a model cannot do is refused in words', async () => {
+  const tools = [{ type: 'function', function: { name: 'look', description: 'Looks.', parameters: { type: 'object', properties: {} } } }]
+  await assert.rejects(withHeader().chat({ model, messages, tools }), (err) => {
+    assert.equal(err.status_code, 400)
+    assert.match(err.error, /does not support tools/)
+    return true
+  })
 })
 
 test('ollama: embed', async () => {

@@ -13,10 +13,16 @@ export const model = process.env.CORRAL_MODEL ?? 'corral-demo:latest'
 // What streams that are aborted are asked of: another model, and so another
 // runner, than the one that has to go on answering.
 export const endlessModel = process.env.CORRAL_ENDLESS_MODEL ?? model
+// Of several hosts by these names each has a model that one test alone asks,
+// which may take it out of memory.
+export const hosts = process.env.CORRAL_HOSTS?.split(',') ?? []
+export const roamingModel = process.env.CORRAL_ROAMING_MODEL
 export const keylessURL = process.env.CORRAL_KEYLESS_URL?.replace(/\/$/, '') // lets everybody in
 export const wrongKey = 'crl_' + 'A'.repeat(43)
 
 export const needsKeyless = { skip: keylessURL ? false : 'CORRAL_KEYLESS_URL is not set' }
+
+export const needsHosts = { skip: hosts.length > 1 && roamingModel ? false : 'CORRAL_HOSTS does not name several hosts, or CORRAL_ROAMING_MODEL is not set' }
 
 export const socketURL = (base) => base.replace(/^http/, 'ws')
 
@@ -29,6 +35,17 @@ export const within = (promise, what) => {
     timer = setTimeout(() => reject(new Error(`waited in vain for ${what}`)), patienceMillis)
   })
   return Promise.race([promise, late]).finally(() => clearTimeout(timer))
+}
+
+// until asks again and again until a condition holds for what it is told, as of
+// what hosts tell a moment after it was so.
+export const until = async (ask, holds, what) => {
+  let told
+  for (const deadline = Date.now() + patienceMillis; Date.now() < deadline; await new Promise((wake) => setTimeout(wake, 50))) {
+    told = await ask()
+    if (holds(told)) return told
+  }
+  assert.fail(`waited in vain for ${what}: ${JSON.stringify(told)}`)
 }
 
 export const assertMetrics = (m) => {
