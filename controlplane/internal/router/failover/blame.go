@@ -95,7 +95,8 @@ func blamesRequest(reason string) bool {
 		"invalid json schema in format",
 		"failed to create new sequence:", // the prompt or an image in it
 		"failed to load model vocabulary required for format",
-		"template:", // the model's own does not take the messages
+		"template:", // the model's own does not take the messages, or the caller's is none
+		"option \"", // has a value of another type than it has to
 	} {
 		if strings.HasPrefix(reason, prefix) {
 			return true

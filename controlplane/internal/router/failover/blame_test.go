@@ -38,6 +38,9 @@ func TestOfAnswer(t *testing.T) {
 	f(500, `{"error":"input exceeds maximum context length and cannot be truncated further"}`, BlameRequest)
 	f(500, `{"error":"unable to shift context - keep exceeds context (keep: 4096 context: 2048)"}`, BlameRequest)
 	f(500, `{"error":"template: :1:14: executing \"\" at <.Nope>: can't evaluate field Nope"}`, BlameRequest)
+	f(500, `{"error":"template: :1: unclosed action"}`, BlameRequest)
+	f(500, `{"error":"option \"temperature\" must be of type float32"}`, BlameRequest)
+	f(500, `{"error":{"message":"option \"stop\" must be of type array","type":"api_error","param":null,"code":null}}`, BlameRequest)
 
 	// What an instance could not do, another may.
 	f(500, ``, BlameInstance)
