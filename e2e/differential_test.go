@@ -14,7 +14,6 @@ import (
 
 	"github.com/corral-fleet/corral/e2e/corraltest"
 	"github.com/corral-fleet/corral/e2e/ollamatest"
-	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
 )
 
 // twins are one real Ollama and a fleet of three, with the same models, of which
@@ -33,7 +32,7 @@ func TestTheFleetAnswersAsOneOllama(t *testing.T) {
 	lab := corraltest.New(t)
 	controlplane := lab.ControlPlane()
 	// Made once and copied: a digest covers the path that a model was made from.
-	models := os.DirFS(lab.ModelsFolder(map[string]tinymodel.Options{corraltest.Hello: {}}))
+	models := os.DirFS(ableModels(t, lab))
 	start := func() *ollamatest.Server {
 		folder := lab.Folder("copy")
 		if err := os.CopyFS(folder, models); err != nil {
@@ -56,6 +55,10 @@ func TestTheFleetAnswersAsOneOllama(t *testing.T) {
 	w.all(native())
 	w.all(imitated())
 	w.all(refused())
+	w.all(fields())
+	w.all(abilities())
+	w.large()
+	wantLimit(t, w.fleet)
 	w.memory()
 	w.changes()
 }
@@ -183,7 +186,7 @@ func (w *twins) changes() {
 		postText("/api/generate", `{"model":"Other/Copy","prompt":"Hi","stream":false}`),
 		postText("/api/copy", `{"source":"other/copy","destination":"third:Tag"}`), get("/api/tags"),
 		remove("OTHER/copy"), get("/api/tags"), remove("other/copy"), postText("/api/show", `{"model":"other/copy"}`),
-		remove("hello"), remove("third:tag"), get("/api/tags"),
+		remove("hello"), remove("third:tag"), remove("looking"), remove("thinking"), get("/api/tags"),
 		postText("/api/chat", `{"model":"hello","messages":[{"role":"user","content":"Hi"}]}`),
 	})
 }
@@ -195,11 +198,20 @@ func (w *twins) all(questions []question) {
 	}
 }
 
-// same asks both and wants the same answer.
+// same asks both and wants the same answer. Where that is an error the request is
+// to blame, and no second host is to have been asked.
 func (w *twins) same(q question) {
 	w.t.Helper()
-	if diff := cmp.Diff(seenBy(w.real, q), seenBy(w.fleet, q)); diff != "" {
-		w.t.Errorf("%s %s %s (-one +fleet)\n%s", q.method, q.path, q.body, diff)
+	answer := q.ask(w.fleet)
+	if diff := cmp.Diff(seenBy(w.real, q), seenIn(answer)); diff != "" {
+		w.t.Errorf("%s %s %.300s (-one +fleet)\n%s", q.method, q.path, q.body, diff)
+	}
+	decision := answer.Header.Get("Corral-Decision")
+	if answer.Status < 400 || decision == "" {
+		return
+	}
+	if why := w.fleet.Get("/api/routing/decisions/" + decision); why.Status != 200 || strings.Contains(why.Body, triedBefore) {
+		w.t.Errorf("%s %s %.300s is answered with %d %s by more than one host: %s", q.method, q.path, q.body, answer.Status, answer.Body, why.Body)
 	}
 }
 
@@ -211,13 +223,21 @@ type seen struct {
 	Body        []any
 }
 
-func seenBy(c *corraltest.Caller, q question) seen {
+func (q question) ask(c *corraltest.Caller) corraltest.Answer {
 	c.T.Helper()
 	var body any
 	if q.body != "" {
 		body = q.body
 	}
-	answer := c.Do(q.method, q.path, body)
+	return c.Do(q.method, q.path, body)
+}
+
+func seenBy(c *corraltest.Caller, q question) seen {
+	c.T.Helper()
+	return seenIn(q.ask(c))
+}
+
+func seenIn(answer corraltest.Answer) seen {
 	s := seen{Status: answer.Status, ContentType: answer.Header.Get("Content-Type"), Whole: answer.Header.Get("Content-Length") != ""}
 	for line := range strings.Lines(answer.Body) {
 		text := strings.TrimSuffix(line, "\n")
@@ -260,6 +280,8 @@ func plain(v any) any {
 			switch {
 			case varying[name]:
 				v[name] = fmt.Sprintf("%T", value)
+			case name == "logprob": // to which a cached prompt adds its rounding
+				v[name] = fmt.Sprintf("%.2f", value)
 			case name == "parameters" || name == "modelfile": // whose lines come in any order
 				v[name] = slices.Sorted(strings.SplitSeq(folder.ReplaceAllString(text, "FROM "), "\n"))
 			default:

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,8 +22,8 @@ const (
 	// patience is how long a client waits for the end of an answer, beside what
 	// a slow host may take.
 	patience = 40 * time.Second
-	// thinking is how long a client waits before it asks again.
-	thinking = 400 * time.Millisecond
+	// pause is how long a client waits before it asks again.
+	pause = 400 * time.Millisecond
 )
 
 // ended is how a request ended for its client.
@@ -40,6 +41,9 @@ const (
 	unreached ended = "not connected"
 )
 
+// triedBefore is what a decision says of a host from which it sent a request on.
+const triedBefore = "was tried before and failed"
+
 // mustNot are the ways in which no request may end.
 func mustNot() []ended { return []ended{hung, mixed, repeated, silent, unworded, unreached} }
 
@@ -49,7 +53,8 @@ type fate struct {
 	host     string // that answered last, "" where none did
 	decision string // the last one, "" where nothing could be chosen
 	sample   string // of what came, where it is not complete
-	took     time.Duration
+	began    time.Time
+	over     time.Time
 
 	retries int  // how often it was sent to another host
 	spared  bool // refused by one host without being sent to another that could serve
@@ -84,7 +89,7 @@ func startClients(t *testing.T, controlplane *corraltest.ControlPlane, count int
 				c.ask(t.Context(), all[i%len(all)], uint64(i*1_000_000+n))
 				select {
 				case <-ctx.Done():
-				case <-time.After(thinking):
+				case <-time.After(pause):
 				}
 			}
 		})
@@ -101,14 +106,14 @@ func (c *clients) finish() {
 
 // ask asks for one chat and notes what became of it.
 func (c *clients) ask(ctx context.Context, w wording, seed uint64) {
-	started := time.Now()
+	began := time.Now()
 	patient, cancel := context.WithTimeout(ctx, c.patience)
 	f := c.chat(patient, w, seed)
 	if patient.Err() != nil {
 		f.how = hung
 	}
 	cancel()
-	f.took = time.Since(started)
+	f.began, f.over = began, time.Now()
 	if f.decision != "" {
 		f.unread = c.explain(ctx, &f)
 	}
@@ -155,14 +160,13 @@ func (c *clients) explain(ctx context.Context, f *fate) error {
 	another := false
 	for _, candidate := range decision.Candidates {
 		switch {
-		case candidate.Why == "was tried before and failed":
+		case candidate.Why == triedBefore:
 			f.retries++
 		case !candidate.Chosen && candidate.Price != nil:
 			another = true
 		}
 	}
-	refused := len(f.how) > len("status ") && f.how[:len("status ")] == "status "
-	f.spared = refused && f.retries == 0 && another
+	f.spared = strings.HasPrefix(string(f.how), "status ") && f.retries == 0 && another
 	return nil
 }
 

@@ -21,6 +21,7 @@ type way struct {
 	listener net.Listener
 	chats    atomic.Int64 // requests for a chat that went through
 	posts    atomic.Int64 // requests by POST that went through
+	answers  atomic.Int64 // streams of an Ollama's lines that began
 
 	mu    sync.Mutex
 	to    string        // address; empty while it is cut
@@ -97,7 +98,8 @@ func (w *way) join(near net.Conn) {
 		counted := io.MultiWriter(far, &counter{text: "POST /api/chat HTTP/1.1", into: &w.chats}, &counter{text: "POST /", into: &w.posts})
 		_, _ = io.Copy(counted, near)
 	})
-	_, _ = io.Copy(slowly{w, near}, far)
+	answers := &counter{text: "\r\nContent-Type: application/x-ndjson", into: &w.answers}
+	_, _ = io.Copy(slowly{w, io.MultiWriter(near, answers)}, far)
 	_ = near.Close()
 	there.Wait()
 }

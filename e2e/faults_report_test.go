@@ -11,9 +11,9 @@ import (
 )
 
 // report logs one table of what became of the requests, and wants nothing of
-// what must not be. chats are the requests that reached an Ollama, or what stood
-// in its place.
-func (c *clients) report(t *testing.T, chats int64) {
+// what must not be. asked are the requests that reached an Ollama, or what stood
+// in its place, and begun the answers of which the head came from there.
+func (c *clients) report(t *testing.T, asked, begun int64) {
 	t.Helper()
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -24,7 +24,6 @@ func (c *clients) report(t *testing.T, chats int64) {
 	samples, byHost := map[ended]string{}, map[string]int{}
 	var retried, retries, spared int
 	var slowest time.Duration
-	var spare fate
 	for i := range c.fates {
 		f := &c.fates[i]
 		counts[f.how]++
@@ -40,9 +39,8 @@ func (c *clients) report(t *testing.T, chats int64) {
 		retries += f.retries
 		if f.spared {
 			spared++
-			spare = *f
 		}
-		slowest = max(slowest, f.took)
+		slowest = max(slowest, f.over.Sub(f.began))
 		if f.unread != nil {
 			t.Errorf("a decision cannot be read: %v", f.unread)
 		}
@@ -56,12 +54,13 @@ func (c *clients) report(t *testing.T, chats int64) {
 		row(counts[how], "  "+string(how), samples[how])
 	}
 	row(retried, "sent to another host", fmt.Sprintf("%d times in all", retries))
-	row(spared, "refused, and not sent to another host that could serve", spare.sample)
-	row(chats, "attempts reached an Ollama or its stand-in", "")
+	row(spared, "refused, and not sent to another host", "as too many were just then")
+	row(asked, "reached an Ollama or its stand-in", "")
+	row(begun, "answers began there", "")
 	row(slowest.Round(time.Millisecond), "took the slowest", "")
 	row("", "complete ones by host", fmt.Sprint(byHost))
 	_ = rows.Flush() // into memory
-	t.Logf("%d requests:\n%s", len(c.fates), table.String())
+	t.Logf("what became of the requests:\n%s", table.String())
 
 	for _, how := range mustNot() {
 		if n := counts[how]; n > 0 {
@@ -71,10 +70,39 @@ func (c *clients) report(t *testing.T, chats int64) {
 	if counts[complete] == 0 {
 		t.Error("no request was answered")
 	}
+	if most := int64(len(c.fates) + retries); begun > most {
+		t.Errorf("%d answers began, and only %d were asked for", begun, most)
+	}
+	c.wantRetries(t, retried)
+}
+
+// The budget for sending requests again allows so many in any case, within so
+// long; the second is for the time that an answer takes to arrive.
+const (
+	retriesFloor  = 10
+	retriesWindow = 10*time.Second + time.Second
+)
+
+// wantRetries wants what could be sent to another host to have been, unless the
+// budget for that was used up.
+func (c *clients) wantRetries(t *testing.T, retried int) {
+	t.Helper()
 	if retried == 0 {
 		t.Error("nothing was sent to another host, though hosts failed before they answered")
 	}
-	if most := int64(len(c.fates) + retries); chats > most {
-		t.Errorf("%d attempts reached an Ollama, of %d that were made", chats, most)
+	for i := range c.fates {
+		f := &c.fates[i]
+		if !f.spared {
+			continue
+		}
+		recent := 0
+		for j := range c.fates {
+			if other := &c.fates[j]; other.began.Before(f.over) && other.over.After(f.over.Add(-retriesWindow)) {
+				recent += other.retries
+			}
+		}
+		if recent < retriesFloor {
+			t.Errorf("%s was not sent to another host, as only %d others were just then: %s", f.decision, recent, f.sample)
+		}
 	}
 }

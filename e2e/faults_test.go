@@ -60,11 +60,12 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	clients.finish()
-	var chats int64
+	var asked, begun int64
 	for _, h := range hosts {
-		chats += h.way.chats.Load()
+		asked += h.way.chats.Load()
+		begun += h.way.answers.Load()
 	}
-	clients.report(t, chats)
+	clients.report(t, asked, begun)
 }
 
 // number returns the number in an environment variable, or another one where it
