@@ -103,7 +103,7 @@ func duration(t *testing.T, variable string, unset time.Duration) time.Duration 
 func startFaultyHosts(t *testing.T, all []wording) ([]*faultyHost, *corraltest.ControlPlane) {
 	t.Helper()
 	lab := corraltest.New(t)
-	network := corraltest.NewNetwork(t, 3)
+	network := lab.Network(3)
 	wires := make([]*corraltest.NetworkHost, 3)
 	var flags []string
 	if network != nil {

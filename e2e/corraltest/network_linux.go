@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -22,33 +24,38 @@ type Network struct {
 	Hosts   []*NetworkHost
 }
 
-// NetworkHost is a network namespace with one wire to the outside.
+// NetworkHost is a network namespace with one wire to the outside. It exists as
+// long as processes are in it, so that nothing is left of it when a test is killed.
 type NetworkHost struct {
-	t          testing.TB
-	name       string // of the namespace
-	wire       string // this end's device; the other end is hostDevice
-	near, far  string // addresses of the ends
-	nearMAC    string
-	farMAC     string
-	nobodysMAC string
+	t         testing.TB
+	namespace string // a file that stands for it
+	wire      string // this end's device; the other end is hostDevice
+	near, far string // addresses of the ends
 }
 
 // hostDevice is the name of a wire's end in its namespace.
 const hostDevice = "eth0"
 
-// NewNetwork makes a network until the end of the test. Where that may not be
-// done, as without root, it logs why and returns nil, or fails the test if
+// The hardware addresses of a wire's ends, and one that nobody has.
+const (
+	nearMAC   = "02:00:00:00:00:01"
+	farMAC    = "02:00:00:00:00:02"
+	nobodyMAC = "02:00:00:00:00:03"
+)
+
+// Network makes a network until the end of the test. Where that may not be done,
+// as without root, it logs why and returns nil, or fails the test if
 // CORRAL_MUST_RUN names netns.
 //
 // Its addresses are of 198.18.0.0/15, which is for tests of networks and routed
 // nowhere.
-func NewNetwork(t testing.TB, hosts int) *Network {
-	t.Helper()
+func (l *Lab) Network(hosts int) *Network {
+	l.T.Helper()
 	if err := mayMakeNetworks(); err != nil {
 		if strings.Contains(os.Getenv("CORRAL_MUST_RUN"), "netns") {
-			t.Fatalf("this test needs network namespaces: %v", err)
+			l.T.Fatalf("this test needs network namespaces: %v", err)
 		}
-		t.Logf("nothing is cut off by the network, which needs namespaces: %v", err)
+		l.T.Logf("nothing is cut off by the network, which needs namespaces: %v", err)
 		return nil
 	}
 	var random [2]byte
@@ -56,29 +63,32 @@ func NewNetwork(t testing.TB, hosts int) *Network {
 	subnet := fmt.Sprintf("198.%d.%d.", 18+random[1]%2, random[0])
 	n := &Network{Address: subnet + "1"}
 	for i := range hosts {
+		inside := l.Start(Command{Path: "sleep", Args: []string{"infinity"}, namespace: true})
+		l.T.Cleanup(inside.Kill)
 		h := &NetworkHost{
-			t: t, name: fmt.Sprintf("corral%02x%02x-%d", random[0], random[1], i),
+			t: l.T, namespace: fmt.Sprintf("/proc/%d/ns/net", inside.PID), wire: fmt.Sprintf("corral%02x%02x-%d", random[0], random[1], i),
 			near: n.Address, far: fmt.Sprintf("%s%d", subnet, 10+i),
-			nearMAC: "02:00:00:00:00:01", farMAC: "02:00:00:00:00:02", nobodysMAC: "02:00:00:00:00:03",
 		}
-		h.wire = h.name
-		h.make()
+		h.connect(inside.PID)
 		n.Hosts = append(n.Hosts, h)
 	}
 	return n
 }
 
-// mayMakeNetworks returns why no namespaces can be made here.
+// mayMakeNetworks returns why no namespaces or wires can be made here.
 func mayMakeNetworks() error {
-	if _, err := exec.LookPath("ip"); err != nil {
-		return fmt.Errorf("%w; it is in the package iproute2", err)
+	for program, pkg := range map[string]string{"ip": "iproute2", "nsenter": "util-linux"} {
+		if _, err := exec.LookPath(program); err != nil {
+			return fmt.Errorf("%w; it is in the package %s", err, pkg)
+		}
 	}
-	name := "corral-" + rand.Text()[:8]
-	if err := ip("netns", "add", name); err != nil {
-		return fmt.Errorf("%w; only root may make them", err)
+	inside := exec.Command("true")
+	inside.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNET}
+	if err := inside.Run(); err != nil {
+		return fmt.Errorf("only root may make them: %w", err)
 	}
-	made := ip("link", "add", name, "type", "veth", "peer", "name", hostDevice, "netns", name)
-	return errors.Join(made, ip("netns", "del", name))
+	wire := "corral" + rand.Text()[:8]
+	return cmp.Or(ip("link", "add", wire, "type", "veth"), ip("link", "del", wire))
 }
 
 // ip runs iproute2's program.
@@ -89,26 +99,36 @@ func ip(args ...string) error {
 	return nil
 }
 
-func (h *NetworkHost) make() {
+// inside runs iproute2's program in the namespace.
+func (h *NetworkHost) inside(args ...string) error {
+	args = append([]string{"--net=" + h.namespace, "ip"}, args...)
+	if out, err := exec.Command("nsenter", args...).CombinedOutput(); err != nil {
+		return fmt.Errorf("nsenter %s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// connect puts up the wire into the namespace of a process.
+func (h *NetworkHost) connect(pid int) {
 	h.t.Helper()
+	err := ip("link", "add", h.wire, "address", nearMAC, "type", "veth",
+		"peer", "name", hostDevice, "address", farMAC, "netns", strconv.Itoa(pid))
+	if err != nil {
+		h.t.Fatal(err)
+	}
 	h.t.Cleanup(func() {
-		// Without its namespace a wire ends a little later, by itself.
-		if err := errors.Join(ip("link", "del", h.wire), ip("netns", "del", h.name)); err != nil {
+		if err := ip("link", "del", h.wire); err != nil {
 			h.t.Error(err)
 		}
 	})
-	for _, args := range [][]string{
-		{"netns", "add", h.name},
-		{"link", "add", h.wire, "address", h.nearMAC, "type", "veth", "peer", "name", hostDevice, "address", h.farMAC, "netns", h.name},
-		{"address", "add", h.near, "peer", h.far, "dev", h.wire},
-		{"link", "set", h.wire, "up"},
-		{"-n", h.name, "link", "set", "lo", "up"},
-		{"-n", h.name, "address", "add", h.far, "peer", h.near, "dev", hostDevice},
-		{"-n", h.name, "link", "set", hostDevice, "up"},
-	} {
-		if err := ip(args...); err != nil {
-			h.t.Fatal(err)
-		}
+	if err := errors.Join(
+		ip("address", "add", h.near, "peer", h.far, "dev", h.wire),
+		ip("link", "set", h.wire, "up"),
+		h.inside("link", "set", "lo", "up"),
+		h.inside("address", "add", h.far, "peer", h.near, "dev", hostDevice),
+		h.inside("link", "set", hostDevice, "up"),
+	); err != nil {
+		h.t.Fatal(err)
 	}
 	h.Join()
 }
@@ -117,21 +137,21 @@ func (h *NetworkHost) make() {
 // end hears of it, as the frames go to an address that nobody has.
 func (h *NetworkHost) Cut() {
 	h.t.Helper()
-	h.neighbours(h.nobodysMAC, h.nobodysMAC)
+	h.neighbours(nobodyMAC, nobodyMAC)
 }
 
 // Join ends a [NetworkHost.Cut].
 func (h *NetworkHost) Join() {
 	h.t.Helper()
-	h.neighbours(h.nearMAC, h.farMAC)
+	h.neighbours(nearMAC, farMAC)
 }
 
 // neighbours tells each end the other one's hardware address.
-func (h *NetworkHost) neighbours(nearMAC, farMAC string) {
+func (h *NetworkHost) neighbours(near, far string) {
 	h.t.Helper()
 	if err := errors.Join(
-		ip("neighbour", "replace", h.far, "lladdr", farMAC, "nud", "permanent", "dev", h.wire),
-		ip("-n", h.name, "neighbour", "replace", h.near, "lladdr", nearMAC, "nud", "permanent", "dev", hostDevice),
+		ip("neighbour", "replace", h.far, "lladdr", far, "nud", "permanent", "dev", h.wire),
+		h.inside("neighbour", "replace", h.near, "lladdr", near, "nud", "permanent", "dev", hostDevice),
 	); err != nil {
 		h.t.Fatal(err)
 	}
@@ -139,8 +159,8 @@ func (h *NetworkHost) neighbours(nearMAC, farMAC string) {
 
 // command returns how a program is started on the host, as which it runs then.
 func (h *NetworkHost) command(c Command) Command {
-	c.Args = append([]string{"netns", "exec", h.name, c.Path}, c.Args...)
-	c.Path = "ip"
+	c.Args = append([]string{"--net=" + h.namespace, c.Path}, c.Args...)
+	c.Path = "nsenter"
 	return c
 }
 
@@ -159,7 +179,7 @@ func (h *NetworkHost) Listen() net.Listener {
 			return
 		}
 		defer home.Close()
-		there, err := os.Open("/run/netns/" + h.name)
+		there, err := os.Open(h.namespace)
 		if err != nil {
 			done <- err
 			return
@@ -175,7 +195,7 @@ func (h *NetworkHost) Listen() net.Listener {
 		done <- err
 	}()
 	if err := <-done; err != nil {
-		h.t.Fatalf("listen in the namespace %s: %v", h.name, err)
+		h.t.Fatalf("listen in a namespace: %v", err)
 	}
 	return listener
 }

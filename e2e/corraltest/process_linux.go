@@ -34,6 +34,8 @@ type Command struct {
 	Args []string
 	Env  []string // beside the test's own environment
 	Dir  string   // empty is the test's
+
+	namespace bool // it gets a network namespace of its own
 }
 
 // Start starts a program in a process group of its own. It is stopped at the
@@ -52,6 +54,9 @@ func (l *Lab) Start(c Command) *Process {
 	cmd.Stdout, cmd.Stderr = file, file
 	// Should the test program die, its programs end as well.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
+	if c.namespace {
+		cmd.SysProcAttr.Cloneflags = syscall.CLONE_NEWNET
+	}
 	started := make(chan error)
 	go p.supervise(cmd, file, started)
 	if err := <-started; err != nil {
