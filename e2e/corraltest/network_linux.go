@@ -24,8 +24,8 @@ type Network struct {
 	Hosts   []*NetworkHost
 }
 
-// NetworkHost is a network namespace with one wire to the outside. It exists as
-// long as processes are in it, so that nothing is left of it when a test is killed.
+// NetworkHost is a network namespace with one wire to the outside. It has no name
+// but lives by the processes in it, so that it ends by itself when a test is killed.
 type NetworkHost struct {
 	t         testing.TB
 	namespace string // a file that stands for it
