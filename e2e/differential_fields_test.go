@@ -26,6 +26,12 @@ func fields() []question {
 			questions = append(questions, postText("/api/chat", `{"model":"hello",`+brief+`,"messages":[`+messages+`]`+stream+`}`))
 		}
 	}
+	for _, field := range []string{
+		`"input":"Hi","dimensions":8`, `"input":"Hi","dimensions":"8"`, `"input":[]`, `"input":["Hi",5]`, `"input":""`, `"input":"Hi","keep_alive":"soon"`,
+		`"input":"Hi","options":{"num_ctx":"many"}`, `"input":"Hi","unknown":{}`,
+	} {
+		questions = append(questions, postText("/api/embed", `{"model":"hello",`+field+`}`), postText("/v1/embeddings", `{"model":"hello",`+field+`}`))
+	}
 	questions = append(questions, imitatedFields()...)
 	return append(questions, nobodyHas()...)
 }

@@ -97,7 +97,7 @@ func TestControlPlaneDrains(t *testing.T) {
 
 	told := time.Now()
 	controlplane.Signal(syscall.SIGTERM)
-	corraltest.Await(t, time.Second, "it says no longer to be ready", corraltest.Until(func() bool {
+	corraltest.Await(t, drainGrace/2, "it says no longer to be ready", corraltest.Until(func() bool {
 		return refusesConnections(t, keeping.HTTP, keeping.URL+"/readyz")
 	}))
 	for _, d := range tongues() {
