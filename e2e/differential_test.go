@@ -151,6 +151,9 @@ func refused() []question {
 				questions = append(questions, postText(path, body))
 			}
 		}
+		for _, cut := range []string{`{"model":"hello",` + needed, `{"model":"hello",` + needed[:len(needed)-1] + `x}}`} {
+			questions = append(questions, postText(path, cut))
+		}
 		if !strings.HasSuffix(path, "/embed") && path != "/v1/embeddings" { // to which the real one answers 500
 			questions = append(questions, postText(path, `{"model":"",`+needed+`}`), postText(path, `{`+needed+`}`))
 		}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 
 	"github.com/corral-fleet/corral/controlplane/internal/chat"
@@ -33,11 +34,12 @@ func (a *API) chat(ctx context.Context, r *edge.Request) (*edge.Response, error)
 	var has struct {
 		Messages present `json:"messages"`
 	}
-	if err := decode(r.Body, &has); err != nil {
-		return nil, err
-	}
-	if has.Messages {
+	err := decode(r.Body, &has)
+	if bool(has.Messages) || err != nil && bytes.Contains(r.Body, []byte(`"messages":`)) { // which Ollama has words of its own for
 		return a.Native(ctx, r)
+	}
+	if err != nil {
+		return nil, err
 	}
 	q, err := question(r)
 	if err != nil {
