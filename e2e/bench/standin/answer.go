@@ -22,6 +22,7 @@ type answer struct {
 	delay   time.Duration
 	started time.Time
 	stop    <-chan struct{}
+	paced   *paced // nil unless the answer keeps a pace
 
 	sent  int    // pieces made
 	ended bool   // the last line was made
@@ -56,6 +57,15 @@ func (a *answer) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// Close gives back what an answer holds that keeps a pace. It may be called
+// more than once.
+func (a *answer) Close() error {
+	if a.paced != nil {
+		a.paced.wheel.leave(a.paced.turn)
+	}
+	return nil
+}
+
 // next renders the next line, and reports false when stopped.
 func (a *answer) next() bool {
 	if a.sent == a.tokens {
@@ -66,7 +76,11 @@ func (a *answer) next() bool {
 	if !a.pause() {
 		return false
 	}
-	a.line = a.dialect.appendPiece(a.line[:0], a.model, words[a.sent%len(words)], time.Now())
+	text := words[a.sent%len(words)]
+	if a.paced != nil {
+		text = a.paced.text(a.sent)
+	}
+	a.line = a.dialect.appendPiece(a.line[:0], a.model, text, time.Now())
 	a.rest = a.line
 	a.sent++
 	return true
@@ -86,6 +100,9 @@ func (a *answer) whole() []byte {
 
 // pause waits for the time of one token, and reports false when stopped.
 func (a *answer) pause() bool {
+	if a.paced != nil {
+		return a.paced.await(a.sent, a.stop)
+	}
 	if a.delay == 0 {
 		return true
 	}

@@ -18,6 +18,7 @@ func Command(ctx context.Context, args []string, stdout, stderr io.Writer) error
 	listen := flags.String("listen", "127.0.0.1:0", "`address` to listen on; port 0 picks a free one")
 	flags.IntVar(&o.Tokens, "tokens", 64, "pieces of an answer")
 	flags.DurationVar(&o.Delay, "delay", 0, "pause before each piece")
+	flags.DurationVar(&o.Pace, "pace", 0, "time from one piece of a stream to the next, each of which says when it was sent")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -91,6 +91,9 @@ func (s *Server) generate(rc *fasthttp.RequestCtx, d dialect, stop <-chan struct
 	case len(a.Messages) == 0 && a.Prompt == "":
 		reply(rc, d.appendLoaded(nil, a.Model, rc.Time()))
 	case stream:
+		if s.wheel != nil {
+			ans.paced = s.newPaced()
+		}
 		rc.SetContentType(d.contentType())
 		rc.Response.SetBodyStream(ans, -1)
 	default:

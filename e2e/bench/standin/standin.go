@@ -13,9 +13,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/valyala/fasthttp"
+
+	"github.com/corral-fleet/corral/e2e/bench/stamp"
 )
 
 // Model is the full name of the one model that the stand-in has. It answers to
@@ -29,11 +33,18 @@ const shutdownLimit = 2 * time.Second
 type Options struct {
 	Tokens int           // pieces of an answer, 1 or more
 	Delay  time.Duration // pause before each piece; 0 is none
+	// Pace is the time from one piece of a stream to the next, in whole
+	// milliseconds; 0 is none. It is kept to a schedule, however long the writing
+	// takes, and in place of words each piece says its [stamp.Stamp].
+	Pace time.Duration
 }
 
 // Server is the stand-in. One Server may serve one listener at a time.
 type Server struct {
 	options Options
+	wheel   *wheel // nil without a pace
+	clock   stamp.Clock
+	answers atomic.Uint64 // paced ones so far
 }
 
 // New checks the options and returns a server that does not listen yet.
@@ -44,7 +55,14 @@ func New(o Options) (*Server, error) {
 	if o.Delay < 0 {
 		return nil, fmt.Errorf("standin: a delay of %v lies in the past", o.Delay)
 	}
-	return &Server{options: o}, nil
+	if o.Pace != 0 && (o.Pace < wheelStep || o.Pace%wheelStep != 0 || o.Delay != 0) {
+		return nil, fmt.Errorf("standin: a pace of %v with a delay of %v: it is in whole milliseconds, and without a delay", o.Pace, o.Delay)
+	}
+	s := &Server{options: o, clock: stamp.NewClock()}
+	if o.Pace > 0 {
+		s.wheel = newWheel(o.Pace)
+	}
+	return s, nil
 }
 
 // Serve answers on ln until ctx ends, then closes ln and every connection.
@@ -55,6 +73,13 @@ func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
 		NoDefaultServerHeader: true,
 		MaxRequestBodySize:    64 << 20,
 		Logger:                silent{},
+	}
+	if s.wheel != nil {
+		turning, still := context.WithCancel(ctx)
+		var turned sync.WaitGroup
+		turned.Go(func() { s.wheel.run(turning) })
+		defer turned.Wait()
+		defer still()
 	}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(ln) }()
