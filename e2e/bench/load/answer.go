@@ -92,9 +92,9 @@ func (a *answer) feedHead(p []byte) ([]byte, error) {
 	case h.length > 0:
 		a.state, a.left = inLength, h.length
 	default:
-		a.finish()
+		err = a.finish()
 	}
-	return p[end+4-before:], nil
+	return p[end+4-before:], err
 }
 
 // feedBody takes bytes of the body, up to the end of the body or chunk.
@@ -103,14 +103,15 @@ func (a *answer) feedBody(p []byte) ([]byte, error) {
 	if err := a.body.add(p[:n]); err != nil {
 		return nil, err
 	}
+	var err error
 	if a.left -= n; a.left == 0 {
 		if a.state == inLength {
-			a.finish()
+			err = a.finish()
 		} else {
 			a.state = afterChunk
 		}
 	}
-	return p[n:], nil
+	return p[n:], err
 }
 
 // feedFrame takes one line of the framing between chunks.
@@ -137,7 +138,7 @@ func (a *answer) feedFrame(p []byte) ([]byte, error) {
 			a.state = inTrailer
 		}
 	case a.state == inTrailer && len(line) == 0:
-		a.finish()
+		return p[i+1:], a.finish()
 	case a.state == afterChunk && len(line) != 0:
 		return nil, fmt.Errorf("%w: %q after a chunk", ErrMalformed, clip(line))
 	case a.state == afterChunk:
@@ -168,9 +169,9 @@ func chunkSize(line []byte) (int64, error) {
 }
 
 // finish ends the body. An answer that is not streamed has no line break.
-func (a *answer) finish() {
-	a.body.end()
+func (a *answer) finish() error {
 	a.state = atEnd
+	return a.body.end()
 }
 
 // verdict says why a whole answer does not count, and is nil when it does.

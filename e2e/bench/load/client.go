@@ -82,6 +82,15 @@ func (c *Client) Chat() (Timing, error) {
 	return t, nil
 }
 
+// Stream does what [Client.Chat] does and has each line of the answer heard as
+// soon as it has come. A line is valid until heard returns; its error breaks the
+// answer off.
+func (c *Client) Stream(heard func(line []byte) error) (Timing, error) {
+	c.answer.body.heard = heard
+	defer func() { c.answer.body.heard = nil }()
+	return c.Chat()
+}
+
 // Spent tells that the server closes the connection after the last answer, so
 // that the next one needs a new client.
 func (c *Client) Spent() bool { return c.answer.state == atEnd && c.answer.head.closes }

@@ -70,10 +70,10 @@ func TestQuantiles(t *testing.T) {
 		ds = append(ds, time.Duration(i))
 	}
 	got, ok := QuantilesOf(ds)
-	if diff := cmp.Diff(Quantiles{Median: 50, P95: 95}, got); diff != "" || !ok {
+	if diff := cmp.Diff(Quantiles{Median: 50, P95: 95, P99: 99, Max: 100}, got); diff != "" || !ok {
 		t.Errorf("quantiles of 1 to 100 (-want +got):\n%s", diff)
 	}
-	if got, ok = QuantilesOf([]time.Duration{7}); got != (Quantiles{Median: 7, P95: 7}) || !ok {
+	if got, ok = QuantilesOf([]time.Duration{7}); got != (Quantiles{Median: 7, P95: 7, P99: 7, Max: 7}) || !ok {
 		t.Errorf("quantiles of 7: %+v", got)
 	}
 	if _, ok = QuantilesOf(nil); ok {

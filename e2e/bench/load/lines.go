@@ -10,9 +10,10 @@ const maxLine = 1 << 20
 
 // lines splits a body into lines, wherever the pieces that it comes in end.
 type lines struct {
-	part  []byte // a line of which the end is missing
-	last  []byte // the last whole line that is not empty
-	count int    // whole lines that are not empty
+	part  []byte                  // a line of which the end is missing
+	last  []byte                  // the last whole line that is not empty
+	count int                     // whole lines that are not empty
+	heard func(line []byte) error // hears each of them; nil: nobody does
 }
 
 func (l *lines) reset() {
@@ -32,20 +33,26 @@ func (l *lines) add(p []byte) error {
 		if !whole {
 			return nil
 		}
-		l.end()
+		if err := l.end(); err != nil {
+			return err
+		}
 		p = p[i+1:]
 	}
 	return nil
 }
 
-// end makes what was gathered a whole line.
-func (l *lines) end() {
+// end makes what was gathered a whole line. An error is that of who hears it.
+func (l *lines) end() error {
 	if len(bytes.TrimSpace(l.part)) == 0 {
 		l.part = l.part[:0]
-		return
+		return nil
 	}
 	l.last, l.part = l.part, l.last[:0]
 	l.count++
+	if l.heard == nil {
+		return nil
+	}
+	return l.heard(l.last)
 }
 
 // closesGeneration tells whether a line is the last one of a whole generation.

@@ -10,6 +10,8 @@ import (
 type Quantiles struct {
 	Median time.Duration
 	P95    time.Duration
+	P99    time.Duration
+	Max    time.Duration
 }
 
 // QuantilesOf returns the quantiles of ds by nearest rank, and sorts ds. It
@@ -22,5 +24,5 @@ func QuantilesOf(ds []time.Duration) (Quantiles, bool) {
 	at := func(q float64) time.Duration {
 		return ds[int(math.Ceil(q*float64(len(ds))))-1]
 	}
-	return Quantiles{Median: at(0.5), P95: at(0.95)}, true
+	return Quantiles{Median: at(0.5), P95: at(0.95), P99: at(0.99), Max: at(1)}, true
 }

@@ -94,3 +94,25 @@ func TestAwaitAnswer(t *testing.T) {
 		t.Errorf("a model that is not there: %v, want the server's reason", err)
 	}
 }
+
+func TestAwaitLoadedCountsEveryHost(t *testing.T) {
+	ollama, err := standin.Start(context.Background(), standin.Options{Tokens: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := ollama.Stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	// As a control plane with one host would, the stand-in tells of one model.
+	cp := &ControlPlane{URL: ollama.URL, Key: "crl_k"}
+	if err := cp.awaitLoaded(t.Context(), 1); err != nil {
+		t.Error(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := cp.awaitLoaded(ctx, 2); err == nil || !strings.Contains(err.Error(), " of 2 hosts") {
+		t.Errorf("one of two hosts: %v, want how many there are", err)
+	}
+}

@@ -14,6 +14,7 @@ type Document struct {
 	Title   string
 	Method  string // a few sentences on how it was measured
 	Figures Table
+	More    []Table // what one table can't hold
 	Targets []Target
 	Notes   []string // what a reader should know beside the figures
 }
@@ -21,8 +22,11 @@ type Document struct {
 // Markdown returns the document as it is kept, dated at the given time.
 func (d Document) Markdown(at time.Time) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s\n\n%s; %s.\n\n%s\n\n%s\n%s", d.Title, at.UTC().Format(time.DateOnly), Machine(), d.Method,
-		d.Figures, Targets(d.Targets))
+	fmt.Fprintf(&b, "# %s\n\n%s; %s.\n\n%s\n\n", d.Title, at.UTC().Format(time.DateOnly), Machine(), d.Method)
+	for _, t := range append([]Table{d.Figures}, d.More...) {
+		fmt.Fprintf(&b, "%s\n", t)
+	}
+	b.WriteString(Targets(d.Targets).String())
 	for i, note := range d.Notes {
 		if i == 0 {
 			b.WriteString("\n")
