@@ -103,7 +103,7 @@ type openedBody struct {
 	judged   bool
 	ended    func(fleet.Outcome) // nil unless somebody counts it
 
-	memory  *[]byte // holds the opening
+	memory  *[]byte // holds the opening; nil once that has been read
 	opening []byte  // what is left of it
 	failure error   // of the last Read below
 	shut    bool
@@ -135,6 +135,7 @@ func (b *openedBody) Read(p []byte) (int, error) {
 		n := copy(p, b.opening)
 		b.opening = b.opening[n:]
 		if len(b.opening) == 0 {
+			b.release()
 			return n, b.failure
 		}
 		return n, nil
@@ -159,9 +160,17 @@ func (b *openedBody) Close() error {
 	if b.ended != nil {
 		b.ended(b.outcome())
 	}
-	openings.Put(b.memory)
-	b.opening = nil
+	b.release()
 	return err
+}
+
+// release gives the memory back: most of an answer comes after its opening, and
+// ten thousand that are open at once would hold a lot of it for nothing.
+func (b *openedBody) release() {
+	if b.memory != nil {
+		openings.Put(b.memory)
+		b.memory, b.opening = nil, nil
+	}
 }
 
 // outcome returns how the answer ended for who read it: what was read ahead and
