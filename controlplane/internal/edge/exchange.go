@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"runtime/debug"
-	"time"
 
 	"github.com/valyala/fasthttp"
 
@@ -83,7 +82,7 @@ func (s *Server) handle(base context.Context, h *hangups, rc *fasthttp.RequestCt
 	}
 	unfollow := func() {}
 	if a.route.Watch {
-		unfollow = s.followCaller(ctx, cancel, a)
+		unfollow = s.followCaller(cancel, a)
 	}
 	ended := func() {
 		unwatch()
@@ -109,7 +108,7 @@ func (s *Server) handle(base context.Context, h *hangups, rc *fasthttp.RequestCt
 		return
 	}
 	if !a.route.Watch {
-		unfollow = s.followCaller(ctx, cancel, a)
+		unfollow = s.followCaller(cancel, a)
 	}
 	out := &outflow{
 		from:  resp.Stream,
@@ -160,42 +159,6 @@ func (s *Server) bodyOf(rc *fasthttp.RequestCtx, a *admission) *body {
 		length:  a.request.ContentLength,
 		limit:   a.route.maxBodyBytes(),
 		timeout: a.policy.progressTimeout(),
-	}
-}
-
-// followAfter is how old a request has to be for its caller's key to be
-// followed: a revocation has to reach what goes on, and most requests are over
-// before a goroutine for them would have paid off.
-const followAfter = time.Second
-
-// followCaller ends a context when its caller's key is revoked or its session
-// ends. The returned function ends the following, which is over when it returns.
-func (s *Server) followCaller(ctx context.Context, cancel context.CancelCauseFunc, a *admission) (stop func()) {
-	gone, expires := a.request.Caller.Gone, a.request.Caller.Expires
-	if gone == nil && expires.IsZero() {
-		return func() {}
-	}
-	done, over := make(chan struct{}), make(chan struct{})
-	timer := time.AfterFunc(followAfter, func() {
-		defer close(over)
-		var expired <-chan time.Time
-		if !expires.IsZero() {
-			expired = time.After(time.Until(expires))
-		}
-		select {
-		case <-gone:
-			cancel(ErrRevoked)
-		case <-expired:
-			cancel(ErrRevoked)
-		case <-ctx.Done():
-		case <-done:
-		}
-	})
-	return func() {
-		if !timer.Stop() {
-			close(done)
-			<-over
-		}
 	}
 }
 

@@ -53,6 +53,7 @@ type Server struct {
 
 	writeBuffers *sync.Pool
 	listener     atomic.Pointer[listener]
+	followed     followed
 
 	requests, refused, panics atomic.Uint64
 }
@@ -80,6 +81,7 @@ func New(cfg Config, router *Router) (*Server, error) {
 		pace:   patient,
 
 		writeBuffers: &sync.Pool{},
+		followed:     followed{groups: map[<-chan struct{}]*group{}},
 	}
 	if cfg.TLS != nil {
 		s.tls = cfg.TLS.Clone()

@@ -44,7 +44,7 @@ func (s *Server) live(base context.Context, a *admission, ws *websocket.Conn) {
 	defer a.conn.Close()
 	ctx, cancel := context.WithCancelCause(base)
 	defer cancel(errAnswered)
-	defer s.followCaller(ctx, cancel, a)()
+	defer s.followCaller(cancel, a)()
 
 	if a.route.Upgrade != nil {
 		s.link(ctx, a, ws)
