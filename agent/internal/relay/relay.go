@@ -213,36 +213,45 @@ func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target str
 	}
 	defer res.Body.Close() // its error says no more than the last read's
 	out.Start(res.Status, res.Fields, res.Length)
-	piece := r.pieces.Get().(*[]byte)
-	defer r.pieces.Put(piece)
 	for {
-		n, err := res.Body.Read(*piece)
-		if n > 0 {
-			write := out.Write
-			if err == io.EOF && res.Length < 0 {
-				write = out.Last // the end goes out with the last piece
-			}
-			if generation != nil {
-				generation.Deliver()
-			}
-			if _, werr := write((*piece)[:n]); werr != nil {
-				return res.Status, werr
-			}
-			if generation != nil {
-				generation.Advance()
-			}
-		}
-		if err == io.EOF {
-			if n == 0 && res.Length < 0 {
-				_, err := out.Last(nil) // here, so that nothing is left to send of a request that counts as ended
-				return res.Status, err
-			}
-			return res.Status, nil
-		}
-		if err != nil {
+		res.Await()
+		ended, err := r.pass(res, out, generation)
+		if err != nil || ended {
 			return res.Status, err
 		}
 	}
+}
+
+// pass relays what has come of an answer, and reports whether that was the last
+// of it.
+func (r *Relay) pass(res *exchange.Response, out *exchange.Reply, generation *ollama.Generation) (ended bool, err error) {
+	piece := r.pieces.Get().(*[]byte)
+	defer r.pieces.Put(piece)
+	n, err := res.Body.Read(*piece)
+	ended = err == io.EOF
+	if ended {
+		err = nil
+	}
+	write := out.Write
+	if ended && res.Length < 0 {
+		write = out.Last // the end goes out with the last piece, and before the request counts as ended
+	}
+	if n == 0 {
+		if ended && res.Length < 0 {
+			_, err = write(nil)
+		}
+		return ended, err
+	}
+	if generation != nil {
+		generation.Deliver()
+	}
+	if _, werr := write((*piece)[:n]); werr != nil {
+		return false, werr
+	}
+	if generation != nil {
+		generation.Advance()
+	}
+	return ended, err
 }
 
 // forOllama returns the fields that Ollama gets: what describes the body, and

@@ -59,6 +59,17 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// await waits until a Read would not.
+func (b *body) await() {
+	for !b.done && b.broken == nil && !b.ready() {
+		_, err := b.br.Peek(b.br.Buffered() + 1)
+		if err == io.EOF || err == bufio.ErrBufferFull {
+			return // which Read finds again
+		}
+		b.broken = err // which a connection need not tell twice
+	}
+}
+
 // ready reports whether readSome can go on without waiting.
 func (b *body) ready() bool {
 	buffered := b.br.Buffered()

@@ -63,7 +63,14 @@ type Response struct {
 	Fields Fields
 	Length int64 // of Body in bytes; -1 when it is not known
 	Body   io.ReadCloser
+
+	body *responseBody
 }
+
+// Await returns when more of the body has come, or its end: who reads only then
+// needs to hold no memory while there is nothing to read. How the body ended is
+// for Body's Read to tell.
+func (r *Response) Await() { r.body.await() }
 
 // Error says at which step an exchange failed.
 type Error struct {
@@ -187,7 +194,7 @@ type clientConn struct {
 const firstWrite = 16 << 10
 
 func newClientConn(c *Client, raw net.Conn) *clientConn {
-	return &clientConn{client: c, raw: raw, br: bufio.NewReaderSize(raw, 8<<10)}
+	return &clientConn{client: c, raw: raw, br: bufio.NewReaderSize(raw, readBuffer)}
 }
 
 func (c *clientConn) do(ctx context.Context, req *Request) (*Response, error) {
@@ -211,7 +218,7 @@ func (c *clientConn) do(ctx context.Context, req *Request) (*Response, error) {
 		res.Length = 0
 	}
 	b.reuse = !c.head.close && !b.untilEnd
-	res.Body = b
+	res.Body, res.body = b, b
 	return res, nil
 }
 

@@ -152,17 +152,22 @@ func TestNetHTTPAgainstServer(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 }
 
-func TestPiecesArriveAsTheyAreSent(t *testing.T) {
-	next := make(chan string)
-	c, _ := clientTo(t, listen(t, func(ctx context.Context, in *Incoming, out *Reply) error {
+// serveFrom answers with the pieces that come through a channel.
+func serveFrom(pieces <-chan string) Handler {
+	return func(ctx context.Context, in *Incoming, out *Reply) error {
 		out.Start(200, nil, unknownLength)
-		for piece := range next {
+		for piece := range pieces {
 			if _, err := out.Write([]byte(piece)); err != nil {
 				return err
 			}
 		}
 		return nil
-	}))
+	}
+}
+
+func TestPiecesArriveAsTheyAreSent(t *testing.T) {
+	next := make(chan string)
+	c, _ := clientTo(t, listen(t, serveFrom(next)))
 	go func() { next <- "first" }()
 	res, err := c.Do(t.Context(), &Request{Method: "GET", Target: "/"})
 	if err != nil {

@@ -23,6 +23,11 @@ import (
 // maxHeadBytes bounds a request's or response's head, and a body's trailers.
 const maxHeadBytes = 64 << 10
 
+// readBuffer is the memory that each end of a connection reads through, in
+// bytes: a few tokens' worth, as there is one for each stream that is open, and
+// larger pieces of a body pass it by.
+const readBuffer = 4 << 10
+
 // unknownLength marks a body whose length is not known before its end.
 const unknownLength = -1
 

@@ -47,7 +47,7 @@ func Serve(ctx context.Context, conn net.Conn, handler Handler) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := &serverConn{
-		conn: conn, br: bufio.NewReaderSize(conn, 8<<10), handler: handler,
+		conn: conn, br: bufio.NewReaderSize(conn, readBuffer), handler: handler,
 		watch: make(chan struct{}, 1), answer: make(chan struct{}, 1), ended: make(chan struct{}),
 	}
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
