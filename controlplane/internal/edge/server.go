@@ -20,6 +20,11 @@ import (
 // a buffer of this size.
 const maxHeadBytes = 16 << 10
 
+// writeBuffer has room for what fasthttp reads of a stream at a time, 4 KiB, and
+// its framing: a crowded stream's piece goes out in one write. Each open
+// connection holds one, and this is a size that Go allocates without waste.
+const writeBuffer = 4<<10 + 768
+
 // Config is what a server is made of. Fields without a remark are required.
 type Config struct {
 	Authenticator Authenticator
@@ -124,8 +129,8 @@ func (s *Server) fast(scope scopes, h *hangups) *fasthttp.Server {
 		Logger:        silence{},
 
 		ReadBufferSize:               maxHeadBytes,
-		WriteBufferSize:              8 << 10, // a crowded stream's piece goes out in one write
-		MaxRequestBodySize:           1,       // what is read before the handler runs
+		WriteBufferSize:              writeBuffer,
+		MaxRequestBodySize:           1, // what is read before the handler runs
 		StreamRequestBody:            true,
 		DisablePreParseMultipartForm: true,
 		KeepHijackedConns:            true,
