@@ -29,8 +29,12 @@ const (
 	idleTimeout = 90 * time.Second
 )
 
-// pieceSize is the most that one read of an answer takes on, in bytes.
-const pieceSize = 16 << 10
+// The most that one read of an answer takes on, in bytes: of one that comes token
+// by token, of which thousands may be waiting to be written, and of any other.
+const (
+	tokensSize = 4 << 10
+	pieceSize  = 16 << 10
+)
 
 // Relay serves streams. Its methods may be called concurrently.
 type Relay struct {
@@ -39,7 +43,8 @@ type Relay struct {
 	inFlight  atomic.Int64
 	draining  atomic.Bool
 	ended     chan struct{} // has an element when a request has ended while draining
-	pieces    sync.Pool
+	tokens    sync.Pool     // of tokensSize
+	pieces    sync.Pool     // of pieceSize
 }
 
 // instance is one Ollama with the connections to it.
@@ -54,6 +59,7 @@ type instance struct {
 // New returns a relay to these instances, by their names.
 func New(instances map[string]*ollama.Supervisor, log hclog.Logger) *Relay {
 	r := &Relay{instances: map[string]*instance{}, log: log, ended: make(chan struct{}, 1)}
+	r.tokens.New = func() any { b := make([]byte, tokensSize); return &b }
 	r.pieces.New = func() any { b := make([]byte, pieceSize); return &b }
 	for name, s := range instances {
 		r.instances[name] = &instance{Supervisor: s}
@@ -225,8 +231,12 @@ func (r *Relay) exchange(ctx context.Context, calls *exchange.Client, target str
 // pass relays what has come of an answer, and reports whether that was the last
 // of it.
 func (r *Relay) pass(res *exchange.Response, out *exchange.Reply, generation *ollama.Generation) (ended bool, err error) {
-	piece := r.pieces.Get().(*[]byte)
-	defer r.pieces.Put(piece)
+	pool := &r.pieces
+	if generation != nil {
+		pool = &r.tokens
+	}
+	piece := pool.Get().(*[]byte)
+	defer pool.Put(piece)
 	n, err := res.Body.Read(*piece)
 	ended = err == io.EOF
 	if ended {
