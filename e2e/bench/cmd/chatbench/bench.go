@@ -75,10 +75,11 @@ func bench(ctx context.Context, o options, stdout, stderr io.Writer) (err error)
 func document(o options, list []series) report.Document {
 	figures := compare(list)
 	doc := report.Document{
-		Title: "Chat through control plane and agent",
+		Title: "Chat through control plane and agents",
 		Method: strings.Join([]string{
 			fmt.Sprintf("POST %s of %d tokens, no delay, to a stand-in Ollama.", chatRoute, o.tokens),
 			fmt.Sprintf("One client: %d rounds of %d requests; %d clients: %d rounds of %v.", o.rounds, o.requests, o.clients, o.crowdRounds, o.window),
+			fmt.Sprintf("Key check, accounting and routing between %d hosts, all in front of the one stand-in, are on.", o.hosts),
 			"In each round every path has its turn, in rotating order, after a warm-up.",
 			"Additions and ratios are taken against the direct path of the same round; given are their medians.",
 			"A stream counts only when its last line came.",

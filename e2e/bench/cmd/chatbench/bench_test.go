@@ -85,7 +85,7 @@ func TestBenchStartsThePair(t *testing.T) {
 			serve) exec '`+self+`' standin -tokens `+tokens+`;;
 		esac`)
 		var out strings.Builder
-		if err := run(context.Background(), small("-controlplane", controlPlane, "-agent", agent), &out, io.Discard); err != nil {
+		if err := run(context.Background(), small("-controlplane", controlPlane, "-agent", agent, "-hosts", "1"), &out, io.Discard); err != nil {
 			t.Fatal(err)
 		}
 		judged := false

@@ -13,6 +13,7 @@ type figure struct {
 	firstToken load.Quantiles // over all rounds
 	measured   bool           // whether there was any first token
 	adds       time.Duration  // to the first token of the direct path
+	addsP99    time.Duration  // to the p99 of its first tokens
 	rate       float64        // complete streams a second
 	rateRatio  float64        // of the direct path's
 }
@@ -26,15 +27,15 @@ func compare(list []series) []figure {
 	for i, s := range list {
 		f := figure{series: s}
 		f.firstToken, f.measured = load.QuantilesOf(slices.Concat(s.first...))
-		var adds []time.Duration
+		var adds, addsP99 []time.Duration
 		for round := range min(len(s.first), len(list[0].first)) {
 			ours, ok := load.QuantilesOf(slices.Clone(s.first[round]))
 			theirs, too := load.QuantilesOf(slices.Clone(list[0].first[round]))
 			if ok && too {
-				adds = append(adds, ours.Median-theirs.Median)
+				adds, addsP99 = append(adds, ours.Median-theirs.Median), append(addsP99, ours.P99-theirs.P99)
 			}
 		}
-		f.adds = median(adds)
+		f.adds, f.addsP99 = median(adds), median(addsP99)
 		var ratios []float64
 		for round := range min(len(s.rates), len(list[0].rates)) {
 			if base := list[0].rates[round]; base > 0 {

@@ -1,7 +1,7 @@
 // Command chatbench measures what Corral adds to a chat: the first token of
 // one client and the streams a second of many, on the direct path to a
-// stand-in Ollama, through nginx in front of nginx, and through the control
-// plane and the agent, in turn and in one run.
+// stand-in Ollama, through nginx in front of nginx, and through a control
+// plane and agents, in turn and in one run.
 //
 // Without -controlplane and -agent, or -corral, it measures the first two
 // alone. The stand-in runs as a process of its own: this program, called with

@@ -20,6 +20,7 @@ type options struct {
 	key           string
 	controlPlane  string
 	agent         string
+	hosts         int // that the model is on, each with an agent
 	standInListen string
 	out           string
 	enforce       bool
@@ -38,6 +39,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.nginx, "nginx", "", "`path` of nginx; found or installed where it is empty")
 	flags.StringVar(&o.controlPlane, "controlplane", "", "`path` of corral-controlplane, to start one")
 	flags.StringVar(&o.agent, "agent", "", "`path` of corral-agent, to start one")
+	flags.IntVar(&o.hosts, "hosts", 16, "agents to start, between which requests are routed")
 	flags.StringVar(&o.corralURL, "corral", "", "`URL` of a control plane that runs, with an agent attached to the stand-in")
 	flags.StringVar(&o.key, "key", "", "API key for -corral")
 	flags.StringVar(&o.standInListen, "standin-listen", "127.0.0.1:0", "`address` of the stand-in, for an agent that runs already")
@@ -61,6 +63,7 @@ func (o options) check(arguments int) error {
 	fault(o.tokens < 1, "-tokens is less than one")
 	fault(o.rounds < 1 || o.requests < 1 || o.clients < 1 || o.crowdRounds < 1 || o.window <= 0,
 		"-rounds, -requests, -clients, -crowd-rounds and -window must be positive")
+	fault(o.hosts < 1, "-hosts is less than one")
 	fault((o.controlPlane == "") != (o.agent == ""), "-controlplane and -agent go together")
 	fault((o.corralURL == "") != (o.key == ""), "-corral and -key go together")
 	fault(o.corralURL != "" && o.controlPlane != "", "-corral and -controlplane exclude each other")

@@ -81,24 +81,23 @@ func (p parts) startNginx(ctx context.Context, name, upstream string) (string, e
 	return hop.Address, nil
 }
 
-// startCorral starts a control plane and an agent before the stand-in, and
-// returns when a first answer came through both.
+// startCorral starts a control plane and its agents before the stand-in, and
+// returns when requests may go to all of them and a first answer has come.
 func (p parts) startCorral(ctx context.Context, ollama string) (path, error) {
 	cp, err := pair.StartControlPlane(ctx, p.options.controlPlane, p.Path("controlplane"))
 	if err != nil {
 		return path{}, err
 	}
 	p.Add(cp.Stop)
-	agent, err := cp.Join(ctx, p.options.agent, p.Path("agent"), "http://"+ollama)
+	agents, err := cp.Hosts(ctx, p.Stage, p.options.agent, p.options.hosts, "http://"+ollama)
 	if err != nil {
 		return path{}, err
 	}
-	p.Add(agent.Stop)
 	request := load.Request{URL: cp.URL + chatRoute, Key: cp.Key, Body: chatBody}
 	limited, cancel := context.WithTimeout(ctx, readyLimit)
 	defer cancel()
 	if err := pair.AwaitAnswer(limited, request); err != nil {
-		return path{}, fmt.Errorf("%w\ncontrol plane:\n%s\nagent:\n%s", err, cp.Output(), agent.Output())
+		return path{}, fmt.Errorf("%w\ncontrol plane:\n%s\nan agent:\n%s", err, cp.Output(), agents[0].Output())
 	}
 	return path{name: corral, request: request}, nil
 }
