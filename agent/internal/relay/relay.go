@@ -21,6 +21,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/wire"
 	"github.com/corral-fleet/corral/sdk/wire/exchange"
+	"github.com/corral-fleet/corral/sdk/wire/nowait"
 )
 
 // Kept connections to an Ollama, and for how long an idle one is kept.
@@ -298,7 +299,11 @@ func (i *instance) client() (*exchange.Client, error) {
 		i.address = address
 		i.calls = exchange.NewClient(func(ctx context.Context) (net.Conn, error) {
 			var d net.Dialer
-			return d.DialContext(ctx, "tcp", address)
+			conn, err := d.DialContext(ctx, "tcp", address)
+			if err != nil {
+				return nil, err
+			}
+			return nowait.Wrap(conn), nil
 		}, address, maxIdle, idleTimeout)
 	}
 	return i.calls, nil

@@ -17,6 +17,7 @@ import (
 
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/wire"
+	"github.com/corral-fleet/corral/sdk/wire/nowait"
 )
 
 const dialTimeout = 10 * time.Second
@@ -39,7 +40,7 @@ func (u *Uplink) dial(ctx context.Context, server *url.URL) (*websocket.Conn, er
 		return nil, err
 	}
 	dialer := websocket.Dialer{
-		NetDialContext:   (&net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}).DialContext,
+		NetDialContext:   dialTCP,
 		Proxy:            http.ProxyFromEnvironment,
 		TLSClientConfig:  tlsConfig,
 		HandshakeTimeout: dialTimeout,
@@ -55,6 +56,16 @@ func (u *Uplink) dial(ctx context.Context, server *url.URL) (*websocket.Conn, er
 		return nil, errors.Join(fault.New(fault.Unavailable, "%s answers, but is no corral control plane", server), ws.Close())
 	}
 	return ws, nil
+}
+
+// dialTCP connects to a control plane, or to the proxy before it.
+func dialTCP(ctx context.Context, network, address string) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: dialTimeout, KeepAlive: 15 * time.Second}
+	conn, err := dialer.DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	return nowait.Wrap(conn), nil
 }
 
 func dialError(server *url.URL, res *http.Response, err error) error {

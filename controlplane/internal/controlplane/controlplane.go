@@ -28,6 +28,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/stats"
 	"github.com/corral-fleet/corral/controlplane/internal/usage"
 	"github.com/corral-fleet/corral/sdk/wire"
+	"github.com/corral-fleet/corral/sdk/wire/nowait"
 )
 
 // PKIFolder is where in the data directory the certificates are.
@@ -152,7 +153,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 			return err
 		}
 		c.log.Info("listening", "address", listener.Addr().String(), "version", c.version)
-		return server.Run(ctx, listener)
+		return server.Run(ctx, nowait.Listener(listener))
 	}
 	return &parts{serve: serve, support: support}, nil
 }

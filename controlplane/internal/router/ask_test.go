@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"hash/maphash"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -73,7 +74,8 @@ func TestAnImageIsNoPrompt(t *testing.T) {
 }
 
 // TestALargeBodyIsReadQuickly has bodies of 100 MB, one of which is as bad as
-// they come. Reading them as JSON takes a second.
+// they come. Reading them as JSON takes a second. What counts is the processor's
+// time, which a busy machine does not stretch.
 func TestALargeBodyIsReadQuickly(t *testing.T) {
 	const size = 100 << 20
 	for name, body := range map[string]string{
@@ -83,12 +85,22 @@ func TestALargeBodyIsReadQuickly(t *testing.T) {
 		"only slashes": `{"messages":"` + strings.Repeat(`\"`, size/2),
 		"only spaces":  strings.Repeat(" ", size),
 	} {
-		started := time.Now()
+		before := processorTime(t)
 		seenIn("/api/chat", body)
-		if took := time.Since(started); took > 2*time.Second {
+		if took := processorTime(t) - before; took > 2*time.Second {
 			t.Errorf("%s: %v", name, took)
 		}
 	}
+}
+
+// processorTime is what this program has used so far.
+func processorTime(t *testing.T) time.Duration {
+	t.Helper()
+	var used syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &used); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(used.Utime.Nano() + used.Stime.Nano())
 }
 
 func TestAConversationIsRecognised(t *testing.T) {
