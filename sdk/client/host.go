@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"net/http"
 	"time"
 )
 
@@ -14,6 +15,7 @@ const (
 	HostDegraded HostState = "degraded" // its agent is connected; Problems say what is wrong
 	HostAway     HostState = "away"     // its agent fell silent
 	HostStopped  HostState = "stopped"  // its agent said goodbye
+	HostPending  HostState = "pending"  // it joined, and waits for an operator's approval
 )
 
 // Host is a machine that joined, with what is known of it now.
@@ -24,6 +26,7 @@ type Host struct {
 	JoinedAt      time.Time         `json:"joined_at"`
 	SeenAt        time.Time         `json:"seen_at,omitzero"` // when its last session began or ended
 	Draining      bool              `json:"draining"`         // it gets no new requests
+	Pending       bool              `json:"pending"`          // it waits for an operator's approval
 	Facts         Facts             `json:"facts"`
 	State         HostState         `json:"state"`
 	Problems      []Problem         `json:"problems"`
@@ -85,6 +88,39 @@ func (c *Client) Drain(ctx context.Context, host string) (*Host, error) {
 // It needs the role operator.
 func (c *Client) Undrain(ctx context.Context, host string) (*Host, error) {
 	return c.change(ctx, host, "undrain")
+}
+
+// Approve lets a host in that joined with a token which wants that, and returns
+// the host as it is then; its agent connects within seconds. Approving a host that
+// is in already is no error. It needs the role operator.
+func (c *Client) Approve(ctx context.Context, host string) (*Host, error) {
+	return c.change(ctx, host, "approve")
+}
+
+// HostPatch is what may be changed of a host. What is nil stays as it is.
+type HostPatch struct {
+	Name   *string           `json:"name,omitempty"`
+	Labels map[string]string `json:"labels,omitzero"` // replace all that there were; empty takes all away
+}
+
+// ChangeHost renames or labels a host, and returns it as it is then. A name that
+// another host bears is fault.Conflict. It needs the role operator.
+func (c *Client) ChangeHost(ctx context.Context, host string, patch HostPatch) (*Host, error) {
+	var h Host
+	if err := c.ask(ctx, call{method: http.MethodPatch, path: []string{"api", "hosts", host}, body: patch}, &h); err != nil {
+		return nil, err
+	}
+	return &h, nil
+}
+
+// RemoveHost forgets a host, and returns it as it was. What runs there goes on;
+// its agent is refused until it joins anew. It needs the role operator.
+func (c *Client) RemoveHost(ctx context.Context, host string) (*Host, error) {
+	var h Host
+	if err := c.ask(ctx, call{method: http.MethodDelete, path: []string{"api", "hosts", host}}, &h); err != nil {
+		return nil, err
+	}
+	return &h, nil
 }
 
 // RestartInstance restarts one Ollama of a host, waits until the new one

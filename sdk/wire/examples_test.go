@@ -28,6 +28,7 @@ func examples() map[string]wire.Frame {
 				CPUModel: "Example 7", CPUCores: 16, MemoryBytes: 64 << 30,
 				Labels: []wire.Label{{Name: "rack", Value: "r1"}, {Name: "empty"}},
 			},
+			Leave: true,
 		},
 		"welcome": &wire.Welcome{
 			HostID: "h_01", Name: "gpu-01", Version: 1, SessionEpoch: 7, AckedSeq: 3600,

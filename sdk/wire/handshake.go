@@ -34,6 +34,9 @@ type Hello struct {
 	RunID      string // random, one for each start of the agent; samples are counted in it
 	UnixMillis int64  // the agent's clock; never trusted, only compared
 	Host       HostFacts
+	// Leave asks to forget the host and to refuse its key from now on. The
+	// handshake ends with [RejectRemoved] where that was done.
+	Leave bool
 }
 
 func (*Hello) number() fieldNumber { return numHello }
@@ -45,13 +48,24 @@ func (h *Hello) fields(c *codec) {
 	c.string(5, &h.RunID)
 	c.int64(6, &h.UnixMillis)
 	c.message(7, &h.Host)
+	c.bool(8, &h.Leave)
 }
+
+// What an agent signs a hello for.
+const (
+	purposeSession = "corral agent handshake v1"
+	purposeLeave   = "corral agent leaving v1"
+)
 
 // SigningBytes returns what the agent signs: a purpose, the nonce of this very
 // handshake, and everything by which the control plane will know the session.
 func (h *Hello) SigningBytes(nonce []byte) []byte {
+	purpose := purposeSession
+	if h.Leave {
+		purpose = purposeLeave
+	}
 	sum := sha256.New()
-	for _, part := range [][]byte{[]byte("corral agent handshake v1"), nonce, h.PublicKey, []byte(h.Token), []byte(h.RunID)} {
+	for _, part := range [][]byte{[]byte(purpose), nonce, h.PublicKey, []byte(h.Token), []byte(h.RunID)} {
 		var size [8]byte
 		binary.BigEndian.PutUint64(size[:], uint64(len(part)))
 		sum.Write(size[:])
@@ -156,6 +170,8 @@ const (
 	RejectNotJoined         = "not_joined"          // the key is unknown and no token came with it
 	RejectToken             = "bad_token"           // forged, expired, used up or revoked
 	RejectDuplicateIdentity = "duplicate_identity"  // another live agent holds the same key
+	RejectPending           = "pending"             // the host waits for an operator's approval
+	RejectRemoved           = "removed"             // the answer to a hello that leaves: the host is forgotten
 	RejectMalformed         = "malformed"           // not the frame that was expected
 	RejectBusy              = "busy"                // too many handshakes at once
 )

@@ -25,6 +25,7 @@ func TestHelloProvesItsKey(t *testing.T) {
 	}
 
 	forged := map[string]func(*wire.Hello){
+		"one that leaves":          func(h *wire.Hello) { h.Leave = true },
 		"another token":            func(h *wire.Hello) { h.Token = "crt_other" },
 		"no token":                 func(h *wire.Hello) { h.Token = "" },
 		"another run":              func(h *wire.Hello) { h.RunID = "run-2" },

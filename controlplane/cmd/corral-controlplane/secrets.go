@@ -173,6 +173,7 @@ func newToken(environ []string) *cobra.Command {
 	ttl := cmd.Flags().Duration("ttl", time.Hour, "how long the token can be used")
 	uses := cmd.Flags().Int("uses", 1, "how many agents may join with it")
 	labels := cmd.Flags().StringToString("label", nil, "labels that hosts which join with it get, key=value")
+	approve := cmd.Flags().Bool("approve", false, "hosts that join with it wait until an operator lets them in, by corral host approve")
 	asJSON := cmd.Flags().Bool("json", false, "print a JSON object")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		dir, err := dataDir()
@@ -185,13 +186,13 @@ func newToken(environ []string) *cobra.Command {
 				return err
 			}
 			tokens := auth.NewJoinTokens(state, authority.Certificate(), time.Now)
-			token, stored, err := tokens.CreateToken(cmd.Context(), *ttl, *uses, *labels)
+			token, stored, err := tokens.CreateToken(cmd.Context(), auth.TokenSpec{TTL: *ttl, Uses: *uses, Labels: *labels, Approve: *approve})
 			if err != nil {
 				return err
 			}
 			if *asJSON {
 				return json.NewEncoder(cmd.OutOrStdout()).Encode(map[string]any{
-					"token": token.Reveal(), "id": stored.ID, "expires_at": stored.ExpiresAt.UTC(), "uses": stored.UsesLeft,
+					"token": token.Reveal(), "id": stored.ID, "expires_at": stored.ExpiresAt.UTC(), "uses": stored.UsesLeft, "approve": stored.Approve,
 				})
 			}
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), token.Reveal())

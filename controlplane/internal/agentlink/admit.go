@@ -37,7 +37,7 @@ func hostID(publicKey []byte) string {
 func (l *Link) admit(ctx context.Context, hello *wire.Hello) (id string, err error) {
 	id = hostID(hello.PublicKey)
 	if known, err := l.Registry.Find(id); err == nil && known.ID == id {
-		return id, nil
+		return id, approved(known.Host)
 	}
 	if hello.Token == "" {
 		return "", notJoined()
@@ -58,8 +58,43 @@ func (l *Link) admit(ctx context.Context, hello *wire.Hello) (id string, err err
 		return "", fmt.Errorf("enrol host: %w", err)
 	}
 	l.Registry.Put(host)
-	l.Log.Info("host joined", "host_id", host.ID, "host", host.Name)
-	return id, nil
+	l.Log.Info("host joined", "host_id", host.ID, "host", host.Name, "pending", host.Pending)
+	return id, approved(host)
+}
+
+// pendingRetry is how long an agent whose host is not approved yet stays away.
+const pendingRetry = 2 * time.Second
+
+// approved refuses a host that an operator has yet to let in. Nothing is known of
+// such a host but what it told when it joined, and nothing is sent to it.
+func approved(h fleet.Host) error {
+	if !h.Pending {
+		return nil
+	}
+	r := reject(wire.RejectPending, "the host %s (%s) waits until an operator lets it in: corral host approve %s", h.Name, h.ID, h.Name)
+	r.RetryAfterMillis = uint32(pendingRetry.Milliseconds())
+	return r
+}
+
+// release forgets a host whose agent asks for it. The answer is a rejection in
+// every case. A clone of an agent that is alive can't have its host forgotten.
+func (l *Link) release(ctx context.Context, hello *wire.Hello) error {
+	id := hostID(hello.PublicKey)
+	known, err := l.Registry.Find(id)
+	if err != nil || known.ID != id {
+		return notJoined()
+	}
+	if err := l.challengeIncumbent(ctx, id, hello); err != nil {
+		return err
+	}
+	// An agent that hangs up now must not decide whether its host keeps its session.
+	if err := l.Hosts.RemoveHost(context.WithoutCancel(ctx), id); err != nil && fault.KindOf(err) != fault.NotFound {
+		return fmt.Errorf("remove host %s: %w", id, err)
+	}
+	l.Registry.Remove(id)
+	l.Disconnect(id)
+	l.Log.Info("host left", "host_id", id, "host", known.Name)
+	return reject(wire.RejectRemoved, "the host %s is forgotten here", known.Name)
 }
 
 func notJoined() *rejection {
@@ -100,12 +135,33 @@ func (l *Link) challengeIncumbent(ctx context.Context, id string, hello *wire.He
 	incumbent.doubled.Store(l.Now().UnixMilli())
 	l.Registry.SetProblem(id, fleet.Problem{
 		Code: wire.RejectDuplicateIdentity,
-		Message: fmt.Sprintf("a second agent, on %q, uses this host's key; its data directory was cloned. Remove the agent.key and joined.json there and join it anew",
-			oneLine(hello.Host.Hostname, maxNameRunes)),
+		Message: fmt.Sprintf("a second agent, on %q%s, uses the key of this host, whose own agent is on %q; its data directory was cloned. Remove the agent.key and joined.json there and join it anew",
+			oneLine(hello.Host.Hostname, maxNameRunes), l.twin(id, &hello.Host), l.hostname(id)),
 	})
 	r := reject(wire.RejectDuplicateIdentity, "another agent with this key is connected, so this data directory is a clone; remove its agent.key and joined.json and join with a new token")
 	r.RetryAfterMillis = uint32(duplicateRetry.Milliseconds())
 	return r
+}
+
+// hostname returns what the machine of a host that joined is called.
+func (l *Link) hostname(id string) string {
+	known, err := l.Registry.Find(id)
+	if err != nil {
+		return ""
+	}
+	return known.Facts.Hostname
+}
+
+// twin tells machines apart that are called the same.
+func (l *Link) twin(id string, clone *wire.HostFacts) string {
+	known, err := l.Registry.Find(id)
+	if err != nil || known.Facts.BootID == "" || clone.BootID == "" {
+		return ""
+	}
+	if known.Facts.BootID == clone.BootID {
+		return " (the same machine)"
+	}
+	return " (another machine)"
 }
 
 // forgetDuplicate takes the problem back once the clone has not shown up for

@@ -5,9 +5,11 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/fasthttp/websocket"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -45,7 +47,11 @@ func (l *Link) Serve(ctx context.Context, ws *websocket.Conn) error {
 	var refused *rejection
 	switch {
 	case errors.As(err, &refused):
-		l.Log.Warn("agent refused", "code", refused.Code, "error", refused, "address", ws.RemoteAddr().String())
+		level := hclog.Warn
+		if slices.Contains([]string{wire.RejectRemoved, wire.RejectPending}, refused.Code) {
+			level = hclog.Debug // as it should be, and asked again and again
+		}
+		l.Log.Log(level, "agent refused", "code", refused.Code, "error", refused, "address", ws.RemoteAddr().String())
 		_ = l.send(ws, &refused.Reject) // whoever was refused may be gone already
 		return nil
 	case err != nil:
@@ -81,6 +87,9 @@ func (l *Link) handshake(ctx context.Context, ws *websocket.Conn) (*session, err
 	}
 	if err := g.check(); err != nil {
 		return nil, err
+	}
+	if g.hello.Leave {
+		return nil, l.release(ctx, g.hello)
 	}
 	id, err := l.admit(ctx, g.hello)
 	if err != nil {

@@ -104,7 +104,12 @@ func (l *lab) serve() {
 // token makes a token for one agent.
 func (l *lab) token() string {
 	l.t.Helper()
-	token, _, err := l.tokens.CreateToken(l.t.Context(), time.Hour, 1, map[string]string{"rack": "7"})
+	return l.tokenOf(auth.TokenSpec{TTL: time.Hour, Uses: 1, Labels: map[string]string{"rack": "7"}})
+}
+
+func (l *lab) tokenOf(spec auth.TokenSpec) string {
+	l.t.Helper()
+	token, _, err := l.tokens.CreateToken(l.t.Context(), spec)
 	if err != nil {
 		l.t.Fatal(err)
 	}

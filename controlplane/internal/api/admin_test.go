@@ -145,6 +145,25 @@ func TestTokens(t *testing.T) {
 			t.Errorf("%s: %v %s", body, err, got.Body)
 		}
 	}
+	var listed []fleet.Token
+	got := f.Do(edge.Administer, "GET", "/api/tokens", "")
+	if err := json.Unmarshal([]byte(got.Body), &listed); err != nil || got.Status != 200 || len(listed) != 3 || strings.Contains(got.Body, "crt_") {
+		t.Fatalf("%d %v: %s", got.Status, err, got.Body)
+	}
+	for _, token := range listed {
+		if got := f.Do(edge.Administer, "DELETE", "/api/tokens/"+token.ID, ""); got.Status != 204 {
+			t.Errorf("revoke %s: %d %s", token.ID, got.Status, got.Body)
+		}
+	}
+	if got := f.Do(edge.Administer, "GET", "/api/tokens", ""); got.Body != "[]" {
+		t.Errorf("after revoking all: %s", got.Body)
+	}
+	if got := f.Do(edge.Administer, "DELETE", "/api/tokens/nope", ""); got.Status != 404 {
+		t.Errorf("an unknown token: %d", got.Status)
+	}
+	if got := f.Do(edge.Operate, "POST", "/api/tokens", `{"approve":true}`); got.Status != 201 || !strings.Contains(got.Body, `"approve":true`) {
+		t.Errorf("with approval: %d %s", got.Status, got.Body)
+	}
 	for body, says := range map[string]string{
 		`{"ttl_seconds":"1h"}`: `\"ttl_seconds\"`, `{"ttl_seconds":0}`: `\"ttl_seconds\"`, `{"ttl_seconds":99999999999999}`: `\"ttl_seconds\"`,
 		`{"ttl_seconds":1.5}`: `an integer`, `{"uses":0}`: "uses", `{"uses":true}`: `\"uses\"`, `{"labels":{"a b":"c"}}`: "label",

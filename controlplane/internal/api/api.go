@@ -58,7 +58,9 @@ type (
 	}
 	// Tokens let agents join.
 	Tokens interface {
-		CreateToken(ctx context.Context, ttl time.Duration, uses int, labels map[string]string) (wire.JoinToken, fleet.Token, error)
+		CreateToken(ctx context.Context, spec auth.TokenSpec) (wire.JoinToken, fleet.Token, error)
+		Tokens(ctx context.Context) ([]fleet.Token, error)
+		RevokeToken(ctx context.Context, id string) error
 	}
 	// Tickets let their holders open one WebSocket each.
 	Tickets interface {
@@ -176,6 +178,8 @@ func (a *API) Routes() []edge.Route {
 		{Method: "POST", Path: "/api/keys", Permission: edge.Administer, Handler: a.createKey},
 		{Method: "PATCH", Path: "/api/keys/{id}", Permission: edge.Administer, Handler: a.changeKey},
 		{Method: "DELETE", Path: "/api/keys/{id}", Permission: edge.Administer, Handler: a.revokeKey},
+		{Method: "GET", Path: "/api/tokens", Permission: edge.Administer, Handler: a.tokens},
+		{Method: "DELETE", Path: "/api/tokens/{id}", Permission: edge.Administer, Handler: a.revokeToken},
 		{Method: "POST", Path: "/api/tokens", Permission: edge.Operate, Handler: a.createToken},
 		{Method: "POST", Path: "/api/tickets", Permission: edge.Read, Handler: a.createTicket},
 		{Method: "POST", Path: "/api/login", Permission: edge.Public, Handler: a.login, SetsCookie: true, MaxBodyBytes: maxLoginBytes},
@@ -186,6 +190,7 @@ func (a *API) Routes() []edge.Route {
 		{Method: "GET", Path: "/api/hosts/{id}", Permission: edge.Read, Handler: a.host},
 		{Method: "PATCH", Path: "/api/hosts/{id}", Permission: edge.Operate, Handler: a.changeHost},
 		{Method: "DELETE", Path: "/api/hosts/{id}", Permission: edge.Operate, Handler: a.removeHost},
+		{Method: "POST", Path: "/api/hosts/{id}/approve", Permission: edge.Operate, Handler: a.approve},
 		{Method: "POST", Path: "/api/hosts/{id}/drain", Permission: edge.Operate, Handler: a.drain(true)},
 		{Method: "POST", Path: "/api/hosts/{id}/undrain", Permission: edge.Operate, Handler: a.drain(false)},
 		{Method: "GET", Path: "/api/hosts/{id}/logs", Permission: edge.Operate, Handler: a.logs, Watch: true},

@@ -71,7 +71,7 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 		registry: fleet.NewRegistry(nil), link: &agents{},
 	}
 	for i, view := range relaytest.Fleet() {
-		secret, _, err := tokens.CreateToken(t.Context(), time.Hour, 1, nil)
+		secret, _, err := tokens.CreateToken(t.Context(), auth.TokenSpec{TTL: time.Hour, Uses: 1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -54,6 +54,12 @@ func (a *API) drain(draining bool) edge.Handler {
 	}
 }
 
+// approve lets a host in that joined with a token which wants that. One that is
+// in already stays so.
+func (a *API) approve(ctx context.Context, r *edge.Request) (*edge.Response, error) {
+	return a.change(ctx, r, func(h *fleet.Host) { h.Pending = false })
+}
+
 // change changes what is stored of a host and answers with the host.
 func (a *API) change(ctx context.Context, r *edge.Request, change func(*fleet.Host)) (*edge.Response, error) {
 	a.changing.Lock()
@@ -68,6 +74,6 @@ func (a *API) change(ctx context.Context, r *edge.Request, change func(*fleet.Ho
 		return nil, err
 	}
 	a.Registry.Put(host)
-	a.Log.Info("host changed", "host_id", host.ID, "host", host.Name, "draining", host.Draining, "caller", r.Caller.ID)
+	a.Log.Info("host changed", "host_id", host.ID, "host", host.Name, "draining", host.Draining, "pending", host.Pending, "caller", r.Caller.ID)
 	return a.showHost(host.ID)
 }

@@ -62,7 +62,7 @@ func TestHosts(t *testing.T) {
 func TestUnknownHosts(t *testing.T) {
 	f := start(t, relaytest.NoModels)
 	for path, method := range map[string]string{
-		"/api/hosts/nope": "GET", "/api/hosts/nope/logs": "GET", "/api/hosts/nope/drain": "POST", "/api/hosts/nope/undrain": "POST",
+		"/api/hosts/nope": "GET", "/api/hosts/nope/logs": "GET", "/api/hosts/nope/drain": "POST", "/api/hosts/nope/undrain": "POST", "/api/hosts/nope/approve": "POST",
 		"/api/hosts/nope/ollama/default/restart": "POST", "/api/history?host=nope": "GET",
 	} {
 		if got := f.Do(edge.Operate, method, path, ""); got.Status != 404 || got.Body != errorOf(fault.NotFound, `there is no host \"nope\"`) {
@@ -88,6 +88,25 @@ func TestDrain(t *testing.T) {
 		if f.stored(t, "h1").Draining != want {
 			t.Errorf("%s is not stored", action)
 		}
+	}
+}
+
+func TestApprove(t *testing.T) {
+	f := start(t, relaytest.NoModels)
+	waiting := f.stored(t, "h1")
+	waiting.Pending = true
+	if err := f.db.SaveHost(t.Context(), *waiting); err != nil {
+		t.Fatal(err)
+	}
+	f.registry.Put(*waiting)
+	for range 2 { // again is no fault
+		got := f.Do(edge.Operate, "POST", "/api/hosts/alpha/approve", "")
+		if got.Status != 200 || hostOf(t, got.Body).Pending {
+			t.Errorf("%d %s", got.Status, got.Body)
+		}
+	}
+	if f.stored(t, "h1").Pending {
+		t.Error("that it was approved is not stored")
 	}
 }
 

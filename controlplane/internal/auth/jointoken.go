@@ -33,21 +33,39 @@ func NewJoinTokens(store fleet.TokenStore, authority *x509.Certificate, now func
 	return &JoinTokens{store: store, authority: authority, now: now}
 }
 
-// CreateToken makes and stores a token that is good for ttl and for this many
-// uses, and that gives its labels to the hosts that join with it. What is out
-// of bounds is fault.Invalid.
-func (j *JoinTokens) CreateToken(ctx context.Context, ttl time.Duration, uses int, labels map[string]string) (wire.JoinToken, fleet.Token, error) {
-	if err := checkToken(ttl, uses, labels); err != nil {
+// TokenSpec is what a join token is asked to be.
+type TokenSpec struct {
+	TTL     time.Duration     // how long it is good
+	Uses    int               // how many hosts may join with it
+	Labels  map[string]string // given to the hosts that join with it
+	Approve bool              // they wait for an operator's approval
+}
+
+// CreateToken makes and stores a token. What is out of bounds is fault.Invalid.
+func (j *JoinTokens) CreateToken(ctx context.Context, spec TokenSpec) (wire.JoinToken, fleet.Token, error) {
+	if err := checkToken(spec.TTL, spec.Uses, spec.Labels); err != nil {
 		return wire.JoinToken{}, fleet.Token{}, err
 	}
 	secret, now := wire.NewJoinToken(j.authority), j.now()
 	token := fleet.Token{
-		ID: newID("tok_"), Hash: secret.Hash(), Labels: labels, CreatedAt: now, ExpiresAt: now.Add(ttl), UsesLeft: uses,
+		ID: newID("tok_"), Hash: secret.Hash(), Labels: spec.Labels, CreatedAt: now,
+		ExpiresAt: now.Add(spec.TTL), UsesLeft: spec.Uses, Approve: spec.Approve,
 	}
 	if err := j.store.CreateToken(ctx, token); err != nil {
 		return wire.JoinToken{}, fleet.Token{}, err
 	}
 	return secret, token, nil
+}
+
+// Tokens returns every token with which a host can join now.
+func (j *JoinTokens) Tokens(ctx context.Context) ([]fleet.Token, error) {
+	return j.store.Tokens(ctx, j.now())
+}
+
+// RevokeToken ends a token; hosts that joined with it stay. An unknown id is
+// fault.NotFound.
+func (j *JoinTokens) RevokeToken(ctx context.Context, id string) error {
+	return j.store.RevokeToken(ctx, id, j.now())
 }
 
 func checkToken(ttl time.Duration, uses int, labels map[string]string) error {

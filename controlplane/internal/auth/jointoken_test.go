@@ -40,7 +40,7 @@ func TestAJoinTokenLetsAHostJoin(t *testing.T) {
 	state, authority := openState(t, t.TempDir()), certificate(t)
 	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	tokens := auth.NewJoinTokens(state, authority, func() time.Time { return now })
-	secret, token, err := tokens.CreateToken(t.Context(), time.Hour, 2, map[string]string{"rack": "7"})
+	secret, token, err := tokens.CreateToken(t.Context(), auth.TokenSpec{TTL: time.Hour, Uses: 2, Labels: map[string]string{"rack": "7"}, Approve: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,8 +55,12 @@ func TestAJoinTokenLetsAHostJoin(t *testing.T) {
 	if err != nil || !shown.Names(authority) || shown.Names(certificate(t)) {
 		t.Errorf("the token names another authority (%v)", err)
 	}
+	listed, err := tokens.Tokens(t.Context())
+	if err != nil || len(listed) != 1 || listed[0].ID != token.ID {
+		t.Errorf("listed as %v (%v)", listed, err)
+	}
 	host, err := state.Enrol(t.Context(), shown.Hash(), now.Add(time.Minute), fleet.Host{ID: "h1", Name: "one", PublicKey: []byte("key")})
-	if err != nil || host.Labels["rack"] != "7" {
+	if err != nil || host.Labels["rack"] != "7" || !host.Pending {
 		t.Errorf("joined as %v (%v)", host, err)
 	}
 	_, err = state.Enrol(t.Context(), shown.Hash(), now.Add(time.Hour), fleet.Host{ID: "h2", Name: "two", PublicKey: []byte("key")})
@@ -74,7 +78,7 @@ func TestJoinTokensOutOfBoundsAreInvalid(t *testing.T) {
 	}
 	f := func(ttl time.Duration, uses int, labels map[string]string) {
 		t.Helper()
-		if _, _, err := tokens.CreateToken(t.Context(), ttl, uses, labels); fault.KindOf(err) != fault.Invalid {
+		if _, _, err := tokens.CreateToken(t.Context(), auth.TokenSpec{TTL: ttl, Uses: uses, Labels: labels}); fault.KindOf(err) != fault.Invalid {
 			t.Errorf("got %v, want it to be invalid", err)
 		}
 	}

@@ -14,6 +14,7 @@ type Host struct {
 	JoinedAt  time.Time         `json:"joined_at"`
 	SeenAt    time.Time         `json:"seen_at,omitzero"` // of the last session's end or start
 	Draining  bool              `json:"draining"`
+	Pending   bool              `json:"pending"` // it joined, and an operator has yet to approve it
 	Facts     Facts             `json:"facts"`
 }
 
@@ -40,7 +41,8 @@ type HostStore interface {
 	// fault.Unauthenticated with the reason; a host id that exists already
 	// leaves the token alone and is not an error. A name that another host
 	// bears gets a number appended; the stored host, with the labels of the
-	// token under its own, is returned.
+	// token under its own, is returned. It is pending where the token wants an
+	// operator's approval.
 	Enrol(ctx context.Context, tokenHash []byte, now time.Time, h Host) (Host, error)
 	// SaveHost replaces a stored host, but for SeenAt, which its sessions set.
 	// An unknown id is fault.NotFound; a name that another host bears is

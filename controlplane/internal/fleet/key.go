@@ -60,6 +60,7 @@ type Token struct {
 	CreatedAt time.Time         `json:"created_at"`
 	ExpiresAt time.Time         `json:"expires_at"`
 	UsesLeft  int               `json:"uses_left"`
+	Approve   bool              `json:"approve"` // hosts that join with it wait for an operator's approval
 	RevokedAt time.Time         `json:"revoked_at,omitzero"`
 }
 
@@ -68,4 +69,7 @@ type TokenStore interface {
 	CreateToken(ctx context.Context, t Token) error
 	// Tokens returns every token that can still be used at now.
 	Tokens(ctx context.Context, now time.Time) ([]Token, error)
+	// RevokeToken revokes the token with this id. An unknown id is
+	// fault.NotFound; revoking twice is not an error and keeps the first time.
+	RevokeToken(ctx context.Context, id string, at time.Time) error
 }

@@ -19,6 +19,7 @@ const (
 	HostDegraded HostState = "degraded" // its agent is connected; Problems say what is wrong
 	HostAway     HostState = "away"     // its agent fell silent
 	HostStopped  HostState = "stopped"  // its agent said goodbye
+	HostPending  HostState = "pending"  // it joined, and waits for an operator's approval
 )
 
 // Reachable reports whether the host's agent is connected.
@@ -93,9 +94,17 @@ func NewRegistry(hosts []Host) *Registry {
 		changed: make(chan struct{}),
 	}
 	for _, h := range hosts {
-		r.hosts[h.ID] = &entry{view: HostView{Host: h, State: HostAway}}
+		r.hosts[h.ID] = newEntry(h)
 	}
 	return r
+}
+
+// newEntry returns what is known of a host that was never connected.
+func newEntry(h Host) *entry {
+	if h.Pending {
+		return &entry{view: HostView{Host: h, State: HostPending}}
+	}
+	return &entry{view: HostView{Host: h, State: HostAway}}
 }
 
 // Changed returns a channel that is closed at the next change of a host, an
@@ -119,9 +128,12 @@ func (r *Registry) Put(h Host) {
 	if e := r.hosts[h.ID]; e != nil {
 		h.SeenAt = e.view.SeenAt
 		e.view.Host = h
+		if e.view.State == HostPending && !h.Pending {
+			e.view.State = HostAway // until its agent comes, which asks every few seconds
+		}
 		e.settle()
 	} else {
-		r.hosts[h.ID] = &entry{view: HostView{Host: h, State: HostAway}}
+		r.hosts[h.ID] = newEntry(h)
 	}
 	r.notify()
 }

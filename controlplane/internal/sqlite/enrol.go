@@ -45,7 +45,7 @@ func enrol(ctx context.Context, tx *sql.Tx, tokenHash []byte, now time.Time, h f
 	if h.Name, err = freeName(ctx, tx, h.Name); err != nil {
 		return fleet.Host{}, err
 	}
-	h.Labels = merge(token.Labels, h.Labels)
+	h.Labels, h.Pending = merge(token.Labels, h.Labels), token.Approve
 	return insertHost(ctx, tx, h)
 }
 
@@ -76,6 +76,6 @@ func insertHost(ctx context.Context, tx *sql.Tx, h fleet.Host) (fleet.Host, erro
 		return fleet.Host{}, err
 	}
 	return scanHost(tx.QueryRowContext(ctx,
-		`INSERT INTO hosts (`+hostColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) RETURNING `+hostColumns,
-		h.ID, h.Name, h.PublicKey, labels, column(h.JoinedAt), optionalColumn(h.SeenAt), h.Draining, facts))
+		`INSERT INTO hosts (`+hostColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING `+hostColumns,
+		h.ID, h.Name, h.PublicKey, labels, column(h.JoinedAt), optionalColumn(h.SeenAt), h.Draining, facts, h.Pending))
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
-const hostColumns = "id, name, public_key, labels, joined_at, seen_at, draining, facts"
+const hostColumns = "id, name, public_key, labels, joined_at, seen_at, draining, facts, pending"
 
 // Hosts implements [fleet.HostStore]. They come in the order of their names.
 func (s *State) Hosts(ctx context.Context) (hosts []fleet.Host, err error) {
@@ -37,9 +37,9 @@ func (s *State) SaveHost(ctx context.Context, h fleet.Host) error {
 			return fault.New(fault.Conflict, "another host is named %q", h.Name)
 		}
 		known, err := changed(ctx, tx,
-			`UPDATE hosts SET name = $1, public_key = $2, labels = $3, joined_at = $4, draining = $5, facts = $6
-			WHERE id = $7`,
-			h.Name, h.PublicKey, labels, column(h.JoinedAt), h.Draining, facts, h.ID)
+			`UPDATE hosts SET name = $1, public_key = $2, labels = $3, joined_at = $4, draining = $5, facts = $6, pending = $7
+			WHERE id = $8`,
+			h.Name, h.PublicKey, labels, column(h.JoinedAt), h.Draining, facts, h.Pending, h.ID)
 		if err == nil && !known {
 			return noHost(h.ID)
 		}
@@ -103,7 +103,7 @@ func scanHost(row scanner) (fleet.Host, error) {
 		joined        int64
 		seen          sql.NullInt64
 	)
-	if err := row.Scan(&h.ID, &h.Name, &h.PublicKey, &labels, &joined, &seen, &h.Draining, &facts); err != nil {
+	if err := row.Scan(&h.ID, &h.Name, &h.PublicKey, &labels, &joined, &seen, &h.Draining, &facts, &h.Pending); err != nil {
 		return h, err
 	}
 	h.JoinedAt, h.SeenAt = timeOf(joined), optionalTime(seen)

@@ -10,7 +10,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
-const tokenColumns = "id, hash, labels, created_at, expires_at, uses_left, revoked_at"
+const tokenColumns = "id, hash, labels, created_at, expires_at, uses_left, revoked_at, approve"
 
 // CreateToken implements [fleet.TokenStore].
 func (s *State) CreateToken(ctx context.Context, t fleet.Token) error {
@@ -20,8 +20,8 @@ func (s *State) CreateToken(ctx context.Context, t fleet.Token) error {
 	}
 	return s.write(ctx, "create token", func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx,
-			`INSERT INTO join_tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7)`,
-			t.ID, t.Hash, labels, column(t.CreatedAt), column(t.ExpiresAt), t.UsesLeft, optionalColumn(t.RevokedAt))
+			`INSERT INTO join_tokens (`+tokenColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`,
+			t.ID, t.Hash, labels, column(t.CreatedAt), column(t.ExpiresAt), t.UsesLeft, optionalColumn(t.RevokedAt), t.Approve)
 		return err
 	})
 }
@@ -35,6 +35,17 @@ func (s *State) Tokens(ctx context.Context, now time.Time) (tokens []fleet.Token
 		return err
 	})
 	return tokens, err
+}
+
+// RevokeToken implements [fleet.TokenStore].
+func (s *State) RevokeToken(ctx context.Context, id string, at time.Time) error {
+	return s.write(ctx, "revoke token", func(ctx context.Context, tx *sql.Tx) error {
+		known, err := changed(ctx, tx, "UPDATE join_tokens SET revoked_at = COALESCE(revoked_at, $1) WHERE id = $2", column(at), id)
+		if err == nil && !known {
+			return fault.New(fault.NotFound, "no join token has the id %q", id)
+		}
+		return err
+	})
 }
 
 // spendToken takes one use of the token with this hash and returns the token.
@@ -66,7 +77,7 @@ func scanToken(row scanner) (fleet.Token, error) {
 		created, expires int64
 		revoked          sql.NullInt64
 	)
-	if err := row.Scan(&t.ID, &t.Hash, &labels, &created, &expires, &t.UsesLeft, &revoked); err != nil {
+	if err := row.Scan(&t.ID, &t.Hash, &labels, &created, &expires, &t.UsesLeft, &revoked, &t.Approve); err != nil {
 		return t, err
 	}
 	t.CreatedAt, t.ExpiresAt, t.RevokedAt = timeOf(created), timeOf(expires), optionalTime(revoked)

@@ -25,6 +25,7 @@ export interface Host {
   joined_at: string;
   seen_at?: string; // of the last session's end or start
   draining: boolean;
+  pending: boolean; // it joined, and an operator has yet to approve it
   facts: Facts;
   state: HostState;
   problems: Problem[];
@@ -242,6 +243,7 @@ export interface TokenCreated {
   created_at: string;
   expires_at: string;
   uses_left: number;
+  approve: boolean; // hosts that join with it wait for an operator's approval
   revoked_at?: string;
   token: string;
 }
@@ -268,7 +270,7 @@ export interface Facts {
 }
 
 /** HostState is whether a host can be used now. */
-export type HostState = "online" | "degraded" | "away" | "stopped";
+export type HostState = "online" | "degraded" | "away" | "stopped" | "pending";
 
 /** InstanceState is what an Ollama instance is able to do. */
 export type InstanceState = "unknown" | "starting" | "ready" | "degraded" | "stopped" | "failed";

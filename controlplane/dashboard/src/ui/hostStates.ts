@@ -12,6 +12,7 @@ export const hostStates: Record<HostState, Shown> = {
   degraded: { tone: 'warn', label: 'Degraded' },
   away: { tone: 'bad', label: 'Away' },
   stopped: { tone: 'idle', label: 'Stopped' },
+  pending: { tone: 'warn', label: 'Waits for approval' },
 };
 
 /** How the states of an Ollama are shown. */

@@ -57,6 +57,16 @@ func enrolSentences() []sentence {
 			}
 			wantEqual(t, hostByID(t, s, "h1").Name, "gpu")
 		}},
+		{"A token that wants approval makes the host wait for it", func(t *testing.T, s Stores) {
+			one := token("t", 1)
+			one.Approve = true
+			must(t, s.Tokens.CreateToken(t.Context(), one))
+			stored := got(s.Hosts.Enrol(t.Context(), one.Hash, noon(), host("h1", "one")))(t)
+			wantEqual(t, stored.Pending, true)
+			stored.Pending = false
+			must(t, s.Hosts.SaveHost(t.Context(), stored))
+			wantEqual(t, got(s.Hosts.Hosts(t.Context()))(t)[0].Pending, false)
+		}},
 		{"The token's labels stand under the host's own", func(t *testing.T, s Stores) {
 			one := token("t", 1)
 			one.Labels = map[string]string{"zone": "token", "rack": "token"}

@@ -382,15 +382,19 @@ type Hello struct {
 	PublicKey []byte `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
 	// By public_key, of SHA-256 over these parts, each after its length as eight
 	// big-endian bytes: "corral agent handshake v1", the nonce, public_key,
-	// token, run_id.
+	// token, run_id. One that leaves signs "corral agent leaving v1" in place of the
+	// first part.
 	Signature []byte `protobuf:"bytes,3,opt,name=signature,proto3" json:"signature,omitempty"`
 	// Only to join: a one-time token.
 	Token string `protobuf:"bytes,4,opt,name=token,proto3" json:"token,omitempty"`
 	// Random, one for each start of the agent. Samples are counted in it.
 	RunId string `protobuf:"bytes,5,opt,name=run_id,json=runId,proto3" json:"run_id,omitempty"`
 	// Never trusted, only compared.
-	UnixMillis    int64      `protobuf:"varint,6,opt,name=unix_millis,json=unixMillis,proto3" json:"unix_millis,omitempty"`
-	Host          *HostFacts `protobuf:"bytes,7,opt,name=host,proto3" json:"host,omitempty"`
+	UnixMillis int64      `protobuf:"varint,6,opt,name=unix_millis,json=unixMillis,proto3" json:"unix_millis,omitempty"`
+	Host       *HostFacts `protobuf:"bytes,7,opt,name=host,proto3" json:"host,omitempty"`
+	// The host leaves for good: it is to be forgotten, and its key refused. The
+	// answer is a Reject with the code removed.
+	Leave         bool `protobuf:"varint,8,opt,name=leave,proto3" json:"leave,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -472,6 +476,13 @@ func (x *Hello) GetHost() *HostFacts {
 		return x.Host
 	}
 	return nil
+}
+
+func (x *Hello) GetLeave() bool {
+	if x != nil {
+		return x.Leave
+	}
+	return false
 }
 
 // HostFacts are what rarely changes on a host.
@@ -769,7 +780,7 @@ func (x *Welcome) GetCaCertificates() []byte {
 type Reject struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// A stable word: unsupported_version, bad_proof, not_joined, bad_token,
-	// duplicate_identity, removed, malformed or busy.
+	// duplicate_identity, pending, removed, malformed or busy.
 	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
 	// A sentence for the agent's log.
 	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
@@ -2526,7 +2537,7 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\vmax_version\x18\x03 \x01(\rR\n" +
 	"maxVersion\x12\x1f\n" +
 	"\vunix_millis\x18\x04 \x01(\x03R\n" +
-	"unixMillis\"\xdc\x01\n" +
+	"unixMillis\"\xf2\x01\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1d\n" +
 	"\n" +
@@ -2536,7 +2547,8 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\x06run_id\x18\x05 \x01(\tR\x05runId\x12\x1f\n" +
 	"\vunix_millis\x18\x06 \x01(\x03R\n" +
 	"unixMillis\x12.\n" +
-	"\x04host\x18\a \x01(\v2\x1a.corral.agent.v1.HostFactsR\x04host\"\xfd\x02\n" +
+	"\x04host\x18\a \x01(\v2\x1a.corral.agent.v1.HostFactsR\x04host\x12\x14\n" +
+	"\x05leave\x18\b \x01(\bR\x05leave\"\xfd\x02\n" +
 	"\tHostFacts\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bhostname\x18\x02 \x01(\tR\bhostname\x12\x0e\n" +

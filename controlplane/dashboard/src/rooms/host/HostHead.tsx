@@ -70,6 +70,7 @@ function Since({ host }: { host: Host }) {
       </>
     );
   }
+  if (host.state === 'pending') return 'It has joined, and waits until an operator lets it in.';
   const why = host.state === 'stopped' ? 'Its agent was stopped.' : 'Its agent does not answer.';
   if (host.seen_at === undefined) return why;
   return (
