@@ -52,8 +52,8 @@ func New(cfg config.Config, version string, log hclog.Logger) *Agent {
 // way go on for their grace. It returns nil when everything that the agent
 // started is gone, or the first error of a part that cannot go on.
 func (a *Agent) Run(ctx context.Context) (err error) {
-	if len(a.cfg.Server) == 0 {
-		return fault.New(fault.Invalid, "no control plane is configured; name one with --server")
+	if joined, _, err := identity.Peek(a.cfg.DataDir); err == nil && len(a.servers(joined)) == 0 {
+		return noServer() // before anything is made
 	}
 	id, err := identity.Open(a.cfg.DataDir)
 	if err != nil {
@@ -61,7 +61,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	}
 	defer id.Close() // releases the lock; nothing is written by it
 	if !id.Joined() && a.cfg.Token.Reveal() == "" {
-		return fault.New(fault.Invalid, "this agent has not joined a control plane; start it with --token and a token from `corral-controlplane token create`")
+		return fault.New(fault.Invalid, "this agent has not joined a control plane; join one by corral-agent join, or start it with --token and a token from `corral-controlplane token create`")
 	}
 	supervisor, err := ollama.New(ollamaConfig(&a.cfg), a.log.Named("ollama"))
 	if err != nil {
@@ -72,7 +72,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	calls := relay.New(map[string]*ollama.Supervisor{wire.DefaultInstance: supervisor}, a.log.Named("relay"))
 	leaving := make(chan struct{})
 	link := uplink.New(uplink.Options{
-		Servers: a.servers(), Insecure: a.cfg.Insecure, Token: a.cfg.Token.Reveal(),
+		Servers: a.servers(id.Membership()), Insecure: a.cfg.Insecure, Token: a.cfg.Token.Reveal(), ServerCAFile: a.cfg.ServerCAFile,
 		Identity: id, Samples: samples, Log: a.log.Named("uplink"),
 		Facts:     func(ctx context.Context) (wire.HostFacts, error) { return a.facts(ctx, sampler) },
 		Instances: func() []wire.Instance { return []wire.Instance{fit(supervisor.Snapshot())} },
@@ -142,14 +142,27 @@ func runAll(ctx context.Context, parts map[string]func(context.Context) error) e
 	}
 }
 
-func (a *Agent) servers() []*url.URL {
+// servers returns the addresses of the control plane: those that are configured,
+// else those by which the agent joined.
+func (a *Agent) servers(joined identity.Membership) []*url.URL {
+	addresses := joined.Servers
+	if len(a.cfg.Server) > 0 {
+		addresses = nil
+		for _, s := range a.cfg.Server {
+			addresses = append(addresses, string(s))
+		}
+	}
 	var list []*url.URL
-	for _, s := range a.cfg.Server {
-		if u, err := url.Parse(string(s)); err == nil { // config has checked them
+	for _, address := range addresses {
+		if u, err := url.Parse(address); err == nil { // config has checked them
 			list = append(list, u)
 		}
 	}
 	return list
+}
+
+func noServer() error {
+	return fault.New(fault.Invalid, "no control plane is configured; name one with --server")
 }
 
 // facts are the host's, under the name and labels that the settings give it.

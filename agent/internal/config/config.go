@@ -16,7 +16,8 @@ const Prefix = "CORRAL_AGENT"
 // Config is an agent's settings.
 type Config struct {
 	DataDir        string            `yaml:"data_dir" help:"folder of the agent's key and state; made where it is missing"`
-	Server         []ServerURL       `yaml:"server" help:"addresses of the control plane, tried in this order; https where no scheme is given"`
+	Server         []ServerURL       `yaml:"server" help:"addresses of the control plane, tried in turn; https where no scheme is given; empty takes those by which the host joined"`
+	ServerCAFile   string            `yaml:"server_ca_file" help:"file of certificate authorities, in PEM, to trust beside the control plane's own, where a proxy in front of it ends TLS"`
 	Token          config.Secret     `yaml:"token" flag:"token" help:"join token; ignored once the agent has joined"`
 	Name           string            `yaml:"name" help:"what the host is called; empty takes the host name"`
 	Labels         map[string]string `yaml:"labels" flag:"label" help:"labels of the host, key=value"`

@@ -38,6 +38,9 @@ func (c *Config) Validate(report config.Report) {
 		report("data_dir", "is needed")
 	}
 	c.validateServers(report)
+	if c.ServerCAFile != "" && !filepath.IsAbs(c.ServerCAFile) {
+		report("server_ca_file", "%q is not an absolute path", c.ServerCAFile)
+	}
 	if c.Token.IsSet() {
 		if _, err := wire.ParseJoinToken(c.Token.Reveal()); err != nil {
 			report("token", "%v", err)

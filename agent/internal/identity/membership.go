@@ -9,32 +9,35 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
 // Membership is what an agent learnt when it joined.
 type Membership struct {
-	HostID         string // opaque; the control plane's name for this host
-	Name           string // what people call it
-	CACertificates []byte // PEM; who may vouch for the control plane; empty where it has no authority of its own
+	HostID         string   // opaque; the control plane's name for this host
+	Name           string   // what people call it
+	CACertificates []byte   // PEM; who may vouch for the control plane; empty where it has no authority of its own
+	Servers        []string // URLs at which the control plane was looked for
 }
 
 // record is a membership as it is stored, with the key that it was given to.
 type record struct {
-	HostID         string `json:"host_id"`
-	Name           string `json:"name"`
-	CACertificates string `json:"ca_certificates"`
-	PublicKey      []byte `json:"public_key"`
+	HostID         string   `json:"host_id"`
+	Name           string   `json:"name"`
+	CACertificates string   `json:"ca_certificates"`
+	Servers        []string `json:"servers,omitempty"`
+	PublicKey      []byte   `json:"public_key"`
 }
 
 func newRecord(m Membership, key ed25519.PublicKey) *record {
-	return &record{HostID: m.HostID, Name: m.Name, CACertificates: string(m.CACertificates), PublicKey: key}
+	return &record{HostID: m.HostID, Name: m.Name, CACertificates: string(m.CACertificates), Servers: slices.Clone(m.Servers), PublicKey: key}
 }
 
 func (r *record) equal(other *record) bool {
 	return r.HostID == other.HostID && r.Name == other.Name &&
-		r.CACertificates == other.CACertificates && bytes.Equal(r.PublicKey, other.PublicKey)
+		r.CACertificates == other.CACertificates && slices.Equal(r.Servers, other.Servers) && bytes.Equal(r.PublicKey, other.PublicKey)
 }
 
 // check returns what makes a record one that no agent can have been given.
@@ -94,10 +97,12 @@ func (id *Identity) Membership() Membership {
 	if id.joined == nil {
 		return Membership{}
 	}
+	return id.joined.membership()
+}
+
+func (r *record) membership() Membership {
 	return Membership{
-		HostID:         id.joined.HostID,
-		Name:           id.joined.Name,
-		CACertificates: []byte(id.joined.CACertificates),
+		HostID: r.HostID, Name: r.Name, CACertificates: []byte(r.CACertificates), Servers: slices.Clone(r.Servers),
 	}
 }
 
@@ -140,4 +145,18 @@ func (id *Identity) Leave() error {
 	}
 	id.joined = nil
 	return nil
+}
+
+// Authorities returns the certificates of the authorities that were pinned.
+func (m Membership) Authorities() []*x509.Certificate {
+	var list []*x509.Certificate
+	for rest := m.CACertificates; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return list
+		}
+		if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
+			list = append(list, cert)
+		}
+	}
 }

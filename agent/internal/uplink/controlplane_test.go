@@ -55,7 +55,7 @@ func newAuthority(t *testing.T) *authority {
 		t.Fatal(err)
 	}
 	leafDER, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(2), DNSNames: []string{wire.ServerName},
+		SerialNumber: big.NewInt(2), DNSNames: []string{wire.ServerName, "localhost"},
 		NotBefore: template.NotBefore, NotAfter: template.NotAfter,
 		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, root, leafKey.Public(), rootKey)

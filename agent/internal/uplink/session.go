@@ -34,6 +34,7 @@ func (u *Uplink) connect(ctx context.Context, server *url.URL) error {
 	if err != nil {
 		return err
 	}
+	u.rota.answered()
 	u.setStatus(Status{Connected: true, Server: server.String(), Since: time.Now()})
 	u.Log.Info("connected to the control plane", "server", server.String(), "host_id", welcome.HostID, "host", welcome.Name, "session_epoch", welcome.SessionEpoch)
 	return u.session(ctx, ws, welcome)
@@ -44,41 +45,21 @@ func (u *Uplink) connect(ctx context.Context, server *url.URL) error {
 // a session that it said goodbye to.
 const farewellTimeout = time.Second
 
-// handshake proves the agent's key and returns the control plane's welcome.
+// handshake proves the agent's key, and returns the control plane's welcome when
+// what it says is kept.
 func (u *Uplink) handshake(ctx context.Context, ws *websocket.Conn) (*wire.Welcome, error) {
-	ws.SetReadLimit(1 << 20) // the welcome carries certificates
-	deadline := time.Now().Add(wire.HandshakeTimeout)
-	if err := errors.Join(ws.SetReadDeadline(deadline), ws.SetWriteDeadline(deadline)); err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { ws.SetReadDeadline(time.Now().Add(farewellTimeout)) })
-	defer stop()
-	frame, err := receive(ws)
+	frame, err := u.prove(ctx, ws, false)
 	if err != nil {
-		return nil, err
-	}
-	challenge, ok := frame.(*wire.Challenge)
-	switch {
-	case !ok:
-		return nil, unexpected(frame)
-	case challenge.MaxVersion < wire.MinVersion || challenge.MinVersion > wire.Version:
-		return nil, fault.New(fault.Conflict, "the control plane speaks versions %d to %d of the agents' protocol, this agent %d to %d; upgrade the older of the two", challenge.MinVersion, challenge.MaxVersion, wire.MinVersion, wire.Version)
-	}
-	hello, err := u.hello(ctx, challenge)
-	if err != nil {
-		return nil, err
-	}
-	if err := ws.WriteMessage(websocket.BinaryMessage, wire.AppendFrame(nil, hello)); err != nil {
-		return nil, fmt.Errorf("send hello: %w", err)
-	}
-	if frame, err = receive(ws); err != nil {
 		return nil, err
 	}
 	switch f := frame.(type) {
 	case *wire.Reject:
 		return nil, &refusal{*f}
 	case *wire.Welcome:
-		if err := u.Identity.SaveJoined(identity.Membership{HostID: f.HostID, Name: f.Name, CACertificates: f.CACertificates}); err != nil {
+		err := u.Identity.SaveJoined(identity.Membership{
+			HostID: f.HostID, Name: f.Name, CACertificates: f.CACertificates, Servers: u.addresses(),
+		})
+		if err != nil {
 			return nil, fmt.Errorf("save what was learnt at joining: %w", err)
 		}
 		return f, errors.Join(ws.SetReadDeadline(time.Time{}), ws.SetWriteDeadline(time.Time{}))
@@ -86,16 +67,43 @@ func (u *Uplink) handshake(ctx context.Context, ws *websocket.Conn) (*wire.Welco
 	return nil, unexpected(frame)
 }
 
-func (u *Uplink) hello(ctx context.Context, challenge *wire.Challenge) (*wire.Hello, error) {
+// prove proves the agent's key, to leave or to have a session, and returns the
+// control plane's answer.
+func (u *Uplink) prove(ctx context.Context, ws *websocket.Conn, leave bool) (wire.Frame, error) {
+	ws.SetReadLimit(1 << 20) // the welcome carries certificates
+	deadline := time.Now().Add(wire.HandshakeTimeout)
+	if err := errors.Join(ws.SetReadDeadline(deadline), ws.SetWriteDeadline(deadline)); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { ws.SetReadDeadline(time.Now().Add(farewellTimeout)) })
+	defer stop()
+	challenge, err := receiveChallenge(ws)
+	switch {
+	case err != nil:
+		return nil, err
+	case challenge.MaxVersion < wire.MinVersion || challenge.MinVersion > wire.Version:
+		return nil, fault.New(fault.Conflict, "the control plane speaks versions %d to %d of the agents' protocol, this agent %d to %d; upgrade the older of the two", challenge.MinVersion, challenge.MaxVersion, wire.MinVersion, wire.Version)
+	}
+	hello, err := u.hello(ctx, challenge, leave)
+	if err != nil {
+		return nil, err
+	}
+	if err := ws.WriteMessage(websocket.BinaryMessage, wire.AppendFrame(nil, hello)); err != nil {
+		return nil, fmt.Errorf("send hello: %w", err)
+	}
+	return receive(ws)
+}
+
+func (u *Uplink) hello(ctx context.Context, challenge *wire.Challenge, leave bool) (*wire.Hello, error) {
 	facts, err := u.Facts(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("read host facts: %w", err)
 	}
 	hello := &wire.Hello{
 		Version: min(wire.Version, challenge.MaxVersion),
-		RunID:   u.runID, UnixMillis: time.Now().UnixMilli(), Host: facts,
+		RunID:   u.runID, UnixMillis: time.Now().UnixMilli(), Host: facts, Leave: leave,
 	}
-	if !u.Identity.Joined() {
+	if !leave && !u.Identity.Joined() {
 		hello.Token = u.Token
 	}
 	hello.Sign(u.Identity.PrivateKey(), challenge.Nonce)
@@ -111,6 +119,17 @@ func receive(ws *websocket.Conn) (wire.Frame, error) {
 		return nil, fault.New(fault.Unavailable, "the control plane sent text in the handshake")
 	}
 	return wire.DecodeFrame(raw)
+}
+
+func receiveChallenge(ws *websocket.Conn) (*wire.Challenge, error) {
+	frame, err := receive(ws)
+	if err != nil {
+		return nil, err
+	}
+	if challenge, ok := frame.(*wire.Challenge); ok {
+		return challenge, nil
+	}
+	return nil, unexpected(frame)
 }
 
 func unexpected(f wire.Frame) error {

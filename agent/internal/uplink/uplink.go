@@ -30,15 +30,19 @@ type Identity interface {
 	SaveJoined(identity.Membership) error
 }
 
-// Options are what an [Uplink] works with. All fields but Insecure and Token
-// are required.
+// Options are what an [Uplink] works with. All fields but Insecure, Token and
+// ServerCAFile are required to run; to join and to leave, those up to Facts and Log.
 type Options struct {
-	Servers  []*url.URL // of one control plane; tried in turn
+	Servers  []*url.URL // of one control plane; tried in turn, the one that answered last first
 	Insecure bool       // allow plain connections beyond loopback
 	Token    string     // a join token, used until the agent has joined
-	Identity Identity
-	Facts    func(ctx context.Context) (wire.HostFacts, error)
-	Samples  *Ring
+	// ServerCAFile names a file of certificates in PEM. A control plane behind a
+	// certificate by one of these authorities is trusted under the name by which it
+	// is reached, beside one behind its own authority's.
+	ServerCAFile string
+	Identity     Identity
+	Facts        func(ctx context.Context) (wire.HostFacts, error)
+	Samples      *Ring
 	// Instances returns the state of every instance; Changed has an element
 	// when it differs from what was returned before.
 	Instances func() []wire.Instance
@@ -58,6 +62,7 @@ type Options struct {
 type Uplink struct {
 	Options
 	runID string
+	rota  rota // of the goroutine that runs
 
 	mu     sync.Mutex
 	status Status
@@ -75,7 +80,7 @@ type Status struct {
 func New(o Options) *Uplink {
 	var id [16]byte
 	rand.Read(id[:]) // never fails; see crypto/rand
-	return &Uplink{Options: o, runID: hex.EncodeToString(id[:])}
+	return &Uplink{Options: o, runID: hex.EncodeToString(id[:]), rota: newRota(o.Servers)}
 }
 
 // Status returns how the connection stands.
@@ -99,8 +104,8 @@ func (u *Uplink) setStatus(s Status) {
 // token can help then.
 func (u *Uplink) Run(ctx context.Context) error {
 	var wait backoff
-	for attempt := 0; ; attempt++ {
-		server := u.Servers[attempt%len(u.Servers)]
+	for {
+		server := u.rota.next()
 		started := time.Now()
 		err := u.connect(ctx, server)
 		u.setStatus(Status{Server: server.String(), Since: time.Now(), Err: err})
@@ -151,4 +156,13 @@ func (r *refusal) delay() time.Duration {
 		return refusedDelay
 	}
 	return 0
+}
+
+// addresses returns those of the control plane, as they are kept.
+func (u *Uplink) addresses() []string {
+	list := make([]string, 0, len(u.Servers))
+	for _, server := range u.Servers {
+		list = append(list, server.String())
+	}
+	return list
 }

@@ -106,10 +106,10 @@ func TestNoKeysAreAnEmptyList(t *testing.T) {
 
 func TestAJoinTokenIsMade(t *testing.T) {
 	dir := t.TempDir()
-	made := object(t, run(t, nil, "token", "create", "--data-dir", dir, "--ttl", "2h", "--uses", "3", "--label", "rack=7", "--json").want(t, 0).stdout,
-		"expires_at", "id", "token", "uses")
+	made := object(t, run(t, nil, "token", "create", "--data-dir", dir, "--ttl", "2h", "--uses", "3", "--label", "rack=7", "--approve", "--json").want(t, 0).stdout,
+		"approve", "expires_at", "id", "token", "uses")
 	text, _ := made["token"].(string)
-	if _, err := wire.ParseJoinToken(text); err != nil || made["uses"] != 3.0 {
+	if _, err := wire.ParseJoinToken(text); err != nil || made["uses"] != 3.0 || made["approve"] != true {
 		t.Errorf("made: %v, %v", made, err)
 	}
 	at, _ := made["expires_at"].(string)

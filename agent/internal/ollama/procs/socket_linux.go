@@ -90,3 +90,19 @@ func parseHexAddr(s string) (netip.AddrPort, error) {
 	}
 	return netip.AddrPortFrom(addr, uint16(n)), nil
 }
+
+// ListensEverywhere reports whether somebody listens on a TCP port beyond loopback.
+func ListensEverywhere(port uint16) bool {
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		rows, err := os.ReadFile(table)
+		if err != nil {
+			continue
+		}
+		for line := range bytes.Lines(rows) {
+			if local, _, ok := parseListening(string(line)); ok && local.Port() == port && !local.Addr().Unmap().IsLoopback() {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -123,6 +123,11 @@ func controlPlane(t *testing.T, hosts []fleet.HostView) *httptest.Server {
 	say("GET /api/system/status", func() any { return sum.Status() })
 	say("GET /api/models", func() any { return sum.Models() })
 	say("GET /api/hosts", func() any { return hosts })
+	tokens := []fleet.Token{{
+		ID: "tok_aaaa", Labels: map[string]string{"rack": "a7"}, CreatedAt: now(), ExpiresAt: now().Add(time.Hour), UsesLeft: 3, Approve: true,
+	}}
+	say("GET /api/tokens", func() any { return tokens[:min(1, len(hosts))] })
+	mux.HandleFunc("DELETE /api/tokens/tok_aaaa", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	say("GET /api/routing/decisions/r1-2a", func() any { return decision() })
 	queues := []fleet.Line{{Model: "llama3:latest", Digest: "aa", Places: 4, Serving: 4, Waiting: 12}, {Model: "tiny:latest", Digest: "bb", Places: 1, Serving: 1, Waiting: 1}}
 	say("GET /api/routing/queues", func() any { return queues[:min(2, 2*len(hosts))] })
@@ -142,6 +147,18 @@ func controlPlane(t *testing.T, hosts []fleet.HostView) *httptest.Server {
 		say("GET /api/hosts/"+h.Name, func() any { return h })
 		say("POST /api/hosts/"+h.Name+"/drain", func() any { return h })
 		say("POST /api/hosts/"+h.Name+"/undrain", func() any { return h })
+		say("POST /api/hosts/"+h.Name+"/approve", func() any { return h })
+		say("DELETE /api/hosts/"+h.Name, func() any { return h })
+		mux.HandleFunc("PATCH /api/hosts/"+h.Name, func(w http.ResponseWriter, r *http.Request) {
+			changed := h
+			changed.Labels = nil
+			if err := json.NewDecoder(r.Body).Decode(&changed); err != nil {
+				t.Errorf("the change: %v", err)
+			}
+			if err := json.NewEncoder(w).Encode(changed); err != nil {
+				t.Error(err)
+			}
+		})
 		say("POST /api/hosts/"+h.Name+"/ollama/default/restart", func() any { return h })
 	}
 	mux.HandleFunc("GET /api/hosts/gpu-1/logs", func(w http.ResponseWriter, r *http.Request) {

@@ -17,6 +17,14 @@ func (s *session) hostCommand() *cobra.Command {
 			"host %s gets no new requests\n", (*client.Client).Drain),
 		s.hostActionCommand("undrain HOST", "Let a host have requests again", "",
 			"host %s gets requests again\n", (*client.Client).Undrain),
+		s.hostActionCommand("approve HOST", "Let a host in that waits for approval",
+			`Let a host in that joined with a token which wants an operator's approval.`,
+			"host %s is let in; its agent connects within seconds\n", (*client.Client).Approve),
+		s.hostRenameCommand(), s.hostLabelCommand(),
+		s.hostActionCommand("remove HOST", "Forget a host",
+			`Forget a host and end its session. What runs there goes on; its agent is refused
+until it joins anew. On the host, corral-agent leave does the same.`,
+			"host %s is forgotten\n", (*client.Client).RemoveHost),
 		s.hostRestartCommand(), s.hostLogsCommand())
 }
 

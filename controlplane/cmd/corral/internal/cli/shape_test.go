@@ -21,6 +21,7 @@ import (
 func TestTheClientKnowsEveryField(t *testing.T) {
 	for _, shape := range []struct{ theirs, ours any }{
 		{&fleet.HostView{}, &client.Host{}},
+		{&fleet.Token{}, &client.Token{}},
 		{&fleet.Model{}, &client.Model{}},
 		{&fleet.Decision{}, &client.Decision{}},
 		{&fleet.Breaker{}, &client.Breaker{}},
