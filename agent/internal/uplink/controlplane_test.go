@@ -84,6 +84,7 @@ type controlPlane struct {
 	shows atomic.Pointer[authority] // whose certificate it has; nil serves plain HTTP
 	// answer decides on a hello; the zero value welcomes.
 	answer   func(*wire.Hello) wire.Frame
+	skew     time.Duration // of its clock
 	sessions chan *peer
 	working  sync.WaitGroup
 }
@@ -132,7 +133,7 @@ func (cp *controlPlane) serve(w http.ResponseWriter, r *http.Request) {
 func (cp *controlPlane) carry(ws *websocket.Conn) {
 	nonce := make([]byte, wire.NonceSize)
 	rand.Read(nonce)
-	challenge := &wire.Challenge{Nonce: nonce, MinVersion: wire.MinVersion, MaxVersion: wire.Version}
+	challenge := &wire.Challenge{Nonce: nonce, MinVersion: wire.MinVersion, MaxVersion: wire.Version, UnixMillis: time.Now().Add(cp.skew).UnixMilli()}
 	if err := ws.WriteMessage(websocket.BinaryMessage, wire.AppendFrame(nil, challenge)); err != nil {
 		return
 	}

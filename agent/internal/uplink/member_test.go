@@ -177,3 +177,29 @@ func TestAFileOfAuthorities(t *testing.T) {
 		t.Errorf("missing: %v", err)
 	}
 }
+
+func TestLookingSaysNothing(t *testing.T) {
+	ours := newAuthority(t)
+	cp := newControlPlane(t, ours, nil)
+	cp.skew = -time.Hour
+	o := options(t, cp.url)
+	token := wire.NewJoinToken(ours.root)
+	o.Token = token.Reveal()
+	seen, err := New(o).Look(t.Context(), cp.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if off := seen.ClockOffset - time.Hour; off.Abs() > patience || seen.MinVersion != wire.MinVersion || seen.MaxVersion != wire.Version || seen.Took <= 0 {
+		t.Errorf("it sees %+v", seen)
+	}
+	if seen.Certificate == nil || seen.Certificate.Issuer.CommonName != "test authority" {
+		t.Errorf("the certificate is %+v", seen.Certificate)
+	}
+	cp.shows.Store(newAuthority(t))
+	if _, err := New(o).Look(t.Context(), cp.url); err == nil {
+		t.Error("a stranger was taken for the control plane")
+	}
+	if len(cp.sessions) != 0 || o.Identity.Joined() {
+		t.Error("it said something")
+	}
+}

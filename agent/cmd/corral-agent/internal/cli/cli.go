@@ -48,7 +48,7 @@ func newRoot(version string, environ []string) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return program.Usage(err) })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newRun(version, environ), newJoin(version, environ), newLeave(version, environ), newStatus(environ), &cobra.Command{
+	root.AddCommand(newRun(version, environ), newJoin(version, environ), newLeave(version, environ), newStatus(environ), newDoctor(version, environ), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)

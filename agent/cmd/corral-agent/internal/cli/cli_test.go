@@ -34,7 +34,7 @@ func TestVersion(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for name, args := range map[string][]string{
-		"help": nil, "help-run": {"run"}, "help-status": {"status"}, "help-join": {"join"}, "help-leave": {"leave"},
+		"help": nil, "help-run": {"run"}, "help-status": {"status"}, "help-join": {"join"}, "help-leave": {"leave"}, "help-doctor": {"doctor"},
 	} {
 		code, got, errs := cli(t, append(args, "--help")...)
 		if code != 0 || errs != "" {
