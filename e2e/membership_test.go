@@ -115,7 +115,7 @@ func TestLeaveWithoutTheControlPlane(t *testing.T) {
 		"--token", controlplane.Token(), "--ollama-url", "http://127.0.0.1:1", "--name", "rack-1")
 	controlplane.Stop()
 	wantCommand(t, 1, []string{"could not be reached", "--force"}, "corral-agent", "leave", "--data-dir", folder)
-	wantCommand(t, 0, []string{"corral host remove rack-1"}, "corral-agent", "leave", "--force", "--data-dir", folder)
+	wantCommand(t, 0, []string{`corral host remove h_`}, "corral-agent", "leave", "--force", "--data-dir", folder)
 	wantCommand(t, 0, []string{"no member"}, "corral-agent", "leave", "--data-dir", folder)
 	controlplane.Restart()
 	wantCommand(t, 0, []string{"(?m)^host rack-1 is forgotten"}, "corral", "host", "remove", "rack-1",

@@ -39,7 +39,7 @@ and the host's key stay where they are. Leaving twice is no error.`,
 		case left.HostID == "":
 			_, err = fmt.Fprintln(cmd.OutOrStdout(), "This host is no member of a control plane; nothing was changed.")
 		case told != nil:
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Left without the control plane, which could not be told: %s. There, remove the host by: corral host remove %s\n", fault.MessageOf(told), left.Name)
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Left without the control plane, which could not be told: %s. There, remove the host by: corral host remove %s\n", fault.MessageOf(told), left.HostID)
 		default:
 			_, err = fmt.Fprintf(cmd.OutOrStdout(), "Left: the control plane has forgotten host %s (%s). Models and the key in %s are still there.\n", left.Name, left.HostID, cfg.DataDir)
 		}

@@ -15,6 +15,7 @@ export function aHost(name: string, more: Partial<Host> = {}): Host {
     joined_at: '2026-01-01T00:00:00Z',
     connected_at: '2026-01-01T00:00:00Z',
     draining: false,
+    pending: false,
     facts: {
       hostname: name,
       os: 'linux',
