@@ -125,6 +125,29 @@ func TestLeaveWithoutTheControlPlane(t *testing.T) {
 	}
 }
 
+// TestJoinAfterRemoval takes a host back in that an operator has removed.
+func TestJoinAfterRemoval(t *testing.T) {
+	t.Parallel()
+	lab := corraltest.New(t)
+	controlplane := lab.ControlPlane()
+	folder := lab.Folder("host")
+	join := func() []string {
+		return []string{
+			"join", "--yes", "--data-dir", folder, "--server", "https://" + controlplane.Address,
+			"--token", controlplane.Token(), "--ollama-url", "http://127.0.0.1:1", "--name", "rack-1",
+		}
+	}
+	wantCommand(t, 0, []string{"Joined"}, "corral-agent", join()...)
+	wantCommand(t, 0, []string{"member already"}, "corral-agent", join()...)
+	if _, err := controlplane.API().RemoveHost(t.Context(), "rack-1"); err != nil {
+		t.Fatal(err)
+	}
+	wantCommand(t, 0, []string{"which the control plane has removed", "Joined https://"}, "corral-agent", join()...)
+	if got := hostNames(t, controlplane); got != "rack-1" {
+		t.Errorf("hosts: %q", got)
+	}
+}
+
 // TestApproval has an agent wait until an operator lets its host in.
 func TestApproval(t *testing.T) {
 	t.Parallel()

@@ -47,6 +47,22 @@ func (a *Agent) Join(ctx context.Context, waiting func(reason string)) (joined i
 	}
 }
 
+// Forgotten reports whether the control plane that was joined is known to have
+// forgotten this host, as after its removal there. It is false where that cannot
+// be found out, as while an agent works with the data directory.
+func (a *Agent) Forgotten(ctx context.Context) bool {
+	id, err := identity.Open(a.cfg.DataDir)
+	if err != nil {
+		return false
+	}
+	defer id.Close()
+	if !id.Joined() {
+		return false
+	}
+	_, err = a.visitor(id).Join(ctx)
+	return uplink.Forgotten(err)
+}
+
 // Leave has the control plane forget this host, and then forgets the control
 // plane; the key stays. With force it does the latter even where the control plane
 // cannot be told, and returns why as told. An agent that is no member has nothing

@@ -30,6 +30,13 @@ func ApprovalIn(err error) (time.Duration, bool) {
 	return refused.delay(), true
 }
 
+// Forgotten reports whether an agent was refused because the control plane does
+// not know its host.
+func Forgotten(err error) bool {
+	refused, ok := errors.AsType[*refusal](err)
+	return ok && refused.Code == wire.RejectNotJoined
+}
+
 // Leave has the control plane forget the host and refuse its key. One that does
 // not know the host is no error. That no address answered is fault.Unavailable.
 func (u *Uplink) Leave(ctx context.Context) error {

@@ -98,7 +98,7 @@ func (l *Link) release(ctx context.Context, hello *wire.Hello) error {
 }
 
 func notJoined() *rejection {
-	return reject(wire.RejectNotJoined, "this agent has not joined here; start it with --token and a token from `corral-controlplane token create`")
+	return reject(wire.RejectNotJoined, "this agent has not joined here, or its host was removed; join it by corral-agent join with a token from `corral-controlplane token create`")
 }
 
 // refreshFacts stores what a host tells of itself, where that has changed. A

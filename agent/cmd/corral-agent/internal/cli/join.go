@@ -50,12 +50,13 @@ type joining struct {
 	in        io.Reader
 	out, errs io.Writer
 
-	before   identity.Membership
-	isMember bool
+	before    identity.Membership
+	isMember  bool
+	forgotten bool // by the control plane, which has removed this host
 }
 
 func (j *joining) run(ctx context.Context) error {
-	done, err := j.check()
+	done, err := j.check(ctx)
 	if err != nil || done {
 		return err
 	}
@@ -83,7 +84,7 @@ func (j *joining) run(ctx context.Context) error {
 }
 
 // check returns an error where joining cannot work, and whether it is done already.
-func (j *joining) check() (done bool, err error) {
+func (j *joining) check(ctx context.Context) (done bool, err error) {
 	if j.before, j.isMember, err = identity.Peek(j.cfg.DataDir); err != nil {
 		return false, err
 	}
@@ -96,6 +97,8 @@ func (j *joining) check() (done bool, err error) {
 			}
 		}
 		switch {
+		case !elsewhere && token != "" && j.agent(j.cfg).Forgotten(ctx):
+			j.forgotten = true
 		case !elsewhere:
 			_, err := fmt.Fprintf(j.out, "This host is a member already, as %s (%s); nothing was changed.\n\nNext:\n  corral-agent run --data-dir %s\n",
 				j.before.Name, j.before.HostID, j.cfg.DataDir)
@@ -126,7 +129,10 @@ func (j *joining) folders() []string {
 // printPlan says what would be done, now and by the agent when it runs.
 func (j *joining) printPlan(host *survey.Host) error {
 	var lines []string
-	if j.isMember {
+	switch {
+	case j.forgotten:
+		lines = append(lines, fmt.Sprintf("forget that this host was %s, which the control plane has removed", j.before.Name))
+	case j.isMember:
 		lines = append(lines, fmt.Sprintf("leave the control plane at %s, where this host is %s", known(strings.Join(j.before.Servers, ", ")), j.before.Name))
 	}
 	servers := make([]string, len(j.cfg.Server))
