@@ -67,7 +67,7 @@ func (j *joining) run(ctx context.Context) error {
 	if err := j.printPlan(&host); err != nil {
 		return err
 	}
-	if err := j.agree(); err != nil {
+	if err := j.agree(ctx); err != nil {
 		return err
 	}
 	if j.isMember {
@@ -160,7 +160,7 @@ func (j *joining) intent(host *survey.Host) string {
 }
 
 // agree asks, unless it was agreed already.
-func (j *joining) agree() error {
+func (j *joining) agree(ctx context.Context) error {
 	if j.yes {
 		return nil
 	}
@@ -168,14 +168,22 @@ func (j *joining) agree() error {
 		return program.Usage(fault.New(fault.Invalid, "nothing was changed: there is no terminal to ask on; agree with --yes"))
 	}
 	fmt.Fprint(j.out, "Join? [y/N] ")
-	answer, err := bufio.NewReader(j.in).ReadString('\n')
-	if err != nil && answer == "" {
-		return fmt.Errorf("nothing was changed: %w", err)
+	// Reading from a terminal can't be broken off; who ends the program at the
+	// question ends the reading with it.
+	answers := make(chan string, 1)
+	go func() {
+		answer, _ := bufio.NewReader(j.in).ReadString('\n') // none is a no
+		answers <- answer
+	}()
+	select {
+	case answer := <-answers:
+		if a := strings.ToLower(strings.TrimSpace(answer)); a == "y" || a == "yes" {
+			return nil
+		}
+	case <-ctx.Done():
+		fmt.Fprintln(j.out)
 	}
-	if a := strings.ToLower(strings.TrimSpace(answer)); a != "y" && a != "yes" {
-		return fault.New(fault.Conflict, "nothing was changed")
-	}
-	return nil
+	return fault.New(fault.Conflict, "nothing was changed")
 }
 
 func isTerminal(in io.Reader) bool {

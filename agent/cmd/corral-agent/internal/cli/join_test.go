@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -45,14 +46,19 @@ func TestAgreeing(t *testing.T) {
 		}
 		var out bytes.Buffer
 		j := joining{in: program, out: &out}
-		if err := j.agree(); (err == nil) != agreed || out.String() != "Join? [y/N] " {
+		if err := j.agree(t.Context()); (err == nil) != agreed || out.String() != "Join? [y/N] " {
 			t.Errorf("%q: %v, it printed %q", answer, err, out.String())
 		}
 	}
-	if err := (&joining{in: strings.NewReader("y\n"), out: &bytes.Buffer{}}).agree(); err == nil || !strings.Contains(err.Error(), "--yes") {
+	interrupted, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	if err := (&joining{in: program, out: &bytes.Buffer{}}).agree(interrupted); err == nil {
+		t.Error("an interrupt at the question counts as yes")
+	}
+	if err := (&joining{in: strings.NewReader("y\n"), out: &bytes.Buffer{}}).agree(t.Context()); err == nil || !strings.Contains(err.Error(), "--yes") {
 		t.Errorf("without a terminal: %v", err)
 	}
-	if err := (&joining{yes: true}).agree(); err != nil {
+	if err := (&joining{yes: true}).agree(t.Context()); err != nil {
 		t.Errorf("with --yes: %v", err)
 	}
 }
