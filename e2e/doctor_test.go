@@ -61,7 +61,7 @@ func TestDoctor(t *testing.T) {
 	}
 
 	agent := controlplane.Agent(corraltest.AgentOptions{Name: "rack-1", DataDir: folder, Ollama: ollama.URL})
-	connected := agent.AwaitConnected(connectLimit)
+	connected := agent.AwaitServing(serveLimit)
 	code, checks = examined(t, where...)
 	if code != 0 {
 		t.Errorf("while it runs: status %d, %+v", code, checks)
