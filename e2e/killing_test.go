@@ -154,7 +154,7 @@ func TestKilledInTurn(t *testing.T) {
 		corraltest.Await(t, 10*time.Second, "nothing of its Ollama is left", corraltest.Until(func() bool {
 			return len(m.lab.Find("ollama")) == 0
 		}))
-		m.controlplane.AwaitHost(3*time.Second, m.agent.Name, "is away", func(h *client.Host) bool { return h.State == client.HostAway })
+		m.controlplane.AwaitHost(3*time.Second, m.agent.Name, "is disconnected", func(h *client.Host) bool { return h.State == client.HostDisconnected })
 		m.agent.Restart()
 		m.wantServing(t, serveLimit)
 	})

@@ -11,11 +11,14 @@ type HostState string
 
 // The states of a host.
 const (
-	HostOnline   HostState = "online"   // its agent is connected and nothing is wrong
-	HostDegraded HostState = "degraded" // its agent is connected; Problems say what is wrong
-	HostAway     HostState = "away"     // its agent fell silent
-	HostStopped  HostState = "stopped"  // its agent said goodbye
-	HostPending  HostState = "pending"  // it joined, and waits for an operator's approval
+	HostOnline       HostState = "online"       // its agent is connected and nothing is wrong
+	HostDegraded     HostState = "degraded"     // its agent is connected; Problems say what is wrong
+	HostDisconnected HostState = "disconnected" // its agent's connection broke a moment ago
+	HostAway         HostState = "away"         // nothing was heard of its agent for a while
+	HostDead         HostState = "dead"         // it is away for so long that somebody should look
+	HostAsleep       HostState = "asleep"       // its agent said that the host goes to sleep
+	HostStopped      HostState = "stopped"      // its agent said goodbye
+	HostPending      HostState = "pending"      // it joined, and waits for an operator's approval
 )
 
 // Host is a machine that joined, with what is known of it now.

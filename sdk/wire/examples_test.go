@@ -44,7 +44,7 @@ func examples() map[string]wire.Frame {
 		"instances":     &wire.Instances{List: []wire.Instance{exampleInstance(), {Name: "second"}}},
 		"action":        &wire.Action{ID: 9, Kind: wire.ActionRestartInstance, Instance: wire.DefaultInstance},
 		"action_result": &wire.ActionResult{ID: 9, Code: "conflict", Message: "the instance is attached"},
-		"goodbye":       &wire.Goodbye{Reason: "upgrade"},
+		"goodbye":       &wire.Goodbye{Reason: "upgrade", Asleep: true},
 		"leaving":       &wire.Leaving{GraceMillis: 30_000},
 	}
 }

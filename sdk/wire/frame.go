@@ -104,10 +104,14 @@ func (a *Ack) fields(c *codec)   { c.uint64(1, &a.Seq) }
 // Goodbye announces that the sender closes the session on purpose.
 type Goodbye struct {
 	Reason string
+	Asleep bool // the host goes to sleep: the sender is back when it wakes
 }
 
 func (*Goodbye) number() fieldNumber { return numGoodbye }
-func (g *Goodbye) fields(c *codec)   { c.string(1, &g.Reason) }
+func (g *Goodbye) fields(c *codec) {
+	c.string(1, &g.Reason)
+	c.bool(2, &g.Asleep)
+}
 
 // Leaving announces that the agent is about to say [Goodbye]: it takes on no new
 // requests, and lets those under way end. A peer that does not know the frame

@@ -26,8 +26,9 @@ import "time"
 // Version is the protocol version that this build speaks.
 //
 //   - 1: 2026-11-23: handshake, samples, instances, ping, actions restart and refresh;
-//     2026-11-26: agents that are leaving say so; 2026-11-27: hosts that leave for
-//     good, and those that wait for approval
+//     2026-11-26: agents that are leaving say so;
+//     2026-11-27: and whether their host goes to sleep; hosts that leave for good,
+//     and those that wait for approval
 const Version uint32 = 1
 
 // MinVersion is the oldest version of a peer that this build accepts.

@@ -43,7 +43,11 @@ func (l *Link) take(s *session, frame wire.Frame, enc *wire.Encoder) error {
 		l.Registry.Leave(s.hostID, s.epoch)
 		l.Log.Info("agent is leaving", "host_id", s.hostID, "session_epoch", s.epoch, "in_flight", s.busy.Load(), "grace", time.Duration(f.GraceMillis)*time.Millisecond)
 	case *wire.Goodbye:
-		s.goodbye.Store(true)
+		state := fleet.HostStopped
+		if f.Asleep {
+			state = fleet.HostAsleep
+		}
+		s.parting.Store(&state)
 	case *wire.Unknown: // of a newer agent
 	default:
 		return fault.New(fault.Invalid, "the agent sent a %T, which it may not", f).On(fault.Host)

@@ -151,7 +151,7 @@ func TestFramesThatEndTheSession(t *testing.T) {
 			if err := l.ended(); fault.KindOf(err) != c.kind || err != nil && fault.SideOf(err) != fault.Host {
 				t.Errorf("the session ended with %v (%v), want %v", err, fault.KindOf(err), c.kind)
 			}
-			l.awaitState(a.id(), fleet.HostAway)
+			l.awaitState(a.id(), fleet.HostDisconnected)
 		})
 	}
 }
@@ -203,6 +203,14 @@ func TestAnAgentThatSaysGoodbyeIsStopped(t *testing.T) {
 	}
 }
 
+func TestAHostThatGoesToSleepIsAsleep(t *testing.T) {
+	l, a := connected(t)
+	a.send(&wire.Goodbye{Reason: "the host goes to sleep", Asleep: true})
+	a.roundTrip()
+	a.close()
+	l.awaitState(a.id(), fleet.HostAsleep)
+}
+
 func TestAnAgentThatIsLeavingGetsNothingNew(t *testing.T) {
 	l, a := connected(t)
 	a.send(&wire.Leaving{GraceMillis: 30_000})
@@ -212,7 +220,7 @@ func TestAnAgentThatIsLeavingGetsNothingNew(t *testing.T) {
 	}
 	a.roundTrip() // and goes on
 	a.close()
-	if view := l.await(a.id(), "away", func(v fleet.HostView) bool { return v.State == fleet.HostAway }); len(view.Problems) != 0 {
+	if view := l.await(a.id(), "disconnected", func(v fleet.HostView) bool { return v.State == fleet.HostDisconnected }); len(view.Problems) != 0 {
 		t.Errorf("when it has gone: %v", view.Problems)
 	}
 }

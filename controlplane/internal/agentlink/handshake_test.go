@@ -49,7 +49,7 @@ func TestAnAgentJoinsByTokenAndIsKnownByItsKey(t *testing.T) {
 		t.Errorf("stored: %+v, %v", stored, err)
 	}
 	a.close()
-	l.awaitState(a.id(), fleet.HostAway)
+	l.awaitState(a.id(), fleet.HostDisconnected)
 	if err := l.ended(); err != nil {
 		t.Errorf("a session's end: %v", err)
 	}

@@ -54,7 +54,7 @@ func newLab(t *testing.T, hurry ...func(*pace)) *lab {
 	l.tokens = auth.NewJoinTokens(db, authority.Certificate(), l.now)
 	l.Link = New(Options{
 		Hosts: db, Registry: l.registry, History: l.history,
-		CACertificates: []byte("the authority"), Log: log, Now: l.now,
+		CACertificates: []byte("the authority"), DeadAfter: func() time.Duration { return time.Hour }, Log: log, Now: l.now,
 	})
 	for _, h := range hurry {
 		h(&l.pace)

@@ -37,7 +37,8 @@ type Options struct {
 	Hosts          fleet.HostStore
 	Registry       *fleet.Registry
 	History        Historian
-	CACertificates []byte // PEM; handed to agents that join
+	CACertificates []byte               // PEM; handed to agents that join
+	DeadAfter      func() time.Duration // how long a host is missing until it counts as dead; 0 is for ever
 	Log            hclog.Logger
 	Now            func() time.Time
 }

@@ -34,11 +34,11 @@ type session struct {
 
 	ended    chan struct{} // closed when the session is to end
 	endOnce  sync.Once
-	goodbye  atomic.Bool   // the agent said that it stops
-	doubled  atomic.Int64  // when a second agent with this key was last refused, in Unix milliseconds; 0 is never
-	silence  atomic.Int32  // ping intervals since the last frame
-	busy     atomic.Int32  // calls and actions under way
-	acked    atomic.Uint64 // stored up to here
+	parting  atomic.Pointer[fleet.HostState] // what the agent said that becomes of its host; nil is nothing
+	doubled  atomic.Int64                    // when a second agent with this key was last refused, in Unix milliseconds; 0 is never
+	silence  atomic.Int32                    // ping intervals since the last frame
+	busy     atomic.Int32                    // calls and actions under way
+	acked    atomic.Uint64                   // stored up to here
 	ackReady chan struct{}
 
 	offset time.Duration // the agent's clock less ours; of the goroutine that reads
@@ -145,11 +145,15 @@ func (w timedWriter) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
+// farewell returns what becomes of the host with the session's end.
 func (s *session) farewell() fleet.HostState {
-	if s.goodbye.Load() {
-		return fleet.HostStopped
+	switch said := s.parting.Load(); {
+	case said != nil:
+		return *said
+	case s.silence.Load() > wire.SilentPings:
+		return fleet.HostAway
 	}
-	return fleet.HostAway
+	return fleet.HostDisconnected
 }
 
 // misbehaved returns what the agent did wrong, and drops the errors by which

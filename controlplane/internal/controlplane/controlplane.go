@@ -104,7 +104,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	samples := history.New(db, c.log.Named("history"))
 	link := agentlink.New(agentlink.Options{
 		Hosts: db, Registry: registry, History: samples,
-		CACertificates: authority.CertificatePEM(), Log: c.log.Named("agents"), Now: c.now,
+		CACertificates: authority.CertificatePEM(), DeadAfter: deadAfterOf(manager), Log: c.log.Named("agents"), Now: c.now,
 	})
 	guard, err := router.NewGuard(c.now)
 	if err != nil {
@@ -134,7 +134,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 		Upgrade: func(ctx context.Context, _ *edge.Request, ws *websocket.Conn) error { return link.Serve(ctx, ws) },
 	})
 	support := map[string]func(context.Context) error{
-		"sqlite": db.Run, "keys": keys.Run, "stats": counts.Run, "history": samples.Run, "usage": ledger.Run, "router": forward.Run, "pki": authority.Run,
+		"sqlite": db.Run, "agents": link.Run, "keys": keys.Run, "stats": counts.Run, "history": samples.Run, "usage": ledger.Run, "router": forward.Run, "pki": authority.Run,
 	}
 	if err := surface.add(routes, support); err != nil {
 		return nil, err

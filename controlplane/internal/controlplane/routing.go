@@ -41,6 +41,11 @@ func requestTimeoutOf(manager *settings.Manager) func() time.Duration {
 	}
 }
 
+// deadAfterOf returns when a missing host counts as dead, by the settings as they are now.
+func deadAfterOf(manager *settings.Manager) func() time.Duration {
+	return func() time.Duration { return time.Duration(manager.Current().Fleet.DeadAfterSeconds) * time.Second }
+}
+
 // thresholdsOf returns when circuits open, by the settings.
 func thresholdsOf(r *settings.Routing) breaker.Thresholds {
 	t := breaker.Defaults()

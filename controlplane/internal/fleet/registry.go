@@ -15,12 +15,20 @@ type HostState string
 
 // The states of a host.
 const (
-	HostOnline   HostState = "online"   // its agent is connected and nothing is wrong
-	HostDegraded HostState = "degraded" // its agent is connected; Problems say what is wrong
-	HostAway     HostState = "away"     // its agent fell silent
-	HostStopped  HostState = "stopped"  // its agent said goodbye
-	HostPending  HostState = "pending"  // it joined, and waits for an operator's approval
+	HostOnline       HostState = "online"       // its agent is connected and nothing is wrong
+	HostDegraded     HostState = "degraded"     // its agent is connected; Problems say what is wrong
+	HostDisconnected HostState = "disconnected" // its agent's connection broke a moment ago
+	HostAway         HostState = "away"         // nothing was heard of its agent for a while
+	HostDead         HostState = "dead"         // it is away for so long that somebody should look
+	HostAsleep       HostState = "asleep"       // its agent said that the host goes to sleep
+	HostStopped      HostState = "stopped"      // its agent said goodbye
+	HostPending      HostState = "pending"      // it joined, and waits for an operator's approval
 )
+
+// missing reports whether the host's agent is not connected and nobody knows why.
+func (s HostState) missing() bool {
+	return s == HostDisconnected || s == HostAway || s == HostDead
+}
 
 // Reachable reports whether the host's agent is connected.
 func (s HostState) Reachable() bool { return s == HostOnline || s == HostDegraded }
@@ -72,9 +80,11 @@ type Registry struct {
 	named   map[string]string     // by model id: its name
 	numbers uint32                // of instances that were given one
 	changed chan struct{}         // closed and replaced at each change that is not just numbers
+	doubt   Doubt
 }
 
 type entry struct {
+	absence  absence
 	able     bool   // requests may be sent to its instances that serve; see settle
 	name     string // the one that its holders know
 	view     HostView
@@ -157,7 +167,7 @@ func (r *Registry) Connect(id string, epoch uint64, at time.Time, clockOffset ti
 		e.epoch = epoch
 		e.view.SeenAt, e.view.ConnectedAt, e.view.LastFrameAt = at, at, at
 		e.view.setClockOffset(clockOffset)
-		e.view.State = HostOnline
+		e.view.State, e.absence = HostOnline, absence{}
 		e.forgetReports()
 	})
 }
@@ -184,11 +194,12 @@ func (r *Registry) Leave(id string, epoch uint64) {
 	r.update(id, epoch, func(e *entry) { e.leaving = true })
 }
 
-// Disconnect ends a session. A stopped agent said so itself.
+// Disconnect ends a session. state is what becomes of the host: its agent said that
+// it ends or that the host goes to sleep, it fell silent, or its connection broke.
 func (r *Registry) Disconnect(id string, epoch uint64, at time.Time, state HostState) {
 	r.update(id, epoch, func(e *entry) {
 		e.view.SeenAt = at
-		e.view.State = state
+		e.view.State, e.absence = state, absence{}
 		e.forgetReports()
 	})
 }

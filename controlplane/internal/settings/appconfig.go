@@ -17,6 +17,7 @@ type AppConfig struct {
 	Security   Security   `json:"security" yaml:"security"`
 	Monitoring Monitoring `json:"monitoring" yaml:"monitoring"`
 	Routing    Routing    `json:"routing" yaml:"routing"`
+	Fleet      Fleet      `json:"fleet" yaml:"fleet"`
 }
 
 // Server is where the server listens and how it treats connections.
@@ -58,6 +59,11 @@ type Monitoring struct {
 	Captures         bool `json:"captures" yaml:"captures" help:"keep what is asked of models and answered, as long as the log of requests"`
 }
 
+// Fleet is how hosts are watched.
+type Fleet struct {
+	DeadAfterSeconds int `json:"dead_after" yaml:"dead_after" help:"seconds without a host's agent until the host counts as dead; 0 is never"`
+}
+
 // DefaultApp returns the settings of a server that nobody configured.
 func DefaultApp() AppConfig {
 	return AppConfig{
@@ -69,6 +75,7 @@ func DefaultApp() AppConfig {
 		Security:   Security{APIKeyRequired: true, AnonymousRole: fleet.RoleOperator, AllowedIPs: []string{}},
 		Monitoring: Monitoring{MetricsEnabled: true, LogRetentionDays: 14},
 		Routing:    defaultRouting(),
+		Fleet:      Fleet{DeadAfterSeconds: 600},
 	}
 }
 

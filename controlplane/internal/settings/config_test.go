@@ -113,6 +113,8 @@ routing:
   breaker_pause: 0
   retries: 11
   retry_share: -0.1
+fleet:
+  dead_after: -1
 `, nil)
 	want := []string{
 		"2: data_dir: has to name a folder",
@@ -147,6 +149,7 @@ routing:
 		"30: routing.breaker_pause: 0 is not from 1 to 3600",
 		"31: routing.retries: 11 is not from 0 to 10",
 		"32: routing.retry_share: -0.1 is not from 0 to 1",
+		"34: fleet.dead_after: -1 is not from 0 to 2592000",
 	}
 	if err == nil {
 		t.Fatal("no fault")

@@ -145,8 +145,8 @@ func TestPatchTellsEverythingThatIsWrong(t *testing.T) {
 	for body, want := range map[string]string{
 		``:                       "the body is not valid JSON: it ends too early",
 		`[]`:                     "the body is a list, not a JSON object",
-		`{"sever": {}}`:          "sever: unknown key; known here: server, models, security, monitoring, routing",
-		`{"data_dir": "/tmp"}`:   "data_dir: unknown key; known here: server, models, security, monitoring, routing",
+		`{"sever": {}}`:          "sever: unknown key; known here: server, models, security, monitoring, routing, fleet",
+		`{"data_dir": "/tmp"}`:   "data_dir: unknown key; known here: server, models, security, monitoring, routing, fleet",
 		`{"server": {"prt": 1}}`: "server.prt: unknown key; known here: host, port, max_connections, timeout, log_level, cors_origins",
 		`{"server": {"port": "80", "timeout": -1}, "models": {"cache_size": null}, "security": {"rate_limit": 1.5}}`: "server.port: wants a whole number, not text; models.cache_size: has no value; leave it out to keep it as it is; " +
 			"security.rate_limit: wants a whole number, not a number with a fraction; server.timeout: -1 is not from 1 to 86400",

@@ -16,6 +16,7 @@ const (
 	minSecretBytes      = 32
 	maxTimeoutSeconds   = 24 * 60 * 60
 	maxLogRetentionDays = 3650
+	maxDeadAfterSeconds = 30 * 24 * 60 * 60
 )
 
 var logLevels = []string{"trace", "debug", "info", "warn", "error"}
@@ -66,6 +67,11 @@ func (s *Security) Validate(report config.Report) {
 func (m *Monitoring) Validate(report config.Report) {
 	within(report, "prometheus_port", int64(m.PrometheusPort), 0, math.MaxUint16)
 	within(report, "log_retention", int64(m.LogRetentionDays), 1, maxLogRetentionDays)
+}
+
+// Validate implements [config.Validator].
+func (f *Fleet) Validate(report config.Report) {
+	within(report, "dead_after", int64(f.DeadAfterSeconds), 0, maxDeadAfterSeconds)
 }
 
 // Validate implements [config.Validator].

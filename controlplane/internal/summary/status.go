@@ -2,6 +2,7 @@ package summary
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 )
@@ -64,6 +65,10 @@ func (s *Summary) Status() SystemStatus {
 		Status: "ok", Version: s.version, UptimeSeconds: int64(up.Seconds()),
 		Hosts: HostCounts{Total: len(hosts)}, Storage: []StorageStatus{}, Problems: []string{},
 	}
+	if d := s.view.Doubt(); d.Missing > 0 && up >= settling {
+		status.Problems = append(status.Problems, fmt.Sprintf(
+			"%d of %d hosts were lost at once: the cause is rather this control plane or its network than each of them, so none of them counts as dead yet", d.Missing, d.Of))
+	}
 	missing := false
 	for i := range hosts {
 		h := &hosts[i]
@@ -73,9 +78,14 @@ func (s *Summary) Status() SystemStatus {
 			status.Hosts.Online++
 		case fleet.HostOnline:
 			status.Hosts.Online++
+		case fleet.HostDisconnected:
+			missing = true
+			status.Problems = append(status.Problems, fmt.Sprintf("host %q is disconnected: its agent's connection broke a moment ago", h.Name))
 		case fleet.HostAway:
 			missing = true
 			status.Problems = append(status.Problems, fmt.Sprintf("host %q is away: its agent is not connected", h.Name))
+		case fleet.HostDead:
+			status.Problems = append(status.Problems, fmt.Sprintf("host %q is dead: nothing was heard of its agent since %s", h.Name, h.SeenAt.UTC().Format(time.RFC3339)))
 		case fleet.HostStopped:
 			status.Problems = append(status.Problems, fmt.Sprintf("host %q is stopped: its agent was shut down", h.Name))
 		}

@@ -15,6 +15,7 @@ const settling = 15 * time.Second
 // View is what is known of the hosts.
 type View interface {
 	Hosts() []fleet.HostView
+	Doubt() fleet.Doubt
 }
 
 // Requests are the counts of requests to models.

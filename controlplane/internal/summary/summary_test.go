@@ -19,13 +19,17 @@ func (requests) Requests() int64             { return 42 }
 func (requests) MeanResponse() time.Duration { return 1500 * time.Microsecond }
 
 // view is a list of hosts that can be changed.
-type view []fleet.HostView
+type view struct {
+	hosts []fleet.HostView
+	doubt fleet.Doubt
+}
 
-func (v *view) Hosts() []fleet.HostView { return *v }
+func (v *view) Hosts() []fleet.HostView { return v.hosts }
+func (v *view) Doubt() fleet.Doubt      { return v.doubt }
 
 func newSummary(hosts ...fleet.HostView) (s *Summary, later func(time.Duration)) {
 	now := noon()
-	list := view(hosts)
+	list := view{hosts: hosts}
 	s = New(&list, requests{}, func() int { return 3 }, "1.2.3", func() time.Time { return now })
 	return s, func(d time.Duration) { now = now.Add(d) }
 }
@@ -157,6 +161,27 @@ func TestHostsMayTakeAMomentToComeBack(t *testing.T) {
 	got := s.Status()
 	if diff := cmp.Diff([]string{`host "a" is away: its agent is not connected`}, got.Problems); diff != "" || got.Status != "degraded" {
 		t.Errorf("then it is %q with problems (-want +got)\n%s", got.Status, diff)
+	}
+}
+
+func TestWhatBecomesOfHostsIsToldApart(t *testing.T) {
+	list := &view{doubt: fleet.Doubt{Missing: 4, Of: 12}}
+	for _, state := range []fleet.HostState{fleet.HostDisconnected, fleet.HostDead, fleet.HostAsleep} {
+		list.hosts = append(list.hosts, fleet.HostView{Host: fleet.Host{Name: string(state), SeenAt: noon()}, State: state})
+	}
+	now := noon()
+	s := New(list, requests{}, func() int { return 0 }, "1.2.3", func() time.Time { return now })
+	if got := s.Status(); len(got.Problems) != 2 || got.Status != "starting" {
+		t.Errorf("just started, it doubts itself already: %+v", got)
+	}
+	now = now.Add(settling)
+	want := []string{
+		"4 of 12 hosts were lost at once: the cause is rather this control plane or its network than each of them, so none of them counts as dead yet",
+		`host "disconnected" is disconnected: its agent's connection broke a moment ago`,
+		`host "dead" is dead: nothing was heard of its agent since 2026-03-01T12:00:00Z`,
+	}
+	if diff := cmp.Diff(want, s.Status().Problems); diff != "" {
+		t.Errorf("problems (-want +got)\n%s", diff)
 	}
 }
 

@@ -270,7 +270,7 @@ export interface Facts {
 }
 
 /** HostState is whether a host can be used now. */
-export type HostState = "online" | "degraded" | "away" | "stopped" | "pending";
+export type HostState = "online" | "degraded" | "disconnected" | "away" | "dead" | "asleep" | "stopped" | "pending";
 
 /** InstanceState is what an Ollama instance is able to do. */
 export type InstanceState = "unknown" | "starting" | "ready" | "degraded" | "stopped" | "failed";

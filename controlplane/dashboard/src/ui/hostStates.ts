@@ -10,7 +10,10 @@ interface Shown {
 export const hostStates: Record<HostState, Shown> = {
   online: { tone: 'good', label: 'Online' },
   degraded: { tone: 'warn', label: 'Degraded' },
+  disconnected: { tone: 'warn', label: 'Disconnected' },
   away: { tone: 'bad', label: 'Away' },
+  dead: { tone: 'bad', label: 'Dead' },
+  asleep: { tone: 'idle', label: 'Asleep' },
   stopped: { tone: 'idle', label: 'Stopped' },
   pending: { tone: 'warn', label: 'Waits for approval' },
 };

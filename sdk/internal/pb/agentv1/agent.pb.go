@@ -2421,6 +2421,7 @@ func (x *ActionResult) GetMessage() string {
 type Goodbye struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Reason        string                 `protobuf:"bytes,1,opt,name=reason,proto3" json:"reason,omitempty"`
+	Asleep        bool                   `protobuf:"varint,2,opt,name=asleep,proto3" json:"asleep,omitempty"` // the host goes to sleep: the sender is back when it wakes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2460,6 +2461,13 @@ func (x *Goodbye) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *Goodbye) GetAsleep() bool {
+	if x != nil {
+		return x.Asleep
+	}
+	return false
 }
 
 // Leaving announces that the agent is about to say goodbye: it takes on no new
@@ -2720,9 +2728,10 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\fActionResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
-	"\amessage\x18\x03 \x01(\tR\amessage\"!\n" +
+	"\amessage\x18\x03 \x01(\tR\amessage\"9\n" +
 	"\aGoodbye\x12\x16\n" +
-	"\x06reason\x18\x01 \x01(\tR\x06reason\",\n" +
+	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
+	"\x06asleep\x18\x02 \x01(\bR\x06asleep\",\n" +
 	"\aLeaving\x12!\n" +
 	"\fgrace_millis\x18\x01 \x01(\rR\vgraceMillisB8Z6github.com/corral-fleet/corral/sdk/internal/pb/agentv1b\x06proto3"
 

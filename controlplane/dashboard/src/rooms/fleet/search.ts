@@ -2,7 +2,7 @@ import { defined, oneOf, type RawSearch, text } from '../../app/search';
 
 export const fleetSorts = ['name', 'state', 'cpu', 'memory', 'models', 'requests'] as const;
 export const fleetColours = ['utilization', 'memory', 'temperature', 'power'] as const;
-export const fleetStates = ['online', 'degraded', 'away', 'stopped', 'pending'] as const;
+export const fleetStates = ['online', 'degraded', 'disconnected', 'away', 'dead', 'asleep', 'stopped', 'pending'] as const;
 
 /** What the fleet shows, and in which order. A sort that begins with "-" is descending. */
 export function fleetSearch(raw: RawSearch) {

@@ -61,6 +61,13 @@ function Neighbour({ host, tab, mark }: { host: Host; tab: Props['tab']; mark: s
   );
 }
 
+/** Why a host is not connected, where its agent said so or it is known otherwise. */
+const reasons: Partial<Record<Host['state'], string>> = {
+  disconnected: "Its agent's connection broke a moment ago.",
+  asleep: 'It went to sleep.',
+  stopped: 'Its agent was stopped.',
+};
+
 function Since({ host }: { host: Host }) {
   if (reachable(host.state)) {
     if (host.connected_at === undefined) return 'Its agent is connected.';
@@ -71,7 +78,7 @@ function Since({ host }: { host: Host }) {
     );
   }
   if (host.state === 'pending') return 'It has joined, and waits until an operator lets it in.';
-  const why = host.state === 'stopped' ? 'Its agent was stopped.' : 'Its agent does not answer.';
+  const why = reasons[host.state] ?? 'Its agent does not answer.';
   if (host.seen_at === undefined) return why;
   return (
     <>
