@@ -29,9 +29,14 @@ import (
 	"github.com/corral-fleet/corral/sdk/wire"
 )
 
-// historySize is how many samples are kept for a control plane that is away:
-// an hour's at one a second.
-const historySize = 3600
+// What is kept for a control plane that is away: fifteen minutes at a sample a
+// second, and of what is older one every ten seconds for a day.
+const (
+	recentSamples  = 15 * 60
+	olderInterval  = 10 * time.Second
+	olderSamples   = 24 * 60 * 60 / 10
+	olderDiskBytes = 64 << 20
+)
 
 // demoPoll is how often the demo model looks whether Ollama is there yet.
 const demoPoll = 200 * time.Millisecond
@@ -68,7 +73,10 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		return err
 	}
 	sampler := hostmetrics.New(hostmetrics.Options{Logger: a.log.Named("host")})
-	samples := uplink.NewRing(historySize)
+	samples := uplink.NewRing(recentSamples, uplink.NewSpool(uplink.SpoolOptions{
+		Dir: a.cfg.DataDir, Interval: olderInterval, Samples: olderSamples, Bytes: olderDiskBytes, Log: a.log.Named("uplink"),
+	}))
+	defer func() { err = errors.Join(err, samples.Close()) }()
 	calls := relay.New(map[string]*ollama.Supervisor{wire.DefaultInstance: supervisor}, a.log.Named("relay"))
 	leaving := make(chan struct{})
 	link := uplink.New(uplink.Options{

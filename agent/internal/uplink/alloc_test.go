@@ -12,7 +12,7 @@ import (
 // TestSamplesDoNotAllocate holds what happens each second for as long as a host
 // runs: with a control plane that acknowledges, and for hours without one.
 func TestSamplesDoNotAllocate(t *testing.T) {
-	r := NewRing(16)
+	r := NewRing(16, nil)
 	s := &session{Uplink: New(Options{Samples: r}), out: wire.NewWriter(io.Discard)}
 	sample := wire.Sample{
 		CPU:   wire.CPU{Known: true, PerCorePercent: make([]float32, 64)},

@@ -236,7 +236,7 @@ func options(t *testing.T, servers ...*url.URL) Options {
 	}
 	t.Cleanup(func() { id.Close() })
 	return Options{
-		Servers: servers, Identity: id, Samples: NewRing(100), Log: hclog.NewNullLogger(),
+		Servers: servers, Identity: id, Samples: NewRing(100, nil), Log: hclog.NewNullLogger(),
 		Facts:     func(context.Context) (wire.HostFacts, error) { return wire.HostFacts{Hostname: "here"}, nil },
 		Instances: func() []wire.Instance { return []wire.Instance{{Name: "default", State: wire.InstanceReady}} },
 		Changed:   make(chan struct{}),

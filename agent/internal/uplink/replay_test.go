@@ -18,7 +18,7 @@ func TestSamplesAreReplayedWithoutGapsOrDuplicates(t *testing.T) {
 		return &wire.Welcome{HostID: "h1", AckedSeq: stored.Load()}
 	})
 	o := options(t, cp.url)
-	o.Samples = NewRing(total)
+	o.Samples = NewRing(total, nil)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan struct{})
 	go func() {

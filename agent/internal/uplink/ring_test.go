@@ -41,7 +41,7 @@ func push(r *Ring, n int) {
 }
 
 func TestRing(t *testing.T) {
-	r := NewRing(4)
+	r := NewRing(4, nil)
 	want := func(seqs ...uint64) {
 		t.Helper()
 		if got := held(t, r); !slices.Equal(got, seqs) || r.Len() != len(seqs) {
@@ -66,7 +66,7 @@ func TestRing(t *testing.T) {
 }
 
 func TestAddedHasOneElementForAnyNumber(t *testing.T) {
-	r := NewRing(4)
+	r := NewRing(4, nil)
 	push(r, 3)
 	<-r.Added()
 	select {
@@ -80,7 +80,7 @@ func TestAddedHasOneElementForAnyNumber(t *testing.T) {
 
 func TestRingUsedConcurrently(t *testing.T) {
 	const total = 2000
-	r := NewRing(50)
+	r := NewRing(50, nil)
 	var wg sync.WaitGroup
 	wg.Go(func() { push(r, total) })
 	wg.Go(func() {
@@ -106,7 +106,7 @@ func TestRingUsedConcurrently(t *testing.T) {
 }
 
 func BenchmarkRing(b *testing.B) {
-	r := NewRing(3600)
+	r := NewRing(3600, nil)
 	sample := wire.Sample{CPU: wire.CPU{Known: true, PerCorePercent: make([]float32, 64)}}
 	var frame []byte
 	b.ReportAllocs()

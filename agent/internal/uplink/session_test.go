@@ -219,7 +219,7 @@ func TestGoodbyeArrivesBeforeTheEnd(t *testing.T) {
 func TestAControlPlaneThatHearsNothingDelaysTheEndLittle(t *testing.T) {
 	cp := newControlPlane(t, nil, nil)
 	o := options(t, cp.url)
-	o.Samples = NewRing(1000)
+	o.Samples = NewRing(1000, nil)
 	for range 1000 {
 		o.Samples.Push(&wire.Sample{CPU: wire.CPU{Known: true, PerCorePercent: make([]float32, 512)}})
 	}
