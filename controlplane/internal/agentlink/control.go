@@ -90,7 +90,7 @@ func (l *Link) takeSample(s *session, f *wire.Sample, enc *wire.Encoder) error {
 	return nil
 }
 
-// stored notes that a sample survives, and has the agent told.
+// stored notes that a sample survives, of which the agent is told with the next ping.
 func (s *session) stored(seq uint64) {
 	for {
 		have := s.acked.Load()
@@ -101,36 +101,36 @@ func (s *session) stored(seq uint64) {
 			break
 		}
 	}
-	select {
-	case s.ackReady <- struct{}{}:
-	default: // one is waiting already
-	}
 }
 
-// keepAlive pings, acknowledges, and ends a session whose agent is silent. It
-// counts its own ticks, not time: a control plane that was stopped for a minute
+// keepAlive pings, acknowledges, and ends a session whose agent is silent. Acks go
+// with the pings: an agent keeps samples for much longer, and a thousand agents are
+// a thousand writes a second. It counts its own ticks, not time: a control plane that was stopped for a minute
 // has not seen a minute's silence.
 func (l *Link) keepAlive(ctx context.Context, s *session) {
 	tick := time.NewTicker(l.pace.ping)
 	defer tick.Stop()
 	defer s.end()
+	told := uint64(0)
 	for {
-		var err error
 		select {
 		case <-ctx.Done():
 			return
 		case <-s.ended:
 			return
-		case <-s.ackReady:
-			err = s.send(&wire.Ack{Seq: s.acked.Load()})
 		case <-tick.C:
-			if s.silence.Add(1) > wire.SilentPings {
+		}
+		if s.silence.Add(1) > wire.SilentPings {
+			return
+		}
+		l.forgetDuplicate(s)
+		if stored := s.acked.Load(); stored > told {
+			told = stored
+			if s.send(&wire.Ack{Seq: stored}) != nil {
 				return
 			}
-			l.forgetDuplicate(s)
-			err = s.send(l.nextProbe(s))
 		}
-		if err != nil {
+		if s.send(l.nextProbe(s)) != nil {
 			return
 		}
 	}

@@ -32,14 +32,13 @@ type session struct {
 	out    *wire.Writer
 	calls  *exchange.Client
 
-	ended    chan struct{} // closed when the session is to end
-	endOnce  sync.Once
-	parting  atomic.Pointer[fleet.HostState] // what the agent said that becomes of its host; nil is nothing
-	doubled  atomic.Int64                    // when a second agent with this key was last refused, in Unix milliseconds; 0 is never
-	silence  atomic.Int32                    // ping intervals since the last frame
-	busy     atomic.Int32                    // calls and actions under way
-	acked    atomic.Uint64                   // stored up to here
-	ackReady chan struct{}
+	ended   chan struct{} // closed when the session is to end
+	endOnce sync.Once
+	parting atomic.Pointer[fleet.HostState] // what the agent said that becomes of its host; nil is nothing
+	doubled atomic.Int64                    // when a second agent with this key was last refused, in Unix milliseconds; 0 is never
+	silence atomic.Int32                    // ping intervals since the last frame
+	busy    atomic.Int32                    // calls and actions under way
+	acked   atomic.Uint64                   // stored up to here
 
 	offset time.Duration // the agent's clock less ours; of the goroutine that reads
 	behind bool          // a sample was not taken; likewise
@@ -54,7 +53,7 @@ type session struct {
 func newSession(hostID, runID string, epoch uint64, offset time.Duration) *session {
 	return &session{
 		hostID: hostID, runID: runID, epoch: epoch, offset: offset,
-		ended: make(chan struct{}), ackReady: make(chan struct{}, 1),
+		ended: make(chan struct{}),
 		pongs: map[uint64]chan struct{}{}, results: map[uint64]chan *wire.ActionResult{},
 	}
 }
@@ -78,16 +77,10 @@ func (l *Link) run(ctx context.Context, s *session, ws *websocket.Conn) error {
 	ctx, cancel := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	defer working.Wait()
+	defer mux.Close()
 	defer cancel()
-	working.Go(func() {
-		select {
-		case <-ctx.Done():
-		case <-s.ended:
-		case <-mux.Done():
-		}
-		mux.Close()
-	})
-	tooSlow := time.AfterFunc(l.pace.handshake, s.end)
+	defer context.AfterFunc(ctx, func() { mux.Close() })()
+	tooSlow := time.AfterFunc(l.pace.handshake, func() { mux.Close() })
 	control, err := mux.Accept()
 	tooSlow.Stop()
 	if err != nil {
@@ -108,7 +101,10 @@ func (l *Link) run(ctx context.Context, s *session, ws *websocket.Conn) error {
 		return nil // removed since the handshake
 	}
 	l.Log.Info("agent connected", "host_id", s.hostID, "session_epoch", s.epoch)
-	working.Go(func() { l.keepAlive(ctx, s) })
+	working.Go(func() {
+		defer mux.Close()
+		l.keepAlive(ctx, s)
+	})
 
 	err = l.readControl(control, s)
 

@@ -105,13 +105,8 @@ func farewell(ctx context.Context) (code int, reason string) {
 // is called when the handler has returned, and returns when the escort has.
 func (s *Server) escort(ctx context.Context, a *admission, goodbye func(code int, reason string)) (release func()) {
 	returned, over := make(chan struct{}), make(chan struct{})
-	go func() {
+	stop := context.AfterFunc(ctx, func() {
 		defer close(over)
-		select {
-		case <-returned:
-			return
-		case <-ctx.Done():
-		}
 		goodbye(farewell(ctx))
 		timer := time.NewTimer(s.pace.closing)
 		defer timer.Stop()
@@ -120,9 +115,11 @@ func (s *Server) escort(ctx context.Context, a *admission, goodbye func(code int
 		case <-timer.C:
 			a.conn.abort()
 		}
-	}()
+	})
 	return func() {
-		close(returned)
-		<-over
+		if !stop() {
+			close(returned)
+			<-over
+		}
 	}
 }

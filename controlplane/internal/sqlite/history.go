@@ -90,6 +90,7 @@ func (m *Metrics) DeleteSamplesBefore(ctx context.Context, t time.Time) error {
 		}
 	}
 	return m.write(ctx, "delete empty runs", func(ctx context.Context, tx *sql.Tx) error {
+		m.numbers.forget()
 		_, err := tx.ExecContext(ctx, `DELETE FROM runs WHERE NOT EXISTS (SELECT 1 FROM samples WHERE samples.run = runs.id)`)
 		return err
 	})

@@ -15,7 +15,10 @@ var metricsMigrations embed.FS
 // Metrics is the file of the hosts' samples. It is apart from the state, so
 // that a history that grows or breaks never stands in the way of a key or a
 // host. Its methods may be called concurrently.
-type Metrics struct{ *database }
+type Metrics struct {
+	*database
+	numbers numbers
+}
 
 var _ fleet.SampleStore = (*Metrics)(nil)
 
@@ -25,5 +28,5 @@ func OpenMetrics(ctx context.Context, dir string, logger hclog.Logger) (*Metrics
 	if err != nil {
 		return nil, err
 	}
-	return &Metrics{db}, nil
+	return &Metrics{database: db, numbers: numbers{known: map[run]number{}}}, nil
 }

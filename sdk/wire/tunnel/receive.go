@@ -6,13 +6,14 @@ import (
 	"io"
 )
 
-// pieceSize is how much of a body is taken off the connection at a time.
-const pieceSize = 8 << 10
+// At most so much of a body is taken off the connection at a time. The memory for
+// it grows to that as bodies do: what agents send while nothing goes on is small.
+const leastPiece, pieceSize = 256, 8 << 10
 
 // receive hands out what comes until the connection ends, and returns why.
 func (s *Session) receive() error {
 	in := &messages{ws: s.ws}
-	piece := make([]byte, pieceSize)
+	var piece []byte
 	var raw [headerSize]byte
 	for {
 		if _, err := io.ReadFull(in, raw[:]); err != nil {
@@ -20,12 +21,26 @@ func (s *Session) receive() error {
 		}
 		h, err := parseHeader(&raw)
 		if err == nil {
+			piece = room(piece, int(h.number))
 			err = s.take(h, in, piece)
 		}
 		if err != nil {
 			return err
 		}
 	}
+}
+
+// room returns memory for the pieces of a body of this length, the same where it
+// will do. What it is of a frame without a body doesn't matter.
+func room(piece []byte, length int) []byte {
+	size := max(len(piece), leastPiece)
+	for size < min(length, pieceSize) {
+		size *= 2
+	}
+	if size > len(piece) {
+		return make([]byte, size)
+	}
+	return piece
 }
 
 // take handles one frame.
@@ -103,12 +118,16 @@ func (s *Session) addressed(h header) (*stream, error) {
 	return st, nil
 }
 
-// answer has a frame sent soon.
+// answer has a frame sent soon. Only the receiving goroutine may call it.
 func (s *Session) answer(h header) error {
-	select {
-	case s.replies <- h:
-		return nil
-	default:
+	s.replying.Lock()
+	defer s.replying.Unlock()
+	if len(s.replies) == maxReplies {
 		return errors.New("tunnel: the peer asks more than it reads")
 	}
+	s.replies = append(s.replies, h)
+	if len(s.replies) == 1 {
+		s.running.Go(s.reply)
+	}
+	return nil
 }

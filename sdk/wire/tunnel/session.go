@@ -45,9 +45,11 @@ const (
 type Session struct {
 	ws       *websocket.Conn
 	accepted chan *stream
-	replies  chan header
 	done     chan struct{}
 	running  sync.WaitGroup
+
+	replying sync.Mutex
+	replies  []header // that wait to be sent, the first one on its way; a goroutine is there while there are any
 
 	writing sync.Mutex
 	out     []byte // the frame that is being written
@@ -72,11 +74,9 @@ func start(ws *websocket.Conn, firstID uint32, backlog int) *Session {
 	s := &Session{
 		ws: ws, streams: map[uint32]*stream{}, nextID: firstID,
 		accepted: make(chan *stream, backlog),
-		replies:  make(chan header, maxReplies),
 		done:     make(chan struct{}),
 	}
 	s.running.Go(func() { s.end(s.receive()) })
-	s.running.Go(s.reply)
 	return s
 }
 
@@ -182,15 +182,18 @@ func (s *Session) forget(id uint32) {
 	s.mu.Unlock()
 }
 
-// reply sends what the receiving goroutine has to answer. That one must never
-// write itself: were both sides to wait for the other to read, neither would.
+// reply sends what the receiving goroutine has to answer, until all of it is sent.
+// That one must never write itself: were both sides to wait for the other to read,
+// neither would.
 func (s *Session) reply() {
-	for {
-		select {
-		case h := <-s.replies:
-			_ = s.write(h, nil) // has ended the session
-		case <-s.done:
-			return
-		}
+	for more := true; more; {
+		s.replying.Lock()
+		h := s.replies[0]
+		s.replying.Unlock()
+		_ = s.write(h, nil) // a failure has ended the session
+		s.replying.Lock()
+		s.replies = append(s.replies[:0], s.replies[1:]...)
+		more = len(s.replies) > 0
+		s.replying.Unlock()
 	}
 }
