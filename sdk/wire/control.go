@@ -13,6 +13,10 @@ import (
 // control stream.
 const prefixSize = 4
 
+// readAhead is how much of a stream is read at once: enough for most frames, while
+// what a large one is read into is kept for the next.
+const readAhead = 512
+
 // ErrFrameTooLarge is what reading a frame over the cap returns.
 var ErrFrameTooLarge = errors.New("wire: frame is larger than the cap")
 
@@ -70,7 +74,7 @@ type Reader struct {
 }
 
 // NewReader returns a reader of the control stream r.
-func NewReader(r io.Reader) *Reader { return &Reader{r: bufio.NewReaderSize(r, 4<<10)} }
+func NewReader(r io.Reader) *Reader { return &Reader{r: bufio.NewReaderSize(r, readAhead)} }
 
 // Read returns the next frame, which may be [*Unknown]. A frame over
 // [MaxFrame] is [ErrFrameTooLarge] before anything is allocated for it; the

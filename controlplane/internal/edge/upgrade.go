@@ -28,8 +28,21 @@ func (s *Server) upgrade(base context.Context, rc *fasthttp.RequestCtx, a *admis
 	}
 	live := func(ws *websocket.Conn) {
 		a.conn.takeOver()
-		defer a.conn.owner.upgraded.add(-1)
-		s.live(base, a, ws)
+		if a.route.Upgrade == nil {
+			defer a.conn.owner.upgraded.add(-1)
+			s.live(base, a, ws)
+			return
+		}
+		own, err := s.adopt(a.conn, ws)
+		if err != nil {
+			defer a.conn.owner.upgraded.add(-1)
+			_ = a.conn.Close()
+			return
+		}
+		go func() { // fasthttp keeps nothing of the connection once this one has returned
+			defer a.conn.owner.upgraded.add(-1)
+			s.live(base, a, own)
+		}()
 	}
 	if err := up.Upgrade(rc, live); err != nil {
 		s.answer(rc, a)

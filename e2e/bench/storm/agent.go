@@ -3,9 +3,12 @@ package storm
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/fasthttp/websocket"
@@ -29,6 +32,10 @@ type agent struct {
 	name    string
 	joined  bool
 	machine *machine // what the agent tells of, or nil
+	kept    *kept
+	trust   *tls.Config // nil is without TLS
+	fault   atomic.Pointer[Fault]
+	cut     atomic.Pointer[func()] // ends the session, if there is one
 }
 
 // refusal is a control plane's no.
@@ -38,6 +45,13 @@ func (r *refusal) Error() string { return r.Code + ": " + r.Message }
 
 // run keeps the agent connected until ctx ends or it is refused for good.
 func (a *agent) run(ctx context.Context) error {
+	var sampling sync.WaitGroup
+	defer sampling.Wait()
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	if a.machine != nil {
+		sampling.Go(func() { a.sample(ctx) })
+	}
 	for failures := 0; ctx.Err() == nil; failures++ {
 		welcomed, err := a.connect(ctx)
 		if welcomed {
@@ -63,38 +77,43 @@ func (a *agent) run(ctx context.Context) error {
 func (a *agent) connect(ctx context.Context) (welcomed bool, err error) {
 	dialer := websocket.Dialer{
 		Subprotocols: []string{wire.Subprotocol}, HandshakeTimeout: wire.HandshakeTimeout,
-		ReadBufferSize: 4 << 10, WriteBufferSize: 1 << 10,
+		ReadBufferSize: 1 << 10, WriteBufferSize: 1 << 10, TLSClientConfig: a.trust,
 	}
-	ws, _, err := dialer.DialContext(ctx, "ws://"+a.address+wire.LinkPath, nil)
+	scheme := "ws://"
+	if a.trust != nil {
+		scheme = "wss://"
+	}
+	ws, _, err := dialer.DialContext(ctx, scheme+a.address+wire.LinkPath, nil)
 	if err != nil {
 		return false, err
 	}
 	defer ws.Close()
 	unhook := context.AfterFunc(ctx, func() { ws.NetConn().Close() })
 	defer unhook()
-	if err := a.handshake(ws); err != nil {
+	welcome, err := a.handshake(ws)
+	if err != nil {
 		return false, err
 	}
 	a.joined = true
-	return true, a.session(ctx, ws)
+	return true, a.session(ctx, ws, welcome.AckedSeq)
 }
 
 // handshake proves the agent's key.
-func (a *agent) handshake(ws *websocket.Conn) error {
+func (a *agent) handshake(ws *websocket.Conn) (*wire.Welcome, error) {
 	deadline := time.Now().Add(wire.HandshakeTimeout)
 	if err := errors.Join(ws.SetReadDeadline(deadline), ws.SetWriteDeadline(deadline)); err != nil {
-		return err
+		return nil, err
 	}
 	frame, err := receive(ws)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	challenge, ok := frame.(*wire.Challenge)
 	if !ok {
-		return fmt.Errorf("the handshake begins with %T", frame)
+		return nil, fmt.Errorf("the handshake begins with %T", frame)
 	}
 	hello := &wire.Hello{
-		Version: wire.Version, RunID: "run-" + a.name, UnixMillis: time.Now().UnixMilli(),
+		Version: wire.Version, RunID: "run-" + a.name, UnixMillis: a.now().UnixMilli(),
 		Host: wire.HostFacts{Name: a.name, Hostname: a.name, OS: "linux", Arch: "amd64", CPUCores: 4},
 	}
 	if a.machine != nil {
@@ -105,18 +124,18 @@ func (a *agent) handshake(ws *websocket.Conn) error {
 	}
 	hello.Sign(a.key, challenge.Nonce)
 	if err := ws.WriteMessage(websocket.BinaryMessage, wire.AppendFrame(nil, hello)); err != nil {
-		return err
+		return nil, err
 	}
 	if frame, err = receive(ws); err != nil {
-		return err
+		return nil, err
 	}
 	switch f := frame.(type) {
 	case *wire.Welcome:
-		return errors.Join(ws.SetReadDeadline(time.Time{}), ws.SetWriteDeadline(time.Time{}))
+		return f, errors.Join(ws.SetReadDeadline(time.Time{}), ws.SetWriteDeadline(time.Time{}))
 	case *wire.Reject:
-		return &refusal{*f}
+		return nil, &refusal{*f}
 	}
-	return fmt.Errorf("a hello was answered with %T", frame)
+	return nil, fmt.Errorf("a hello was answered with %T", frame)
 }
 
 func receive(ws *websocket.Conn) (wire.Frame, error) {

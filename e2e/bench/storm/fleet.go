@@ -11,8 +11,10 @@ import (
 	"crypto/ed25519"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Fleet is a number of agents. Its methods may be called concurrently.
@@ -20,8 +22,12 @@ type Fleet struct {
 	agents    []*agent
 	connected atomic.Int32
 	sessions  atomic.Int64
+	resting   atomic.Bool // no sample is taken
 	once      sync.Once
 	complete  chan struct{}
+
+	mu     sync.Mutex
+	begins []time.Time // of the sessions since [Fleet.Forget]
 }
 
 // New returns a fleet of count agents that are to join the control plane at
@@ -33,9 +39,49 @@ func New(address, token string, count int) (*Fleet, error) {
 		if err != nil {
 			return nil, fmt.Errorf("storm: make a key: %w", err)
 		}
-		f.agents = append(f.agents, &agent{fleet: f, address: address, token: token, key: key, name: fmt.Sprintf("storm-%d", n)})
+		a := &agent{fleet: f, address: address, token: token, key: key, name: fmt.Sprintf("storm-%d", n), kept: newKept()}
+		a.fault.Store(&Fault{})
+		f.agents = append(f.agents, a)
 	}
 	return f, nil
+}
+
+// Secure has the fleet connect by TLS. It is called before [Fleet.Run].
+func (f *Fleet) Secure() error {
+	for _, a := range f.agents {
+		var err error
+		if a.trust, err = trust(a.token); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Rest has the fleet take no more samples.
+func (f *Fleet) Rest() { f.resting.Store(true) }
+
+// Samples returns how many samples the fleet has taken, and how many of them are
+// not acknowledged.
+func (f *Fleet) Samples() (taken, waiting int) {
+	for _, a := range f.agents {
+		t, w := a.kept.counts()
+		taken, waiting = taken+t, waiting+w
+	}
+	return taken, waiting
+}
+
+// Forget forgets when sessions began.
+func (f *Fleet) Forget() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.begins = nil
+}
+
+// Begins returns when sessions began since [Fleet.Forget], in that order.
+func (f *Fleet) Begins() []time.Time {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.begins)
 }
 
 // Run keeps every agent connected until ctx ends. One that is refused for good
@@ -59,6 +105,9 @@ func (f *Fleet) Complete() <-chan struct{} { return f.complete }
 
 // begin counts a session that begins.
 func (f *Fleet) begin() {
+	f.mu.Lock()
+	f.begins = append(f.begins, time.Now())
+	f.mu.Unlock()
 	f.sessions.Add(1)
 	if int(f.connected.Add(1)) == len(f.agents) {
 		f.once.Do(func() { close(f.complete) })

@@ -95,7 +95,6 @@ func (m *machine) read(now time.Time) *wire.Sample {
 	s := &m.sample
 	up := now.Sub(m.started)
 	load := m.load.at(up)
-	s.Seq++
 	s.UnixMillis = now.UnixMilli()
 	s.UptimeSec = uint64((upBefore + up).Seconds())
 	s.CPU.TotalPercent = float32(100 * load)

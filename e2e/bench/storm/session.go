@@ -21,7 +21,7 @@ const (
 
 // session answers until the control plane is gone. What runs for it has ended
 // when it returns.
-func (a *agent) session(ctx context.Context, ws *websocket.Conn) error {
+func (a *agent) session(ctx context.Context, ws *websocket.Conn, acked uint64) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	mux := tunnel.Client(ws)
@@ -32,7 +32,10 @@ func (a *agent) session(ctx context.Context, ws *websocket.Conn) error {
 	if err != nil {
 		return err
 	}
-	out := wire.NewWriter(control)
+	cut := func() { mux.Close() }
+	a.cut.Store(&cut)
+	a.kept.forget(acked)
+	out := wire.NewWriter(voice{control, a})
 	instances := &wire.Instances{}
 	if a.machine != nil {
 		instances = a.machine.instances()
@@ -40,8 +43,9 @@ func (a *agent) session(ctx context.Context, ws *websocket.Conn) error {
 	if err := out.Write(instances); err != nil {
 		return err
 	}
+	running.Go(func() { a.ping(ctx, out) })
 	if a.machine != nil {
-		running.Go(func() { a.report(ctx, out) })
+		running.Go(func() { a.report(ctx, out, acked) })
 		running.Go(func() { a.serve(ctx, mux) })
 	}
 	a.fleet.begin()
@@ -51,40 +55,89 @@ func (a *agent) session(ctx context.Context, ws *websocket.Conn) error {
 		if err != nil {
 			return err
 		}
-		if err := answerFrame(out, frame); err != nil {
+		if slow := a.fault.Load().Slow; slow > 0 && pause(ctx, slow) != nil {
+			return ctx.Err()
+		}
+		if err := a.answer(out, frame); err != nil {
 			return err
 		}
 	}
 }
 
-// answerFrame answers what wants an answer.
-func answerFrame(out *wire.Writer, frame wire.Frame) error {
+// answer answers what wants an answer.
+func (a *agent) answer(out *wire.Writer, frame wire.Frame) error {
 	switch f := frame.(type) {
+	case *wire.Ack:
+		a.kept.forget(f.Seq)
 	case *wire.Ping:
-		return out.Write(&wire.Pong{ID: f.ID, UnixMillis: time.Now().UnixMilli()})
+		return out.Write(&wire.Pong{ID: f.ID, UnixMillis: a.now().UnixMilli()})
 	case *wire.Action:
 		return out.Write(&wire.ActionResult{ID: f.ID, Code: "not_implemented", Message: "nothing can be done with a simulated host"})
 	}
 	return nil
 }
 
-// report tells how the machine is, until ctx ends or the control plane is gone.
-// Machines begin at different moments of a second.
-func (a *agent) report(ctx context.Context, out *wire.Writer) {
-	if pause(ctx, rand.N(sampleInterval)) != nil {
-		return
-	}
-	samples, instances := time.NewTicker(sampleInterval), time.NewTicker(instancesInterval)
-	defer samples.Stop()
-	defer instances.Stop()
-	for err := out.Write(a.machine.read(time.Now())); err == nil; {
+// ping asks the control plane for a sign of life, as real agents do. One that gives
+// none for too long is found out by what is read from it.
+func (a *agent) ping(ctx context.Context, out *wire.Writer) {
+	tick := time.NewTicker(wire.PingInterval)
+	defer tick.Stop()
+	for {
 		select {
 		case <-ctx.Done():
 			return
-		case now := <-samples.C:
-			err = out.Write(a.machine.read(now))
+		case <-tick.C:
+			if out.Write(&wire.Ping{UnixMillis: a.now().UnixMilli()}) != nil {
+				return
+			}
+		}
+	}
+}
+
+// sample takes a sample each second until ctx ends, whether anybody is there to get
+// it or not. Machines begin at different moments of a second.
+func (a *agent) sample(ctx context.Context) {
+	if pause(ctx, rand.N(sampleInterval)) != nil {
+		return
+	}
+	tick := time.NewTicker(sampleInterval)
+	defer tick.Stop()
+	for {
+		if !a.fleet.resting.Load() {
+			a.kept.push(a.machine.read(a.now()))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// report sends the samples after those that are acknowledged, and how the host's
+// instances are, until ctx ends or the control plane is gone.
+func (a *agent) report(ctx context.Context, out *wire.Writer, sent uint64) {
+	instances := time.NewTicker(instancesInterval)
+	defer instances.Stop()
+	for {
+		for {
+			seq, frame := a.kept.after(sent)
+			if frame == nil {
+				break
+			}
+			if out.WriteEncoded(frame) != nil {
+				return
+			}
+			sent = seq
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-a.kept.added:
 		case <-instances.C:
-			err = out.Write(a.machine.instances())
+			if out.Write(a.machine.instances()) != nil {
+				return
+			}
 		}
 	}
 }
