@@ -5,7 +5,7 @@
 #
 # BIN is the folder with the built programs, REPORTS the one that gets the reports.
 # Nothing here fails because a machine is slow: the reports say which targets were
-# met. It takes about fifteen minutes, in which the machine should do nothing else.
+# met. It takes about twenty minutes, in which the machine should do nothing else.
 set -euo pipefail
 
 bin=$1
@@ -42,5 +42,6 @@ go run ./e2e/bench/cmd/chatbench -hosts 1 -controlplane "$controlplane" -agent "
 go run ./e2e/bench/cmd/streambench -controlplane "$controlplane" -agent "$agent" -out "$reports/streams.md"
 go run ./e2e/bench/cmd/agentbench -controlplane "$controlplane" -agent "$agent" -out "$reports/agent.md"
 go run ./e2e/bench/cmd/socketbench -controlplane "$controlplane" -agent "$agent" -out "$reports/sockets.md"
+go run ./e2e/bench/cmd/fleetbench -controlplane "$controlplane" -out "$reports/fleet.md"
 scripts/deps.sh chromium
 go run ./e2e/bench/cmd/dashbench -controlplane "$controlplane" -out "$reports/dashboard.md"

@@ -7,10 +7,11 @@ import (
 
 // Reconnecting starts quickly, since most control planes that went are being
 // restarted, and spreads out: after a restart every agent of the fleet comes
-// back, and full jitter keeps them from coming together.
+// back, and full jitter keeps them from coming together. None waits so long that
+// it would not be back within ten seconds.
 const (
 	firstDelay = 500 * time.Millisecond
-	longest    = 10 * time.Second
+	longest    = 9 * time.Second
 	// steady is how long a session has to last for the next failure to count as
 	// the first.
 	steady = time.Minute

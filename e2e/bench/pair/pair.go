@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/corral-fleet/corral/e2e/bench/child"
@@ -23,6 +24,8 @@ type ControlPlane struct {
 	Key     string // of an administrator
 	Token   string // with which as many agents may join as anybody measures
 	process *child.Process
+
+	binary, dir string
 }
 
 // StartControlPlane starts the program binary with its data in dir.
@@ -37,19 +40,38 @@ func StartControlPlane(ctx context.Context, binary, dir string) (*ControlPlane, 
 	if made.Key == "" || made.Token == "" {
 		return nil, fmt.Errorf("%s made no key or no token", binary)
 	}
+	c := &ControlPlane{Key: made.Key, Token: made.Token, binary: binary, dir: dir}
+	return c, c.serve(ctx, "127.0.0.1:0")
+}
+
+// serve starts the program and returns when it listens.
+func (c *ControlPlane) serve(ctx context.Context, listen string) error {
 	process, err := child.Start(ctx, "control plane",
-		[]string{binary, "serve", "--data-dir", dir, "--listen", "127.0.0.1:0", "--log-format", "json"}, nil)
+		[]string{c.binary, "serve", "--data-dir", c.dir, "--listen", listen, "--log-format", "json"}, nil)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	limited, cancel := context.WithTimeout(ctx, startLimit)
 	defer cancel()
 	address, err := process.Address(limited)
 	if err != nil {
-		return nil, errors.Join(err, process.Stop())
+		return errors.Join(err, process.Stop())
 	}
-	return &ControlPlane{URL: "http://" + address, Key: made.Key, Token: made.Token, process: process}, nil
+	c.URL, c.process = "http://"+address, process
+	return nil
 }
+
+// Crash kills it, as a lack of memory would.
+func (c *ControlPlane) Crash() error {
+	if err := syscall.Kill(c.process.PID(), syscall.SIGKILL); err != nil {
+		return fmt.Errorf("kill the control plane: %w", err)
+	}
+	<-c.process.Exited()
+	return nil
+}
+
+// Restart starts it again where it was, after a crash, and returns when it listens.
+func (c *ControlPlane) Restart(ctx context.Context) error { return c.serve(ctx, c.Address()) }
 
 // Address returns the address that it listens on, such as 127.0.0.1:40001.
 func (c *ControlPlane) Address() string { return strings.TrimPrefix(c.URL, "http://") }

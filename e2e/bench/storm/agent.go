@@ -20,7 +20,7 @@ import (
 // with each failure, as the real one does.
 const (
 	firstDelay = 500 * time.Millisecond
-	longest    = 10 * time.Second
+	longest    = 9 * time.Second
 )
 
 // agent belongs to the goroutine that runs it.

@@ -70,6 +70,22 @@ func (f *Fleet) Samples() (taken, waiting int) {
 	return taken, waiting
 }
 
+// Host is one simulated host.
+type Host struct {
+	Name  string
+	Taken int // samples
+}
+
+// Hosts returns the fleet's hosts.
+func (f *Fleet) Hosts() []Host {
+	hosts := make([]Host, len(f.agents))
+	for i, a := range f.agents {
+		taken, _ := a.kept.counts()
+		hosts[i] = Host{a.name, taken}
+	}
+	return hosts
+}
+
 // Forget forgets when sessions began.
 func (f *Fleet) Forget() {
 	f.mu.Lock()
