@@ -98,7 +98,7 @@ func breakers() []fleet.Breaker {
 type view []fleet.HostView
 
 func (v view) Hosts() []fleet.HostView { return v }
-func (view) Doubt() fleet.Doubt          { return fleet.Doubt{} }
+func (view) Doubt() fleet.Doubt        { return fleet.Doubt{} }
 
 // served counts no requests: what these tests look at does not show any.
 type served struct{}
