@@ -212,7 +212,7 @@ func startProxy(t *testing.T, name, target string) *connectProxy {
 			return
 		}
 		w.WriteHeader(http.StatusOK)
-		here, _, err := http.NewResponseController(w).Hijack()
+		here, sent, err := http.NewResponseController(w).Hijack()
 		if err != nil {
 			there.Close()
 			return
@@ -222,7 +222,8 @@ func startProxy(t *testing.T, name, target string) *connectProxy {
 			defer stop()
 			defer there.Close()
 			defer here.Close()
-			go func() { io.Copy(there, here); there.Close() }()
+			// A quick client has sent something already, which only sent holds.
+			go func() { io.Copy(there, sent); there.Close() }()
 			io.Copy(here, there)
 		})
 	})}
