@@ -52,6 +52,7 @@ test('ten thousand lines of log a second', async (t) => {
   assert.ok(newest > 20_000, `the newest line that is shown after five seconds is ${newest}`)
   await page.getByRole('link', { name: 'Models', exact: true }).click() // and it can be left
   await page.waitForURL(/\/models/)
+  await page.getByRole('heading', { name: 'Models', level: 1 }).waitFor()
 })
 
 test('five hundred models with long names', async (t) => {

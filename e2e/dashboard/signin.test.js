@@ -25,6 +25,7 @@ test('a key signs in, and the page that was asked for comes up', async (t) => {
   await page.getByLabel('Key').fill(admin)
   await page.getByRole('button', { name: 'Sign in' }).click()
   await page.waitForURL(`${url}/models?q=hello`)
+  await page.getByRole('heading', { name: 'Models', level: 1 }).waitFor()
   await live(page).waitFor()
 })
 
