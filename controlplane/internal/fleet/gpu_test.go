@@ -87,7 +87,7 @@ func TestHoldersKnowWhatTheirGPUsHaveToSpare(t *testing.T) {
 		"one does not tell": {[]fleet.GPU{has(0, 80*gib), {UUID: "GPU-1"}}, 0, false},
 	} {
 		r.Observe("a", 1, noon(), &fleet.Sample{TakenAt: noon(), GPUs: c.gpus})
-		free, known := r.Holders(nil, "tiny")[0].GPUMemory.FreeBytes()
+		free, known := r.Holders(nil, "tiny")[0].Report.GPUMemory.FreeBytes()
 		if known != c.known || known && free != c.free {
 			t.Errorf("%s: %d bytes are free, %v", name, free, known)
 		}

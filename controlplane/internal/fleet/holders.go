@@ -1,31 +1,34 @@
 package fleet
 
 import (
-	"slices"
 	"time"
 	"unique"
 )
 
 // Holder is an instance that holds a model. Requests look at all holders of
-// theirs: what is looked at first fills one line of a processor's cache.
+// theirs, which lie beside each other in memory: it is as small as it can be.
 type Holder struct {
 	Digest        string
+	Name          string // the model's name there
+	SizeBytes     int64  // of the model in the instance's store
+	Report        *Report
 	Number        uint32 // of the instance; no other has it while the program runs
+	Parallel      int32  // requests that one model serves there at a time; 0 is unknown
+	InFlight      int32  // requests under way there, as its agent last told
+	Resident      int32  // models in the instance's memory
+	ContextLength int32  // of the loaded model in tokens; 0 is unknown
 	Loaded        bool   // in the instance's memory
 	Serves        bool   // requests may be sent there now
 	Routes        Routes // those of Ollama that its version has
-	Parallel      int    // requests that one model serves there at a time; 0 is unknown
-	InFlight      int    // requests under way there, as its agent last told
-	Resident      int    // models in the instance's memory
-	ContextLength int    // of the loaded model in tokens; 0 is unknown
-	SizeBytes     int64  // of the model in the instance's store
+}
 
-	ToldAt    time.Time // when its agent told of InFlight
+// Report is what an instance's agent last told of it, for all models that it
+// holds. It is replaced and never changed: who has seen one knows all that is in it.
+type Report struct {
+	Target    Target
+	ToldAt    time.Time
 	Run       Run
-	GPUMemory *GPUMemory
-
-	Target Target
-	Name   string // the model's name there
+	GPUMemory *GPUMemory // of the host
 }
 
 // Run is one run of an instance under one session of its host's agent. What
@@ -33,23 +36,6 @@ type Holder struct {
 type Run struct {
 	Epoch     uint64    // of the session
 	StartedAt time.Time // of the Ollama where its agent started it
-}
-
-// holding is what one host's instances hold of one model.
-type holding struct {
-	host    *entry
-	told    []Holder // by the instances alone, whatever the host is like
-	holders []Holder // as they are handed out; replaced and never changed
-}
-
-// resolve makes the holders of what was told and what is known of the host.
-func (h *holding) resolve() {
-	h.holders = slices.Clone(h.told)
-	for i := range h.holders {
-		h.holders[i].Target.Host = h.host.name
-		h.holders[i].Serves = h.holders[i].Serves && h.host.able
-		h.holders[i].GPUMemory = &h.host.gpus
-	}
 }
 
 // Holders appends to dst the instances that hold the model which ref means, a
@@ -60,8 +46,8 @@ func (h *holding) resolve() {
 //
 // What it costs depends on how many hosts hold the model, and not on how many
 // hosts or models there are. Where dst has room it allocates nothing, unless
-// hosts disagree. What it returns must not be changed.
-func (r *Registry) Holders(dst []*Holder, ref string) []*Holder {
+// hosts disagree.
+func (r *Registry) Holders(dst []Holder, ref string) []Holder {
 	name, digest := SplitDigest(ref)
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -70,22 +56,21 @@ func (r *Registry) Holders(dst []*Holder, ref string) []*Holder {
 	} else {
 		name = CanonicalModel(name)
 	}
-	entries, first := r.holding[name], len(dst)
-	for _, e := range entries {
-		for i := range e.holders {
-			dst = append(dst, &e.holders[i])
-		}
+	list, first := r.holding[name], len(dst)
+	if list == nil {
+		return dst
 	}
-	if digest == "" && disagree(dst[first:]) {
-		digest = electDigest(entries)
+	dst = append(dst, list.holders...)
+	if digest == "" && disagree(list.holders) {
+		digest = list.electDigest()
 	}
 	if digest == "" {
 		return dst
 	}
 	kept := dst[:first]
-	for _, h := range dst[first:] {
-		if h.Digest == digest {
-			kept = append(kept, h)
+	for i := range list.holders {
+		if list.holders[i].Digest == digest {
+			kept = append(kept, list.holders[i])
 		}
 	}
 	return kept
@@ -95,62 +80,58 @@ func (r *Registry) Holders(dst []*Holder, ref string) []*Holder {
 // changed: they are asked for far more often.
 func (e *entry) settle() {
 	able := e.current() && !e.view.Draining && !e.leaving
-	if able == e.able && e.view.Name == e.name {
+	renamed := e.view.Name != e.name
+	if able == e.able && !renamed {
 		return
 	}
 	e.able, e.name = able, e.view.Name
+	if renamed {
+		e.rename()
+	}
 	for _, h := range e.held {
-		h.resolve()
+		h.list.put(h)
+	}
+}
+
+// rename has the reports of the host's instances bear its new name.
+func (e *entry) rename() {
+	renamed := map[*Report]*Report{}
+	for _, h := range e.held {
+		for i := range h.told {
+			old := h.told[i].Report
+			if renamed[old] == nil {
+				report := *old
+				report.Target.Host = e.name
+				renamed[old] = &report
+			}
+			h.told[i].Report = renamed[old]
+		}
 	}
 }
 
 // current reports whether what is known of the host's instances is of now.
 func (e *entry) current() bool { return e.reported && e.view.State.Reachable() }
 
-func disagree(holders []*Holder) bool {
-	for i := 1; i < len(holders); i++ {
-		if holders[i].Digest != holders[0].Digest {
-			return true
-		}
-	}
-	return false
-}
-
-// electDigest returns the digest that a name stands for, or "" when no host that
-// could tell is here.
-func electDigest(entries []*holding) string {
-	votes := ballot{}
-	for _, e := range entries {
-		if !e.host.current() {
-			continue
-		}
-		for i := range e.holders {
-			votes.add(e.holders[i].Digest, e.host.view.ID)
-		}
-	}
-	if len(votes) == 0 {
-		return ""
-	}
-	return votes.ranked()[0]
-}
-
-// holdersOf returns what a host's instances hold, by the models' names. The
-// host's name is left out: it may change.
+// holdersOf returns what a host's instances hold, by the models' names.
 func holdersOf(e *entry, instances []Instance, at time.Time) map[string][]Holder {
 	held := map[string][]Holder{}
 	for i := range instances {
 		instance := &instances[i]
 		routes := RoutesOf(instance.Version)
+		report := &Report{
+			Target: Target{HostID: e.view.ID, Host: e.view.Name, Instance: instance.Name},
+			ToldAt: at, Run: Run{e.epoch, instance.StartedAt}, GPUMemory: &e.gpus,
+		}
 		for m := range instance.Models {
 			have := &instance.Models[m]
 			name := CanonicalModel(have.Name)
 			loaded, ok := instance.loaded(name, have.Digest)
 			held[name] = append(held[name], Holder{
-				Target: Target{HostID: e.view.ID, Instance: instance.Name}, Number: e.numbers[instance.Name], Run: Run{e.epoch, instance.StartedAt},
+				Report: report, Number: e.numbers[instance.Name],
 				// Hosts tell the same names and digests: one copy of each is quicker to compare.
 				Name: unique.Make(have.Name).Value(), Digest: unique.Make(have.Digest).Value(), SizeBytes: have.SizeBytes,
-				Loaded: ok, Routes: routes, ContextLength: loaded.ContextLength, Resident: len(instance.Loaded),
-				Serves: instance.Serves(), Parallel: instance.Parallel, InFlight: instance.InFlight, ToldAt: at,
+				Loaded: ok, Routes: routes, ContextLength: int32(loaded.ContextLength), Resident: int32(len(instance.Loaded)),
+				Serves: instance.Serves(), Parallel: int32(instance.Parallel), InFlight: int32(instance.InFlight),
 			})
 		}
 	}
@@ -179,8 +160,8 @@ func (r *Registry) hold(e *entry, held map[string][]Holder) {
 			continue
 		}
 		delete(e.held, name)
-		r.holding[name] = without(r.holding[name], old)
-		if len(r.holding[name]) == 0 {
+		old.tell(nil)
+		if len(old.list.holders) == 0 {
 			delete(r.holding, name)
 			delete(r.named, ModelID(name))
 		}
@@ -189,27 +170,15 @@ func (r *Registry) hold(e *entry, held map[string][]Holder) {
 		e.held = map[string]*holding{}
 	}
 	for name, holders := range held {
-		if old := e.held[name]; old != nil {
-			old.told = holders
-			old.resolve()
-			continue
+		h := e.held[name]
+		if h == nil {
+			if r.holding[name] == nil {
+				r.holding[name] = &holderList{}
+				r.named[ModelID(name)] = name
+			}
+			h = &holding{host: e, list: r.holding[name]}
+			e.held[name] = h
 		}
-		if r.holding[name] == nil {
-			r.named[ModelID(name)] = name
-		}
-		e.held[name] = &holding{host: e, told: holders}
-		e.held[name].resolve()
-		r.holding[name] = append(r.holding[name], e.held[name])
+		h.tell(holders)
 	}
-}
-
-func without(entries []*holding, gone *holding) []*holding {
-	for i, e := range entries {
-		if e == gone {
-			last := len(entries) - 1
-			entries[i], entries[last] = entries[last], nil
-			return entries[:last]
-		}
-	}
-	return entries
 }

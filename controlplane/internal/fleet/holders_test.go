@@ -20,7 +20,7 @@ func holders(r *fleet.Registry, ref string) []string {
 		if !h.Serves {
 			mark = " (not now)"
 		}
-		out = append(out, h.Target.HostID+"/"+h.Target.Instance+mark)
+		out = append(out, h.Report.Target.HostID+"/"+h.Report.Target.Instance+mark)
 	}
 	slices.Sort(out)
 	return out
@@ -50,11 +50,13 @@ func TestAModelIsFoundByNameByIDAndByDigest(t *testing.T) {
 	wantHolders(t, r, "")
 
 	want := fleet.Holder{
-		Run:    fleet.Run{Epoch: 1},
-		Target: fleet.Target{HostID: "h2", Host: "name of h2", Instance: "a"}, Number: 3, Name: "other", Digest: "d7", SizeBytes: 1,
-		Serves: true, Routes: fleet.ResponsesRoute | fleet.MessagesRoute, ToldAt: noon(),
+		Report: &fleet.Report{
+			Target: fleet.Target{HostID: "h2", Host: "name of h2", Instance: "a"}, ToldAt: noon(), Run: fleet.Run{Epoch: 1},
+		},
+		Number: 3, Name: "other", Digest: "d7", SizeBytes: 1,
+		Serves: true, Routes: fleet.ResponsesRoute | fleet.MessagesRoute,
 	}
-	if diff := cmp.Diff([]*fleet.Holder{&want}, r.Holders(nil, "other"), cmpopts.IgnoreFields(fleet.Holder{}, "GPUMemory")); diff != "" {
+	if diff := cmp.Diff([]fleet.Holder{want}, r.Holders(nil, "other"), cmpopts.IgnoreFields(fleet.Report{}, "GPUMemory")); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
@@ -156,7 +158,7 @@ func TestHoldersAgreesWithModelsOf(t *testing.T) {
 		var got []string
 		for _, h := range r.Holders(nil, m.ID) {
 			if h.Serves {
-				got = append(got, h.Target.HostID+"/"+h.Target.Instance)
+				got = append(got, h.Report.Target.HostID+"/"+h.Report.Target.Instance)
 			}
 		}
 		slices.Sort(got)
@@ -171,7 +173,7 @@ func TestHoldersAllocatesNothing(t *testing.T) {
 	for _, id := range []string{"h1", "h2"} {
 		r.Report(id, 1, noon(), []fleet.Instance{ready("a", model("tiny:latest", "d1", 1))})
 	}
-	room := make([]*fleet.Holder, 0, 4)
+	room := make([]fleet.Holder, 0, 4)
 	id := fleet.ModelID("tiny")
 	for _, ref := range []string{"tiny:latest", id} {
 		if n := testing.AllocsPerRun(100, func() { room = r.Holders(room[:0], ref) }); n != 0 {

@@ -76,10 +76,10 @@ const clockTolerance = 5 * time.Second
 type Registry struct {
 	mu      sync.RWMutex
 	hosts   map[string]*entry
-	holding map[string][]*holding // by model name: who holds it, or did when last heard of
-	named   map[string]string     // by model id: its name
-	numbers uint32                // of instances that were given one
-	changed chan struct{}         // closed and replaced at each change that is not just numbers
+	holding map[string]*holderList // by model name
+	named   map[string]string      // by model id: its name
+	numbers uint32                 // of instances that were given one
+	changed chan struct{}          // closed and replaced at each change that is not just numbers
 	doubt   Doubt
 }
 
@@ -100,7 +100,7 @@ type entry struct {
 // NewRegistry returns a registry with these hosts, none of them connected.
 func NewRegistry(hosts []Host) *Registry {
 	r := &Registry{
-		hosts: map[string]*entry{}, holding: map[string][]*holding{}, named: map[string]string{},
+		hosts: map[string]*entry{}, holding: map[string]*holderList{}, named: map[string]string{},
 		changed: make(chan struct{}),
 	}
 	for _, h := range hosts {

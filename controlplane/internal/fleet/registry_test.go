@@ -180,7 +180,7 @@ func TestRegistryTakesConcurrentUse(t *testing.T) {
 			}
 		})
 		working.Go(func() {
-			var room []*fleet.Holder
+			var room []fleet.Holder
 			for range 200 {
 				r.Changed()
 				fleet.ModelsOf(r.Hosts())

@@ -107,7 +107,7 @@ func (r *Router) await(ctx context.Context, turn *queue.Ticket, place *fleet.Pla
 
 // expected returns what a request is expected to cost, in seconds of a runner.
 func (r *Router) expected(a *ask, m *modelState) float64 {
-	p := r.newPricing(a, m, r.now())
+	p := r.newPricing(a, m, r.instant(r.now()))
 	return float64(a.promptBytes)/(p.bytesPerToken*p.promptSpeed) + p.answer/p.generateSpeed
 }
 
@@ -123,16 +123,17 @@ func spent(told fleet.Counts) float64 {
 // places returns how many requests the instances among holders serve at a time,
 // or [queue.Unknown] where one of them does not tell, or none serves: then
 // nobody waits here.
-func places(holders []*fleet.Holder, short bool) int {
+func places(holders []fleet.Holder, short bool) int {
 	n := 0
-	for _, h := range holders {
+	for i := range holders {
+		h := &holders[i]
 		if !h.Serves {
 			continue
 		}
 		if h.Parallel == 0 {
 			return queue.Unknown
 		}
-		n += h.Parallel
+		n += int(h.Parallel)
 		if short {
 			n += ahead
 		}

@@ -31,10 +31,10 @@ func (t attempt) drop() {
 // first bytes of its answer, so that what breaks off before them can be sent to
 // another. The breakers hear how it went.
 func (r *Router) attempt(ctx context.Context, a *ask, c *choice, call fleet.Call) attempt {
-	pass, ok := r.guard.Breakers.Enter(c.to.Target, c.to.Name)
+	pass, ok := r.guard.Breakers.Enter(c.to.Report.Target, c.to.Name)
 	if !ok { // somebody else's probe was quicker
 		r.release(a, c, fleet.Counts{})
-		err := fault.New(fault.Unavailable, "host %q failed too often just now", c.to.Target.Host).On(fault.Host).After(retrySoon)
+		err := fault.New(fault.Unavailable, "host %q failed too often just now", c.to.Report.Target.Host).On(fault.Host).After(retrySoon)
 		return attempt{err: err, blame: failover.BlameInstance}
 	}
 	answer, metered, err := r.send(ctx, a, c, call)

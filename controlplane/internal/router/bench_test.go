@@ -43,10 +43,22 @@ func (l *lab) useAll(tb testing.TB, model string, count int) {
 			tb.Fatal(err)
 		}
 		l.begin(c)
-		used[c.to.Target] = true
+		used[c.to.Report.Target] = true
 		chosen = append(chosen, c)
 	}
 	for _, c := range chosen {
+		l.put(c)
+	}
+}
+
+// fillRecords picks until the records of decisions use the memory of older ones.
+func (l *lab) fillRecords(tb testing.TB, model string) {
+	tb.Helper()
+	for range keptDecisions + 1 {
+		c, err := l.pick(model)
+		if err != nil {
+			tb.Fatal(err)
+		}
 		l.put(c)
 	}
 }
@@ -72,6 +84,7 @@ func BenchmarkForward(b *testing.B) {
 		l := newLab(&hosts{})
 		fillAlike(l, 1000, 200)
 		l.useAll(b, "model-17", 1000)
+		l.fillRecords(b, "model-17")
 		b.ReportAllocs()
 		for b.Loop() {
 			chosen, err := l.pick("model-17")
@@ -103,13 +116,7 @@ func TestNoHostCostsAnAllocation(t *testing.T) {
 		l := newLab(&hosts{})
 		fillAlike(l, count, 3)
 		l.useAll(t, "model-1", count)
-		for range keptDecisions + 1 { // until records use the memory of older ones
-			c, err := l.pick("model-1")
-			if err != nil {
-				t.Fatal(err)
-			}
-			l.put(c)
-		}
+		l.fillRecords(t, "model-1")
 		return testing.AllocsPerRun(100, func() {
 			c, err := l.pick("model-1")
 			if err != nil {

@@ -10,22 +10,26 @@ import (
 
 // modelState is what is known of a model by its digest.
 type modelState struct {
-	speeds            // on all instances
-	runners []*runner // by the instance's number; nil where it was never used
-	turn    uint64    // of its last pick
+	speeds                // on all instances
+	runners paged[runner] // by the instance's number
+	turn    uint64        // of its last pick
 }
 
+// runner returns what is known of the model on an instance, nil for nothing.
 func (m *modelState) runner(number uint32) *runner {
-	if m == nil || int(number) >= len(m.runners) {
+	if m == nil {
 		return nil
 	}
-	return m.runners[number]
+	if r := m.runners.at(number); r != nil && r.used {
+		return r
+	}
+	return nil
 }
 
 // choice is the instance that a request goes to.
 type choice struct {
 	offer
-	to       *fleet.Holder
+	to       fleet.Holder
 	seat     *seat
 	model    *modelState
 	runner   *runner // nil for a request that needs no model in memory
@@ -60,18 +64,16 @@ func (r *Router) look(a *ask) error {
 func (r *Router) pick(a *ask, tried []fleet.Target) (*choice, error) {
 	now := r.now()
 	model := r.models[r.holders[0].Digest]
-	p := r.newPricing(a, model, now)
+	p := r.newPricing(a, model, r.instant(now))
 	r.turn++
 	record := r.decisions.begin(r.turn, len(r.holders))
 	var best, o offer
 	found, refused := false, ""
+	calm := r.guard.Breakers.Calm()
 	for i := range r.holders {
-		h := r.holders[i]
-		s := r.seat(h.Number)
-		if s != nil && s.run != h.Run {
-			r.renew(s, h)
-		}
-		if why := r.refuses(a, h, tried); why != "" {
+		h := &r.holders[i]
+		s := r.seat(h)
+		if why := r.refuses(a, h, tried, calm); why != "" {
 			refused = moreTelling(refused, why)
 			record.refuse(i, why)
 			continue
@@ -88,33 +90,26 @@ func (r *Router) pick(a *ask, tried []fleet.Target) (*choice, error) {
 		return nil, nobody(a, refused)
 	}
 	record.keep(r.holders)
-	c := r.take(a, &best, now)
+	c := r.take(a, &best, p.now)
 	record.settle(a, c, now)
 	c.decision = r.decisions.id(r.turn)
 	return c, nil
 }
 
-// renew forgets the failures of an instance that was started anew since.
-func (r *Router) renew(s *seat, h *fleet.Holder) {
-	s.run = h.Run
-	r.guard.Breakers.Forget(func(at fleet.Target, _ string) bool {
-		return at.HostID == h.Target.HostID && at.Instance == h.Target.Instance
-	})
-}
-
 // retrySoon is when a request that found every host failing may be worth another try.
 const retrySoon = 5 * time.Second
 
-// refuses says why a request can't go to an instance, or returns "".
-func (r *Router) refuses(a *ask, h *fleet.Holder, tried []fleet.Target) string {
+// refuses says why a request can't go to an instance, or returns "". Calm is
+// whether no breaker at all is open.
+func (r *Router) refuses(a *ask, h *fleet.Holder, tried []fleet.Target, calm bool) string {
 	switch {
 	case !h.Serves:
 		return refusedAway
 	case a.needs&^h.Routes != 0:
 		return refusedOld
-	case len(tried) > 0 && slices.Contains(tried, h.Target):
+	case len(tried) > 0 && slices.Contains(tried, h.Report.Target):
 		return refusedTried
-	case !r.guard.Breakers.Allow(h.Target, h.Name).Passes():
+	case !calm && !r.guard.Breakers.Allow(h.Report.Target, h.Name).Passes():
 		return refusedOpen
 	}
 	return ""
@@ -150,11 +145,11 @@ func nobody(a *ask, refused string) error {
 func (r *Router) leastRunning(m *modelState) int {
 	least := -1
 	for i := range r.holders {
-		h := r.holders[i]
+		h := &r.holders[i]
 		if !h.Serves {
 			continue
 		}
-		running := r.seat(h.Number).listen(h)
+		running := r.seat(h).runningOf(h)
 		if runner := m.runner(h.Number); runner != nil {
 			running += runner.inFlight
 		}
@@ -165,21 +160,36 @@ func (r *Router) leastRunning(m *modelState) int {
 	return max(least, 0)
 }
 
-func (r *Router) seat(number uint32) *seat {
-	if int(number) >= len(r.seats) {
+// seat returns what is known of an instance, with what its agent told since; nil
+// where none was ever picked.
+func (r *Router) seat(h *fleet.Holder) *seat {
+	s := r.seats.at(h.Number)
+	if s == nil || s.report == nil {
 		return nil
 	}
-	return r.seats[number]
+	if s.report != h.Report {
+		if s.report.Run != h.Report.Run {
+			r.forgive(h.Report.Target)
+		}
+		s.listen(h, r.instant(h.Report.ToldAt))
+	}
+	return s
+}
+
+// forgive forgets the failures of an instance that was started anew.
+func (r *Router) forgive(target fleet.Target) {
+	r.guard.Breakers.Forget(func(at fleet.Target, _ string) bool {
+		return at.HostID == target.HostID && at.Instance == target.Instance
+	})
 }
 
 // take counts a request against the instance that it goes to.
-func (r *Router) take(a *ask, o *offer, now time.Time) *choice {
-	h := r.holders[o.holder]
-	r.seats = at(r.seats, h.Number)
-	if r.seats[h.Number] == nil {
-		r.seats[h.Number] = &seat{hostID: h.Target.HostID, run: h.Run}
+func (r *Router) take(a *ask, o *offer, now instant) *choice {
+	h := &r.holders[o.holder]
+	c := &choice{offer: *o, to: *h, seat: r.seats.make(h.Number), spent: notServed}
+	if c.seat.report == nil {
+		c.seat.listen(h, r.instant(h.Report.ToldAt))
 	}
-	c := &choice{offer: *o, to: h, seat: r.seats[h.Number], spent: notServed}
 	c.seat.turn = r.turn
 	c.seat.inFlight++
 	if !a.computes {
@@ -191,25 +201,14 @@ func (r *Router) take(a *ask, o *offer, now time.Time) *choice {
 		r.models[h.Digest] = c.model
 	}
 	c.model.turn = r.turn
-	c.model.runners = at(c.model.runners, h.Number)
-	if c.model.runners[h.Number] == nil {
-		c.model.runners[h.Number] = &runner{}
-	}
-	c.runner = c.model.runners[h.Number]
+	c.runner = c.model.runners.make(h.Number)
+	c.runner.used = true
 	c.runner.take(a, c, now, r.turn)
 	return c
 }
 
-// at returns a list that has a place for an index.
-func at[T any](list []T, index uint32) []T {
-	if missing := int(index) + 1 - len(list); missing > 0 {
-		list = append(list, make([]T, missing)...)
-	}
-	return list
-}
-
 // take counts a request against the runner.
-func (r *runner) take(a *ask, c *choice, now time.Time, turn uint64) {
+func (r *runner) take(a *ask, c *choice, now instant, turn uint64) {
 	if r.loads == 0 {
 		r.work.settle(now, min(r.inFlight, c.slots))
 	}
@@ -218,7 +217,7 @@ func (r *runner) take(a *ask, c *choice, now time.Time, turn uint64) {
 	if c.loads {
 		if c.starts = r.loads == 0 || c.reloads; c.starts {
 			r.cache = r.cache[:0] // it goes with the runner
-			r.loadUntil = now.Add(time.Duration((c.wait + c.load) * float64(time.Second)))
+			r.loadUntil = now + instant((c.wait+c.load)*float64(time.Second))
 		}
 		r.loads++
 	}
@@ -236,7 +235,7 @@ func (r *Router) begin(c *choice) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c.began = true
-	c.runner.usedAt = r.now()
+	c.runner.usedAt = r.instant(r.now())
 	if c.loads {
 		c.runner.loads--
 		c.runner.work.at = c.runner.usedAt // nothing was done before
@@ -246,7 +245,7 @@ func (r *Router) begin(c *choice) {
 // release takes a request off the instance that it was sent to, and learns from
 // what its answer told.
 func (r *Router) release(a *ask, c *choice, told fleet.Counts) {
-	now := r.now()
+	now := r.instant(r.now())
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	c.seat.inFlight--

@@ -167,14 +167,14 @@ func (l *lab) ask(t testing.TB, model string) *fleet.Answer {
 // wantIdle checks that nothing counts as under way.
 func (l *lab) wantIdle(t *testing.T) {
 	t.Helper()
-	for number, s := range l.seats {
-		if s != nil && s.inFlight != 0 {
+	for number, s := range l.seats.all {
+		if s.inFlight != 0 {
 			t.Errorf("%d requests count as under way on instance %d", s.inFlight, number)
 		}
 	}
 	for digest, m := range l.models {
-		for number, r := range m.runners {
-			if r != nil && (r.inFlight != 0 || r.loads != 0 || r.work.total != 0) {
+		for number, r := range m.runners.all {
+			if r.inFlight != 0 || r.loads != 0 || r.work.total != 0 {
 				t.Errorf("of model %s on instance %d, %d requests count as under way, %d loads, %g s of work",
 					digest, number, r.inFlight, r.loads, r.work.total)
 			}

@@ -31,8 +31,8 @@ func (r *Router) Forward(ctx context.Context, model string, call fleet.Call) (*f
 	var tried []fleet.Target
 	for {
 		t := r.attempt(ctx, &a, c, call)
-		if r.guard.Retries.Retry(facts, c.to.Target, failover.Attempt{Blame: t.blame}, &past).Again() {
-			tried = append(tried, c.to.Target)
+		if r.guard.Retries.Retry(facts, c.to.Report.Target, failover.Attempt{Blame: t.blame}, &past).Again() {
+			tried = append(tried, c.to.Report.Target)
 			if next, err := r.choose(&a, tried); err == nil {
 				t.drop()
 				c = next

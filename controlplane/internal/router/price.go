@@ -1,10 +1,6 @@
 package router
 
-import (
-	"time"
-
-	"github.com/corral-fleet/corral/controlplane/internal/fleet"
-)
+import "github.com/corral-fleet/corral/controlplane/internal/fleet"
 
 // price is what a request is expected to cost on an instance, in seconds.
 type price struct {
@@ -48,7 +44,7 @@ const (
 // pricing is what offers for one request are made with.
 type pricing struct {
 	ask    *ask
-	now    time.Time
+	now    instant
 	router *Router
 	model  *modelState
 	least  int     // requests for the model where there are fewest of them; -1 before that was looked up
@@ -60,7 +56,7 @@ type pricing struct {
 
 // newPricing returns the pricing of a request by what is known of its model,
 // nil for nothing.
-func (r *Router) newPricing(a *ask, m *modelState, now time.Time) pricing {
+func (r *Router) newPricing(a *ask, m *modelState, now instant) pricing {
 	var known speeds
 	if m != nil {
 		known = m.speeds
@@ -81,8 +77,8 @@ func (r *Router) newPricing(a *ask, m *modelState, now time.Time) pricing {
 
 // offer fills in what a request would cost on an instance.
 func (p *pricing) offer(o *offer, h *fleet.Holder, s *seat, r *runner) {
-	*o = offer{slots: max(h.Parallel, 1), loaded: r.isLoaded(h)}
-	others := s.listen(h)
+	*o = offer{slots: max(int(h.Parallel), 1), loaded: r.isLoaded(h, s)}
+	others := s.runningOf(h)
 	inFlight, ours := 0, 0
 	if s != nil {
 		o.turn, inFlight = s.turn, s.inFlight
@@ -105,7 +101,10 @@ func (p *pricing) offer(o *offer, h *fleet.Holder, s *seat, r *runner) {
 	if o.running > 0 {
 		p.waiting(o, r, others)
 	}
-	o.cost = waitWeight*o.wait + loadWeight(o, h, inFlight)*o.load + o.prompt + o.generate
+	o.cost = waitWeight*o.wait + o.prompt + o.generate
+	if o.loads {
+		o.cost += loadWeight(o, h, inFlight) * o.load
+	}
 }
 
 // loadWeight is what a second of loading counts for.
@@ -113,7 +112,7 @@ func loadWeight(o *offer, h *fleet.Holder, inFlight int) float64 {
 	if o.reloads {
 		return reloadWeight
 	}
-	free, known := h.GPUMemory.FreeBytes()
+	free, known := h.Report.GPUMemory.FreeBytes()
 	switch {
 	case known && float64(free) >= memoryOfSize*float64(h.SizeBytes):
 		return freeLoadWeight
@@ -153,7 +152,7 @@ func (p *pricing) loading(o *offer, h *fleet.Holder, r *runner) {
 	}
 	if r != nil && r.loads > 0 {
 		o.loads = true
-		o.load = max(r.loadUntil.Sub(p.now).Seconds(), overdue*full)
+		o.load = max((r.loadUntil - p.now).seconds(), overdue*full)
 		if r.reloads(p.ask, h) {
 			o.reloads, o.harmful = true, true
 			o.load += full

@@ -42,19 +42,19 @@ func TestAReloadNeverHitsARunnerAtWork(t *testing.T) {
 	}
 	_, first := l.chooses(t, with("4096"))
 	l.begin(first)
-	if first.loads || first.to.Target.HostID != "h1" {
+	if first.loads || first.to.Report.Target.HostID != "h1" {
 		t.Errorf("the context that is there: %+v", first.offer)
 	}
 	// h2 is idle; even a long queue there would be better than to disturb h1.
 	for range 9 {
 		_, c := l.chooses(t, with("8192"))
 		l.begin(c)
-		if c.to.Target.HostID != "h2" {
+		if c.to.Report.Target.HostID != "h2" {
 			t.Fatalf("another context went to the runner at work, %+v", c.offer)
 		}
 	}
-	if _, c := l.chooses(t, with("4096")); c.to.Target.HostID != "h1" || c.reloads {
-		t.Errorf("the context that h1 has: %s, %+v", c.to.Target.HostID, c.offer)
+	if _, c := l.chooses(t, with("4096")); c.to.Report.Target.HostID != "h1" || c.reloads {
+		t.Errorf("the context that h1 has: %s, %+v", c.to.Report.Target.HostID, c.offer)
 	}
 	one := newLab(&hosts{})
 	one.warm("h1")
@@ -75,8 +75,8 @@ func TestOneLoadIsEnough(t *testing.T) {
 	var all []*choice
 	for i := range 4 {
 		_, c := l.chooses(t, short)
-		if c.to.Target.HostID != "h1" || !c.loads || c.starts != (i == 0) {
-			t.Errorf("request %d: %s, %+v", i, c.to.Target.HostID, c.offer)
+		if c.to.Report.Target.HostID != "h1" || !c.loads || c.starts != (i == 0) {
+			t.Errorf("request %d: %s, %+v", i, c.to.Report.Target.HostID, c.offer)
 		}
 		all = append(all, c)
 		l.now = l.now.Add(10 * time.Second)
@@ -100,18 +100,18 @@ func TestAConversationComesBack(t *testing.T) {
 	a, c := l.chooses(t, body(""))
 	l.begin(c)
 	l.release(a, c, fleet.Counts{})
-	home := c.to.Target
+	home := c.to.Report.Target
 	// Others have been elsewhere since, and it is their turn more than home's.
 	_, again := l.chooses(t, body(`,{"role":"assistant","content":"Because."}`))
-	if again.to.Target != home || again.matched == 0 {
-		t.Errorf("went to %s with %d bytes matched, want %s", again.to.Target.HostID, again.matched, home.HostID)
+	if again.to.Report.Target != home || again.matched == 0 {
+		t.Errorf("went to %s with %d bytes matched, want %s", again.to.Report.Target.HostID, again.matched, home.HostID)
 	}
 	l.begin(again)
 	_, busy := l.chooses(t, body(`,{"role":"assistant","content":"Why not?"}`))
 	l.begin(busy)
 	// With two under way there and none elsewhere, what home has no longer counts.
 	_, guarded := l.chooses(t, body(`,{"role":"assistant","content":"So?"}`))
-	if guarded.to.Target == home {
+	if guarded.to.Report.Target == home {
 		t.Errorf("it went home though home is busy: %+v", guarded.offer)
 	}
 }
@@ -134,15 +134,15 @@ func TestTheQuickerHostIsPicked(t *testing.T) {
 		a, c := l.chooses(t, short)
 		l.begin(c)
 		took := time.Second
-		if c.to.Target.HostID == "slow" {
+		if c.to.Report.Target.HostID == "slow" {
 			took = 10 * time.Second
 		}
 		defer l.release(a, c, fleet.Counts{})
 		c.runner.learn(a, fleet.Counts{Tokens: new(int64(100)), Generate: took}, 0, false)
 	}
 	l = l.after(time.Hour)
-	if _, c := l.chooses(t, short); c.to.Target.HostID != "quick" {
-		t.Errorf("went to %s", c.to.Target.HostID)
+	if _, c := l.chooses(t, short); c.to.Report.Target.HostID != "quick" {
+		t.Errorf("went to %s", c.to.Report.Target.HostID)
 	}
 }
 
@@ -156,12 +156,12 @@ func TestWhatWasTriedIsLeftOut(t *testing.T) {
 	l := newLab(&hosts{})
 	l.warm("h1", "h2")
 	_, first := l.chooses(t, short)
-	_, second := l.chooses(t, short, first.to.Target)
-	if first.to.Target == second.to.Target {
-		t.Errorf("both went to %v", first.to.Target)
+	_, second := l.chooses(t, short, first.to.Report.Target)
+	if first.to.Report.Target == second.to.Report.Target {
+		t.Errorf("both went to %v", first.to.Report.Target)
 	}
 	a := readAsk(l.seed, "tiny", "/api/chat", nil)
-	if _, err := l.choose(&a, []fleet.Target{first.to.Target, second.to.Target}); fault.KindOf(err) != fault.Unavailable {
+	if _, err := l.choose(&a, []fleet.Target{first.to.Report.Target, second.to.Report.Target}); fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("when all were tried: %v", err)
 	}
 }
@@ -175,8 +175,8 @@ func TestAHostThatIsGoneIsForgotten(t *testing.T) {
 	l.registry.Remove("h1")
 	l.ask(t, "tiny").Body.Close()
 	known := func() (n int) {
-		for _, r := range l.models["d1"].runners {
-			if r != nil {
+		for _, r := range l.models["d1"].runners.all {
+			if r.used {
 				n++
 			}
 		}
@@ -185,12 +185,12 @@ func TestAHostThatIsGoneIsForgotten(t *testing.T) {
 	if n := known(); n != 2 {
 		t.Fatalf("%d runners are known before the sweep", n)
 	}
-	l.seats[1].inFlight = 0 // its answer has ended with it
+	l.seats.at(1).inFlight = 0 // its answer has ended with it
 	l.after(2 * sweepEvery).sweep()
-	if n := known(); n != 1 || l.seats[1] != nil {
-		t.Errorf("%d runners are known after it, and of the host %v", n, l.seats[1])
+	if n := known(); n != 1 || l.seats.at(1).report != nil {
+		t.Errorf("%d runners are known after it, and of the host %+v", n, l.seats.at(1))
 	}
-	l.seats[1] = &seat{inFlight: 1}
+	l.seats.at(1).inFlight = 1
 }
 
 // A model goes where it fits beside what is loaded, and not where others have to
@@ -214,8 +214,8 @@ func TestAModelIsLoadedWhereItFits(t *testing.T) {
 		if used["free"] > used["full"] {
 			want = "full"
 		}
-		if c.to.Target.HostID != want {
-			t.Errorf("with %v in use it went to %s", used, c.to.Target.HostID)
+		if c.to.Report.Target.HostID != want {
+			t.Errorf("with %v in use it went to %s", used, c.to.Report.Target.HostID)
 		}
 		l.release(a, c, fleet.Counts{})
 		used["full"], used["free"] = used["free"], used["full"]

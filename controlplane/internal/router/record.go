@@ -113,18 +113,18 @@ func (r *record) refuse(holder int, why string) {
 }
 
 // keep notes whose offers they are.
-func (r *record) keep(holders []*fleet.Holder) {
+func (r *record) keep(holders []fleet.Holder) {
 	for i := range r.offers {
-		r.offers[i].target = holders[r.offers[i].holder].Target
+		r.offers[i].target = holders[r.offers[i].holder].Report.Target
 	}
 	for i := range r.refusals {
-		r.refusals[i].target = holders[r.refusals[i].holder].Target
+		r.refusals[i].target = holders[r.refusals[i].holder].Report.Target
 	}
 }
 
 // settle notes what was asked, and what was chosen.
 func (r *record) settle(a *ask, c *choice, now time.Time) {
-	r.at, r.digest, r.taken, r.to = now, c.to.Digest, c.offer, c.to.Target
+	r.at, r.digest, r.taken, r.to = now, c.to.Digest, c.offer, c.to.Report.Target
 	r.ask = asked{a.model, a.path, a.promptBytes, a.maxTokens, a.streams, a.options, a.queued}
 }
 

@@ -21,7 +21,7 @@ import (
 // View knows which instances hold a model, and which hosts there are; see
 // [fleet.Registry].
 type View interface {
-	Holders(dst []*fleet.Holder, ref string) []*fleet.Holder
+	Holders(dst []fleet.Holder, ref string) []fleet.Holder
 	Find(idOrName string) (fleet.HostView, error)
 	Changed() <-chan struct{}
 }
@@ -40,13 +40,14 @@ type Router struct {
 	guard Guard
 	line  *queue.Queue
 	now   func() time.Time
+	began time.Time
 	seed  maphash.Seed
 
 	options func() Options
 
 	mu        sync.Mutex
-	holders   []*fleet.Holder // of the model that is being looked up; kept for its memory
-	seats     []*seat         // by the instance's number; nil where none was ever picked
+	holders   []fleet.Holder // of the model that is being looked up; kept for its memory
+	seats     paged[seat]    // by the instance's number
 	models    map[string]*modelState
 	turn      uint64 // picks so far
 	decisions decisions
@@ -86,7 +87,7 @@ func NewGuard(now func() time.Time) (Guard, error) {
 func New(view View, calls fleet.Caller, meter Meter, guard Guard, options func() Options, now func() time.Time) *Router {
 	began := now()
 	return &Router{
-		view: view, calls: calls, meter: meter, guard: guard, options: options, now: now, seed: maphash.MakeSeed(),
+		view: view, calls: calls, meter: meter, guard: guard, options: options, now: now, began: began, seed: maphash.MakeSeed(),
 		line:   queue.New(queue.Options{Now: now}),
 		models: map[string]*modelState{}, decisions: newDecisions(began), swept: began, waiting: map[string]waited{},
 	}
@@ -103,7 +104,7 @@ func (r *Router) send(ctx context.Context, a *ask, c *choice, call fleet.Call) (
 		}
 		call.Body = renamed
 	}
-	answer, err := r.calls.Call(ctx, c.to.Target, call)
+	answer, err := r.calls.Call(ctx, c.to.Report.Target, call)
 	if err != nil {
 		r.release(a, c, fleet.Counts{})
 		return nil, nil, err

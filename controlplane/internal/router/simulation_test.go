@@ -269,11 +269,11 @@ func (p *priced) pick(w *world, j *job) *standIn {
 // host returns the host that was chosen.
 func (w *world) host(c *choice) *standIn {
 	for _, h := range w.hosts {
-		if h.name == c.to.Target.HostID {
+		if h.name == c.to.Report.Target.HostID {
 			return h
 		}
 	}
-	panic("there is no host " + c.to.Target.HostID)
+	panic("there is no host " + c.to.Report.Target.HostID)
 }
 
 // letIn sends those whose turn has come.

@@ -1,7 +1,6 @@
 package router
 
 import (
-	"slices"
 	"time"
 
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -23,15 +22,15 @@ func (r *Router) sweep() {
 		return
 	}
 	r.swept = now
-	for number, s := range r.seats {
-		if s == nil || s.inFlight > 0 {
+	for number, s := range r.seats.all {
+		if s.report == nil || s.inFlight > 0 {
 			continue
 		}
-		if _, err := r.view.Find(s.hostID); fault.KindOf(err) == fault.NotFound {
-			r.seats[number] = nil
+		if _, err := r.view.Find(s.report.Target.HostID); fault.KindOf(err) == fault.NotFound {
+			*s = seat{}
 			for _, m := range r.models {
-				if number < len(m.runners) {
-					m.runners[number] = nil
+				if known := m.runner(number); known != nil {
+					*known = runner{}
 				}
 			}
 		}
@@ -55,5 +54,10 @@ func (r *Router) sweepModels() {
 }
 
 func (m *modelState) busy() bool {
-	return slices.ContainsFunc(m.runners, func(r *runner) bool { return r != nil && r.inFlight > 0 })
+	for _, r := range m.runners.all {
+		if r.inFlight > 0 {
+			return true
+		}
+	}
+	return false
 }

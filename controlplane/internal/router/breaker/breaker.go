@@ -70,6 +70,10 @@ func (b *Breaker) Set(limits Thresholds) error {
 	return nil
 }
 
+// Calm reports whether no circuit at all is open: then there is no need to ask
+// [Breaker.Allow] of anybody.
+func (b *Breaker) Calm() bool { return len(*b.open.Load()) == 0 }
+
 // Allow tells what would become of a request for a model at an instance now. It
 // changes nothing, so that a router may ask it of every candidate. Where no
 // circuit of the host is open it takes no lock.
