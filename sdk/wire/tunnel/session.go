@@ -1,16 +1,18 @@
 // Package tunnel turns the WebSocket between an agent and a control plane into
 // many streams.
 //
-// On the wire it speaks yamux (version 0 of its specification), one frame a
-// message. The agent, which dialled, is the client; both sides may open streams.
+// On the wire it speaks yamux (version 0 of its specification), in messages of one
+// or more frames. The agent, which dialled, is the client; both sides may open streams.
 // A frame is written by the goroutine that has something to say, so that a piece
-// of an answer wakes nobody on its way out.
+// of an answer wakes nobody on its way out. Frames that come while one is being
+// written go out together, in one message.
 package tunnel
 
 import (
 	"errors"
 	"fmt"
 	"net"
+	"runtime"
 	"sync"
 	"time"
 
@@ -29,6 +31,10 @@ const (
 	maxMessage = windowSize + headerSize
 	// maxBody bounds the frames that we send, so that no stream holds the line for long.
 	maxBody = 32 << 10
+	// maxWaiting is how many bytes of frames may wait for who sends.
+	maxWaiting = 64 << 10
+	// lastWords is how long a session that is closed waits for what is being sent.
+	lastWords = 100 * time.Millisecond
 	// maxReplies is how many answers to the peer's own frames may wait to be sent.
 	maxReplies = 64
 )
@@ -52,7 +58,10 @@ type Session struct {
 	replies  []header // that wait to be sent, the first one on its way; a goroutine is there while there are any
 
 	writing sync.Mutex
-	out     []byte // the frame that is being written
+	waiting []byte    // frames that wait to be sent
+	out     []byte    // those that are being sent
+	sending bool      // somebody sends, and takes along what waits
+	room    sync.Cond // for more to wait, or nobody sends any more
 
 	mu      sync.Mutex
 	streams map[uint32]*stream
@@ -76,6 +85,7 @@ func start(ws *websocket.Conn, firstID uint32, backlog int) *Session {
 		accepted: make(chan *stream, backlog),
 		done:     make(chan struct{}),
 	}
+	s.room.L = &s.writing
 	s.running.Go(func() { s.end(s.receive()) })
 	return s
 }
@@ -125,9 +135,17 @@ func (s *Session) Accept() (net.Conn, error) {
 // Done is closed when the session has ended, for whatever reason.
 func (s *Session) Done() <-chan struct{} { return s.done }
 
-// Close ends the session, all of its streams and the WebSocket, at once and
-// without a closing handshake.
+// Close ends the session, all of its streams and the WebSocket, without a closing
+// handshake. What was written is sent before, unless the peer is slow to take it.
 func (s *Session) Close() error {
+	s.writing.Lock()
+	if s.sending {
+		_ = s.ws.NetConn().SetWriteDeadline(time.Now().Add(lastWords)) // fails where the connection is gone anyway
+	}
+	for s.sending {
+		s.room.Wait()
+	}
+	s.writing.Unlock()
 	s.end(net.ErrClosed)
 	s.running.Wait()
 	return nil
@@ -152,15 +170,39 @@ func (s *Session) end(cause error) {
 	}
 }
 
-// write sends a frame. A failure ends the session: a part of the frame may have
-// been sent.
+// write sends a frame, or has it sent by whoever sends already. A failure ends the
+// session: a part of the frame may have been sent.
 func (s *Session) write(h header, body []byte) error {
 	s.writing.Lock()
-	s.out = append(h.append(s.out[:0]), body...)
-	err := s.ws.SetWriteDeadline(time.Now().Add(wire.WriteTimeout))
-	if err == nil {
-		err = s.ws.WriteMessage(websocket.BinaryMessage, s.out)
+	for s.sending && len(s.waiting) > maxWaiting {
+		s.room.Wait()
 	}
+	s.waiting = append(h.append(s.waiting), body...)
+	if s.sending {
+		s.writing.Unlock()
+		return nil
+	}
+	s.sending = true
+	s.writing.Unlock()
+	runtime.Gosched() // where much goes on, others have something to say too
+	return s.flush()
+}
+
+// flush sends what waits until nothing does.
+func (s *Session) flush() error {
+	var err error
+	s.writing.Lock()
+	for len(s.waiting) > 0 && err == nil {
+		s.waiting, s.out = s.out[:0], s.waiting
+		s.room.Broadcast()
+		s.writing.Unlock()
+		if err = s.ws.SetWriteDeadline(time.Now().Add(wire.WriteTimeout)); err == nil {
+			err = s.ws.WriteMessage(websocket.BinaryMessage, s.out)
+		}
+		s.writing.Lock()
+	}
+	s.sending = false
+	s.room.Broadcast()
 	s.writing.Unlock()
 	if err == nil {
 		return nil

@@ -86,7 +86,7 @@ func TestBulkInBothDirectionsOnManyStreams(t *testing.T) {
 
 func TestAWriterWaitsForItsReader(t *testing.T) {
 	out, in := streams(t)
-	if err := out.SetWriteDeadline(time.Now().Add(50 * time.Millisecond)); err != nil {
+	if err := out.SetWriteDeadline(time.Now().Add(300 * time.Millisecond)); err != nil {
 		t.Fatal(err)
 	}
 	n, err := out.Write(make([]byte, 3*windowSize))
@@ -113,7 +113,7 @@ func TestOneStreamThatNobodyReadsHoldsUpNoOther(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stuck.SetWriteDeadline(time.Now().Add(50 * time.Millisecond))
+	stuck.SetWriteDeadline(time.Now().Add(300 * time.Millisecond))
 	if _, err := stuck.Write(make([]byte, 2*windowSize)); !isTimeout(err) {
 		t.Fatalf("%v, want a timeout", err)
 	}
