@@ -21,7 +21,8 @@ VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 PROGRAMS := \
 	controlplane/cmd/corral-controlplane \
 	controlplane/cmd/corral \
-	agent/cmd/corral-agent
+	agent/cmd/corral-agent \
+	agent/cmd/corral-gpuprobe
 PROGRAMS := $(patsubst %/main.go,%,$(wildcard $(PROGRAMS:%=%/main.go)))
 
 # The dashboard is a project of npm, and what it is built into is part of the
@@ -35,6 +36,11 @@ DASHBOARD_SOURCES := $(shell find $(DASHBOARD)/src ! -name '*.test.ts*') $(DASHB
 
 # Linker flags of single programs beside the version: the agent is on every host.
 LDFLAGS_corral-agent := -s -w
+
+# The probe calls the GPU driver's library, functions of which a driver may lack:
+# they are looked for when they are called, not at the start.
+LDFLAGS_corral-gpuprobe := -s -w -extldflags=-Wl,-z,lazy
+CGO_corral-gpuprobe := CGO_ENABLED=1 CGO_CFLAGS="-g -O2 -Wno-deprecated-declarations"
 
 # What the tests may not do without: where one of these is missing, a test that
 # needs it fails instead of being skipped.
@@ -63,7 +69,7 @@ build: $(if $(WITHOUT_DASHBOARD),,$(DASHBOARD_BUILT)) ## the programs, into bin/
 	@$(foreach p,$(PROGRAMS),$(call build-program,$(firstword $(subst /, ,$(p))),$(p)); )
 
 # Releases are built without the workspace, each module by its own go.mod alone.
-build-program = echo "build bin/$(notdir $(2))"; GOWORK=off CGO_ENABLED=0 go build -C $(1) -trimpath \
+build-program = echo "build bin/$(notdir $(2))"; GOWORK=off $(or $(CGO_$(notdir $(2))),CGO_ENABLED=0) go build -C $(1) -trimpath \
 	-ldflags "$(strip $(LDFLAGS_$(notdir $(2))) -X main.version=$(VERSION))" -o $(CURDIR)/bin/ ./$(2:$(1)/%=%)
 
 .PHONY: run

@@ -1,0 +1,14 @@
+//go:build !cgo
+
+package source
+
+import "github.com/corral-fleet/corral/sdk/fault"
+
+// openNVML fails: the driver's library is called by C.
+func openNVML() (Source, error) { return nil, errPure() }
+
+func openRecorded(string) (Source, error) { return nil, errPure() }
+
+func errPure() error {
+	return fault.New(fault.NotImplemented, "this build was made without cgo and reads no GPUs; build corral-gpuprobe with CGO_ENABLED=1")
+}

@@ -1,0 +1,56 @@
+//go:build cgo
+
+package source
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/corral-fleet/corral/agent/internal/gpu"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+func TestEveryRecordedMachineHasEightCardsWithReadings(t *testing.T) {
+	for _, machine := range Machines() {
+		s, err := Open(RecordedPrefix + machine)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := s.Read()
+		if r.State != gpu.OK || len(r.Devices) != 8 {
+			t.Fatalf("%s: %s with %d cards", machine, r.State, len(r.Devices))
+		}
+		for _, d := range r.Devices {
+			if d.Health != gpu.Healthy || !d.UtilizationPercent.Known || !d.MemoryReservedBytes.Known || !d.PowerMilliwatts.Known {
+				t.Errorf("%s: a card lacks readings: %+v", machine, d)
+			}
+			if d.MemoryTemperatureCelsius.Known || len(d.Fans) > 0 {
+				t.Errorf("%s: a card has what it does not support: %+v", machine, d)
+			}
+		}
+	}
+}
+
+func TestDemoSaysThatItIsOne(t *testing.T) {
+	s, err := Open(Demo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := s.Read()
+	for _, d := range r.Devices {
+		if !strings.Contains(d.Name, "Demo") || d.Message == "" {
+			t.Errorf("a made-up card passes for real: %+v", d)
+		}
+	}
+	if r.Source != Demo || len(r.Devices) == 0 {
+		t.Errorf("the reading is %+v", r)
+	}
+}
+
+func TestASourceThatIsNone(t *testing.T) {
+	for _, name := range []string{"", "recorded:", "recorded:toaster", "nvidia"} {
+		if _, err := Open(name); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
