@@ -96,11 +96,10 @@ func send(ctx context.Context, name string, every time.Duration, w io.Writer) er
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	var buf []byte
+	out := frame.NewWriter(w)
 	for {
 		r := s.Read()
-		buf = frame.Append(buf[:0], &r)
-		if _, err := w.Write(buf); err != nil {
+		if err := out.Write(&r); err != nil {
 			return fmt.Errorf("write a reading: %w", err)
 		}
 		select {

@@ -175,7 +175,7 @@ const unknownMemory = ^uint64(0)
 func (c *card) readProcesses() {
 	c.device.Processes = nil
 	for _, p := range ask(c, c.handle.GetComputeRunningProcesses, "nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses_v2", "nvmlDeviceGetComputeRunningProcesses").V {
-		row := gpu.Process{PID: p.Pid}
+		row := gpu.Process{PID: p.Pid, Kind: gpu.Compute}
 		if p.UsedGpuMemory != unknownMemory {
 			row.MemoryBytes = gpu.Of(p.UsedGpuMemory)
 		}
