@@ -16,16 +16,16 @@ const (
 
 // Device is one card.
 type Device struct {
-	UUID              string `json:"uuid"` // what it is known by, whatever its place; PCI-ADDRESS where its own cannot be read
-	Index             uint32 `json:"index"`
-	Name              string `json:"name"`
-	Address           string `json:"pci_address,omitempty"` // such as 0000:01:00.0
-	Serial            string `json:"serial,omitempty"`
-	VBIOS             string `json:"vbios,omitempty"`
-	Architecture      string `json:"architecture,omitempty"`       // such as Hopper
-	ComputeCapability string `json:"compute_capability,omitempty"` // such as 9.0
-	Health            Health `json:"health"`
-	Message           string `json:"message,omitempty"`
+	UUID              string        `json:"uuid"`           // what it is known by, whatever its place; PCI-ADDRESS where its own cannot be read
+	Index             Value[uint32] `json:"index,omitzero"` // the driver's; absent where it does not list the card
+	Name              string        `json:"name"`
+	Address           string        `json:"pci_address,omitempty"` // such as 0000:01:00.0
+	Serial            string        `json:"serial,omitempty"`
+	VBIOS             string        `json:"vbios,omitempty"`
+	Architecture      string        `json:"architecture,omitempty"`       // such as Hopper
+	ComputeCapability string        `json:"compute_capability,omitempty"` // such as 9.0
+	Health            Health        `json:"health"`
+	Message           string        `json:"message,omitempty"`
 
 	UtilizationPercent       Value[uint32] `json:"utilization_percent,omitzero"`       // of the time in which a kernel ran
 	MemoryControllerPercent  Value[uint32] `json:"memory_controller_percent,omitzero"` // of the time in which memory was accessed

@@ -39,7 +39,7 @@ func event(c *codec, e *gpu.Event) {
 
 func device(c *codec, d *gpu.Device) {
 	text(c, 1, &d.UUID)
-	number(c, 2, &d.Index)
+	value(c, 2, &d.Index)
 	text(c, 3, &d.Name)
 	text(c, 4, &d.Address)
 	text(c, 5, &d.Serial)

@@ -18,7 +18,7 @@ func (d *demo) Read() gpu.Reading {
 	for i := range uint32(demoCards) {
 		busy := triangle(d.reads+20*i, 60)
 		r.Devices = append(r.Devices, gpu.Device{
-			UUID: fmt.Sprintf("DEMO-%d", i), Index: i, Name: "Demo GPU (not real)", Health: gpu.Healthy,
+			UUID: fmt.Sprintf("DEMO-%d", i), Index: gpu.Of(i), Name: "Demo GPU (not real)", Health: gpu.Healthy,
 			Message:            "made up: gpu.source is demo",
 			UtilizationPercent: gpu.Of(busy),
 			MemoryTotalBytes:   gpu.Of(uint64(24 << 30)), MemoryUsedBytes: gpu.Of(uint64(6<<30) + uint64(busy)<<26),

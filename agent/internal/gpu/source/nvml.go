@@ -148,19 +148,19 @@ func (s *nvmlSource) visit(place int, slow bool) {
 	}
 	if ret != nvml.SUCCESS {
 		for _, c := range s.cards {
-			if int(c.device.Index) == place && !c.seen {
+			if c.device.Index == gpu.Of(uint32(place)) && !c.seen {
 				c.seen = true
 				c.lose(lossOf(ret))
 				return
 			}
 		}
-		lost := &card{source: s, seen: true, device: gpu.Device{UUID: fmt.Sprintf("UNKNOWN-%d", place), Index: uint32(place)}}
+		lost := &card{source: s, seen: true, device: gpu.Device{UUID: fmt.Sprintf("UNKNOWN-%d", place), Index: gpu.Of(uint32(place))}}
 		lost.lose(lossOf(ret))
 		s.cards = append(s.cards, lost)
 		return
 	}
 	c := s.cardOf(uuid)
-	c.seen, c.handle, c.device.Index = true, handle, uint32(place)
+	c.seen, c.handle, c.device.Index = true, handle, gpu.Of(uint32(place))
 	c.read(slow || c.device.Name == "")
 }
 
