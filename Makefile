@@ -37,9 +37,9 @@ DASHBOARD_SOURCES := $(shell find $(DASHBOARD)/src ! -name '*.test.ts*') $(DASHB
 # Linker flags of single programs beside the version: the agent is on every host.
 LDFLAGS_corral-agent := -s -w
 
-# The probe calls the GPU driver's library, functions of which a driver may lack:
-# they are looked for when they are called, not at the start.
-LDFLAGS_corral-gpuprobe := -s -w -extldflags=-Wl,-z,lazy
+# The probe calls the GPU driver's library, for which it needs a C compiler. The
+# binding's own C has functions that are to go.
+LDFLAGS_corral-gpuprobe := -s -w
 CGO_corral-gpuprobe := CGO_ENABLED=1 CGO_CFLAGS="-g -O2 -Wno-deprecated-declarations"
 
 # What the tests may not do without: where one of these is missing, a test that

@@ -9,12 +9,16 @@ import (
 	"testing"
 )
 
+const probe = "corral-gpuprobe"
+
 // folders are where the programs' sources are, from the root of the workspace.
+// The probe alone calls C.
 func folders() map[string]string {
 	return map[string]string{
 		"corral":              "controlplane/cmd/corral",
 		"corral-controlplane": "controlplane/cmd/corral-controlplane",
 		"corral-agent":        "agent/cmd/corral-agent",
+		probe:                 "agent/cmd/corral-gpuprobe",
 	}
 }
 
@@ -48,7 +52,11 @@ var build = sync.OnceValues(func() (string, error) {
 	for name, folder := range folders() {
 		cmd := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, name), "./"+folder)
 		cmd.Dir = root
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		cgo := "CGO_ENABLED=0"
+		if name == probe {
+			cgo = "CGO_ENABLED=1"
+		}
+		cmd.Env = append(os.Environ(), cgo)
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("%s: %w\n%s", name, err, out)
 		}

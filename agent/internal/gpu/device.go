@@ -5,6 +5,7 @@ type Health string
 
 // The states of a card. The zero value is unknown.
 const (
+	Unread        Health = ""
 	Healthy       Health = "ok"
 	Degraded      Health = "degraded"       // works, but something is wrong
 	Lost          Health = "lost"           // was there and does not answer any more

@@ -38,9 +38,11 @@ const (
 	RestartHost    Action = "RESTART_BM"
 	RestartVM      Action = "RESTART_VM"
 	CheckHardware  Action = "CHECK_MECHANICALS"
-	CheckNVLink    Action = "WORKFLOW_NVLINK_ERR"
-	CheckECC       Action = "WORKFLOW_XID_48"
-	FollowOther    Action = "WORKFLOW_XID_45"
-	UpdateSoftware Action = "UPDATE_SWFW"
+	UpdateDriver   Action = "UPDATE_SWFW"
 	ContactSupport Action = "CONTACT_SUPPORT"
+	FollowOther    Action = "WORKFLOW_XID_45"      // the Xid that came with it decides
+	ECCWorkflow    Action = "WORKFLOW_XID_48"      // drain it, and reset it where rows or pages are to be replaced
+	NVLinkWorkflow Action = "WORKFLOW_NVLINK_ERR"  // up to the fourth generation
+	NVLink5Flow    Action = "WORKFLOW_NVLINK5_ERR" // of the fifth
+	SeeText        Action = "XID_154"              // the text names the action
 )

@@ -14,6 +14,14 @@ type Value[T any] struct {
 // Of returns a known value.
 func Of[T any](v T) Value[T] { return Value[T]{V: v, Known: true} }
 
+// If returns a value that is known where that holds, and an absent one elsewhere.
+func If[T any](known bool, v T) Value[T] {
+	if !known {
+		return Value[T]{}
+	}
+	return Of(v)
+}
+
 // MarshalJSON writes the value alone. Fields leave an absent one out by omitzero.
 func (v Value[T]) MarshalJSON() ([]byte, error) { return json.Marshal(v.V) }
 

@@ -7,69 +7,124 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
+	"github.com/corral-fleet/corral/agent/internal/gpu"
 	"github.com/corral-fleet/corral/agent/internal/gpu/frame"
 	"github.com/corral-fleet/corral/agent/internal/gpu/source"
-	"github.com/corral-fleet/corral/sdk/fault"
-	"github.com/corral-fleet/corral/sdk/program"
 )
 
 // FramesFD is the file descriptor to which a probe with an interval writes. It
 // is not standard output, on which libraries print.
 const FramesFD = 3
 
-// Main runs the program and returns its exit code. frames opens what
-// [FramesFD] is.
-func Main(version string, args []string, stdin io.Reader, frames func() io.WriteCloser, stdout, stderr io.Writer) int {
-	return program.Run("corral-gpuprobe", stderr, func(ctx context.Context) error {
-		root := newRoot(version, stdin, frames) //nolint:contextcheck // cobra hands the context to what runs
-		root.SetArgs(append([]string{}, args...))
-		root.SetOut(stdout)
-		root.SetErr(stderr)
-		return root.ExecuteContext(ctx)
-	})
+// renewInterval is how long a process stays that found no driver which works. It
+// cannot find one that is loaded later: what it has loaded belongs to the other.
+const renewInterval = 10 * time.Second
+
+// Process is what the program has of its process.
+type Process struct {
+	Args           []string
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	Frames         func() io.WriteCloser     // opens what FramesFD is
+	Renew          func(args []string) error // begins anew with the same files, and returns only if that fails
 }
 
-func newRoot(version string, stdin io.Reader, frames func() io.WriteCloser) *cobra.Command {
-	name := source.Auto
-	var every time.Duration
-	root := &cobra.Command{
-		Use:   "corral-gpuprobe",
-		Short: "Read this host's GPUs once and print them as JSON",
-		Long: "Read this host's GPUs once and print them as JSON. The agent starts it with --every, and then\n" +
-			"reads frames from file descriptor 3 until it closes the probe's standard input.",
-		Version: version, SilenceErrors: true, SilenceUsage: true,
-		Args: func(cmd *cobra.Command, args []string) error { return program.Usage(cobra.NoArgs(cmd, args)) },
-	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return program.Usage(err) })
-	root.CompletionOptions.HiddenDefaultCmd = true
-	root.Flags().StringVar(&name, "gpu", name, "auto, none, demo or recorded:NAME")
-	root.Flags().DurationVar(&every, "every", 0, "time between two frames; 0 prints one reading and ends")
-	root.RunE = func(cmd *cobra.Command, _ []string) error {
-		switch {
-		case every < 0:
-			return fault.New(fault.Invalid, "--every %v is negative", every)
-		case every == 0:
-			return once(name, cmd.OutOrStdout())
-		}
-		out := frames()
-		defer out.Close() // its reader has gone where that fails
-		return untilClosed(cmd.Context(), stdin, func(ctx context.Context) error { return send(ctx, name, every, out) })
-	}
-	return root
+// options are what the command line says.
+type options struct {
+	gpu    string
+	host   source.Host
+	every  time.Duration
+	record string
 }
 
-func once(name string, w io.Writer) error {
-	s, err := source.Open(name)
+// once prints one reading.
+func once(o options, w io.Writer) error {
+	s, err := source.Open(o.gpu, o.host)
 	if err != nil {
 		return err
 	}
+	var r gpu.Reading
+	s.Read(&r)
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
-	return enc.Encode(s.Read())
+	return enc.Encode(&r)
+}
+
+// record writes readings to a file, in the form that recorded machines have.
+func record(ctx context.Context, o options) error {
+	s, err := source.Open(o.gpu, o.host)
+	if err != nil {
+		return err
+	}
+	f, err := os.Create(o.record)
+	if err != nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	defer f.Close() // each line was written whole, or its error returned
+	machine := strings.TrimSuffix(filepath.Base(o.record), filepath.Ext(o.record))
+	enc := json.NewEncoder(f)
+	var r gpu.Reading
+	return repeat(ctx, o.every, func() error {
+		s.Read(&r)
+		source.Anonymous(&r, machine)
+		return enc.Encode(&r)
+	})
+}
+
+// send writes frames.
+func send(ctx context.Context, o options, p Process, w io.Writer) error {
+	s, err := source.Open(o.gpu, o.host)
+	if err != nil {
+		return err
+	}
+	out := frame.NewWriter(w)
+	begun := time.Now()
+	var r gpu.Reading
+	return repeat(ctx, o.every, func() error {
+		s.Read(&r)
+		if err := out.Write(&r); err != nil {
+			return fmt.Errorf("write a reading: %w", err)
+		}
+		if hopeless(r.State) && time.Since(begun) >= renewInterval {
+			return p.Renew(renewed(p.Args, &r))
+		}
+		return nil
+	})
+}
+
+// hopeless reports whether it takes a new process to see the driver work.
+func hopeless(s gpu.State) bool {
+	return s == gpu.NoDriver || s == gpu.VersionMismatch || s == gpu.Failed
+}
+
+// renewed is the command line of a process that goes on where this one ends.
+func renewed(args []string, r *gpu.Reading) []string {
+	args = slices.DeleteFunc(slices.Clone(args), func(a string) bool { return strings.HasPrefix(a, logAfterFlag) })
+	if r.LogSequence.Known {
+		args = append(args, fmt.Sprint(logAfterFlag, r.LogSequence.V))
+	}
+	return args
+}
+
+func repeat(ctx context.Context, every time.Duration, do func() error) error {
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		if err := do(); err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
 }
 
 // untilClosed runs work until it or standard input ends, whichever is first, and
@@ -86,26 +141,5 @@ func untilClosed(ctx context.Context, stdin io.Reader, work func(context.Context
 		return err
 	case <-ctx.Done():
 		return nil
-	}
-}
-
-func send(ctx context.Context, name string, every time.Duration, w io.Writer) error {
-	s, err := source.Open(name)
-	if err != nil {
-		return err
-	}
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	out := frame.NewWriter(w)
-	for {
-		r := s.Read()
-		if err := out.Write(&r); err != nil {
-			return fmt.Errorf("write a reading: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
 	}
 }

@@ -12,12 +12,13 @@ type demo struct{ reads uint32 }
 
 const demoCards = 2
 
-func (d *demo) Read() gpu.Reading {
+func (d *demo) Read(into *gpu.Reading) {
 	d.reads++
-	r := gpu.Reading{Source: Demo, State: gpu.OK, Driver: "demo"}
+	blank(into, Demo)
+	into.Driver = "demo"
 	for i := range uint32(demoCards) {
 		busy := triangle(d.reads+20*i, 60)
-		r.Devices = append(r.Devices, gpu.Device{
+		into.Devices = append(into.Devices, gpu.Device{
 			UUID: fmt.Sprintf("DEMO-%d", i), Index: gpu.Of(i), Name: "Demo GPU (not real)", Health: gpu.Healthy,
 			Message:            "made up: gpu.source is demo",
 			UtilizationPercent: gpu.Of(busy),
@@ -26,7 +27,6 @@ func (d *demo) Read() gpu.Reading {
 			PowerMilliwatts: gpu.Of(25_000 + busy*3_000), PowerLimitMilliwatts: gpu.Of(uint32(350_000)),
 		})
 	}
-	return r
 }
 
 // triangle goes from 0 to 100 and back once in a period.

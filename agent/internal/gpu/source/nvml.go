@@ -1,190 +1,199 @@
-//go:build cgo
+//go:build cgo && linux
 
 package source
 
 import (
-	"cmp"
 	"fmt"
 	"time"
 
-	"github.com/NVIDIA/go-nvml/pkg/dl"
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 
 	"github.com/corral-fleet/corral/agent/internal/gpu"
+	"github.com/corral-fleet/corral/agent/internal/gpu/library"
 )
 
-const libraryName = "libnvidia-ml.so.1"
-
-// slowInterval is how often that is read which changes seldom or costs much.
+// slowInterval is how often that is read which changes seldom or costs much, and
+// how often it is looked for cards that came, went or answer again.
 const slowInterval = 10 * time.Second
 
-// nvmlSource reads through NVIDIA's library.
-//
-// The binding ends the process at the first call of a function that the library
-// does not have, and at any call after a failed Init. So nothing is called
-// before its symbol has been looked up, and nothing after an Init that failed.
+// nvmlSource reads through NVIDIA's library. The library is loaded and begun
+// with at the first reading. Where the driver fails it stays so: what is loaded
+// belongs to one driver, and only a new process can load another.
 type nvmlSource struct {
-	name    string
-	lib     nvml.Interface
-	lookup  func(symbol string) error
-	symbols map[string]bool
-	cards   []*card // by index; those that are gone stay, as lost
-	slowAt  time.Time
-	now     func() time.Time
+	name string
+	host Host
+	lib  nvml.Interface
+	load func() (path string, ok bool)
+	now  func() time.Time
+
+	begun  bool         // the library may be called
+	absent bool         // the library could not be loaded
+	broken *nvml.Return // what the driver as a whole answered with
+	file   string       // where the library was found
+	bus    bus
+	cards  []*card      // in the order in which they were found; those that are gone stay, as lost
+	strays []gpu.Device // that are there and of which no more is known
+	count  int          // of cards, when it was looked for them last
+	faults faults
+
+	slowAt                                 time.Time
+	driver, kernelModule, version, cudaDrv string
+	replaced                               bool // the library on disk is not the driver's
 }
 
-func openNVML() (Source, error) {
-	const name = "nvml"
-	library := dl.New(libraryName, dl.RTLD_LAZY|dl.RTLD_GLOBAL)
-	if err := library.Open(); err != nil {
-		return failed(name, gpu.NoLibrary, "the NVIDIA driver's library, "+libraryName+", cannot be loaded"), nil
+func openNVML(host Host) (Source, error) {
+	return newNVML("nvml", host, nvml.New(nvml.WithLibraryPath(host.Library)), func() (string, bool) { return library.Open(host.Library) }), nil
+}
+
+func newNVML(name string, host Host, lib nvml.Interface, load func() (string, bool)) *nvmlSource {
+	return &nvmlSource{
+		name: name, host: host, lib: lib, load: load, now: time.Now,
+		bus: bus{sys: host.Sys}, faults: faults{lib: lib, path: host.Log, after: host.LogAfter},
 	}
-	if library.Lookup("nvmlInit_v2") != nil {
-		return failed(name, gpu.NoLibrary, libraryName+" is not NVIDIA's, or far too old: it lacks nvmlInit_v2"), nil
+}
+
+func (s *nvmlSource) Read(into *gpu.Reading) {
+	blank(into, s.name)
+	now := s.now()
+	slow := s.slowAt.IsZero() || now.Sub(s.slowAt) >= slowInterval
+	if slow {
+		s.slowAt = now
+		s.bus.scan()
+		s.kernelModule = kernelModule(s.host.Proc)
 	}
-	lib := nvml.New()
-	return newNVML(name, lib, library.Lookup), nil
-}
-
-func newNVML(name string, lib nvml.Interface, lookup func(string) error) Source {
-	if ret := lib.Init(); ret != nvml.SUCCESS {
-		state, message := stateOf(ret)
-		return failed(name, state, message)
+	into.KernelModule = s.kernelModule
+	if !s.begun && slow {
+		s.begin()
 	}
-	return &nvmlSource{name: name, lib: lib, lookup: lookup, symbols: map[string]bool{}, now: time.Now}
+	if s.begun && s.broken == nil {
+		s.ask(slow)
+	}
+	switch {
+	case s.absent:
+		into.State, into.Message = gpu.NoLibrary, "the NVIDIA driver's library, "+s.host.Library+", cannot be loaded"
+	case s.broken != nil:
+		into.State, into.Message = stateOf(*s.broken, s.kernelModule)
+	}
+	into.Driver, into.NVML, into.CUDA = s.driver, s.version, s.cudaDrv
+	s.list(into)
+	s.faults.read(into, now)
+	into.Conditions = s.conditions(into.Conditions, into.State)
 }
 
-// failed is a source of which only that is known.
-type failedSource gpu.Reading
-
-func failed(name string, state gpu.State, message string) Source {
-	return failedSource{Source: name, State: state, Message: message, Devices: []gpu.Device{}}
+// begin loads the library and begins with it, unless that would wake up cards
+// that are all asleep.
+func (s *nvmlSource) begin() {
+	if n := len(s.bus.cards); n > 0 && s.bus.asleep() == n {
+		return
+	}
+	file, ok := s.load()
+	if s.absent = !ok; s.absent {
+		return
+	}
+	s.file, s.begun = file, true
+	if ret := s.lib.Init(); ret != nvml.SUCCESS {
+		s.fail(ret)
+	}
 }
 
-func (f failedSource) Read() gpu.Reading { return gpu.Reading(f) }
+// ask asks the driver.
+func (s *nvmlSource) ask(slow bool) {
+	if slow {
+		s.versions()
+	}
+	if s.broken == nil {
+		count, ret := s.lib.DeviceGetCount()
+		switch {
+		case ret != nvml.SUCCESS:
+			s.fail(ret)
+		case slow || count != s.count:
+			s.look(count)
+		}
+	}
+	for _, c := range s.cards {
+		if s.broken == nil {
+			c.read(slow)
+		}
+	}
+}
 
-// stateOf says what an error of the library as a whole means.
-func stateOf(ret nvml.Return) (gpu.State, string) {
+// fail notes that the driver as a whole does not work.
+func (s *nvmlSource) fail(ret nvml.Return) { s.broken = &ret }
+
+// stateOf says what an error of the driver as a whole means.
+func stateOf(ret nvml.Return, kernelModule string) (gpu.State, string) {
 	switch ret {
 	case nvml.ERROR_DRIVER_NOT_LOADED, nvml.ERROR_UNINITIALIZED:
 		return gpu.NoDriver, "the NVIDIA driver is not loaded"
 	case nvml.ERROR_LIBRARY_NOT_FOUND:
 		return gpu.NoLibrary, "the NVIDIA driver's library cannot be found"
+	case nvml.ERROR_FUNCTION_NOT_FOUND:
+		return gpu.NoLibrary, "the NVIDIA driver's library is not NVIDIA's, or far too old: it lacks what lists the GPUs"
 	case nvml.ERROR_LIB_RM_VERSION_MISMATCH:
-		return gpu.VersionMismatch, "the NVIDIA driver and its library are of different versions, as after an upgrade; restart the host, or reload the driver"
+		if kernelModule != "" {
+			kernelModule = " (" + kernelModule + ")"
+		}
+		return gpu.VersionMismatch, "the NVIDIA driver in the kernel" + kernelModule + " and its library are of different versions, as after an upgrade; restart the host, or reload the driver"
 	case nvml.ERROR_NO_PERMISSION:
 		return gpu.Failed, "the probe may not use the NVIDIA driver's devices"
 	}
 	return gpu.Failed, fmt.Sprintf("the NVIDIA driver answers with error %d", int32(ret))
 }
 
-// has reports whether the library has one of these functions.
-func (s *nvmlSource) has(symbols ...string) bool {
-	for _, name := range symbols {
-		there, asked := s.symbols[name]
-		if !asked {
-			there = s.lookup(name) == nil
-			s.symbols[name] = there
-		}
-		if there {
-			return true
-		}
-	}
-	return false
-}
-
-func (s *nvmlSource) Read() gpu.Reading {
-	r := gpu.Reading{Source: s.name, State: gpu.OK, Devices: []gpu.Device{}}
-	if !s.has("nvmlDeviceGetCount_v2", "nvmlDeviceGetCount") || !s.has("nvmlDeviceGetHandleByIndex_v2", "nvmlDeviceGetHandleByIndex") || !s.has("nvmlDeviceGetUUID") {
-		r.State, r.Message = gpu.Failed, "the NVIDIA driver's library cannot list its GPUs"
-		return r
-	}
-	r.Driver, r.NVML, r.CUDA = s.versions()
-	count, ret := s.lib.DeviceGetCount()
-	if ret != nvml.SUCCESS {
-		r.State, r.Message = stateOf(ret)
-		return r
-	}
-	slow := s.slowAt.IsZero() || s.now().Sub(s.slowAt) >= slowInterval
-	if slow {
-		s.slowAt = s.now()
-	}
-	for _, c := range s.cards {
-		c.seen = false
-	}
-	for i := range count {
-		s.visit(i, slow)
-	}
-	for _, c := range s.cards {
-		if !c.seen && c.device.Health != gpu.Lost {
-			c.lose("the driver does not list it any more")
-		}
-		r.Devices = append(r.Devices, c.device)
-	}
-	return r
-}
-
-func (s *nvmlSource) versions() (driver, library, cuda string) {
-	if s.has("nvmlSystemGetDriverVersion") {
-		driver, _ = s.lib.SystemGetDriverVersion()
-	}
-	if s.has("nvmlSystemGetNVMLVersion") {
-		library, _ = s.lib.SystemGetNVMLVersion()
-	}
-	if s.has("nvmlSystemGetCudaDriverVersion_v2", "nvmlSystemGetCudaDriverVersion") && s.has("nvmlSystemGetCudaDriverVersion") {
-		if v, ret := s.lib.SystemGetCudaDriverVersion(); ret == nvml.SUCCESS {
-			cuda = fmt.Sprintf("%d.%d", v/1000, v%1000/10)
-		}
-	}
-	return driver, library, cuda
-}
-
-// visit reads the card in one place.
-func (s *nvmlSource) visit(place int, slow bool) {
-	handle, ret := s.lib.DeviceGetHandleByIndex(place)
-	uuid := ""
-	if ret == nvml.SUCCESS {
-		uuid, ret = handle.GetUUID()
-	}
-	if ret != nvml.SUCCESS {
-		for _, c := range s.cards {
-			if c.device.Index == gpu.Of(uint32(place)) && !c.seen {
-				c.seen = true
-				c.lose(lossOf(ret))
-				return
-			}
-		}
-		lost := &card{source: s, seen: true, device: gpu.Device{UUID: fmt.Sprintf("UNKNOWN-%d", place), Index: gpu.Of(uint32(place))}}
-		lost.lose(lossOf(ret))
-		s.cards = append(s.cards, lost)
+// versions asks for the versions. Where the driver is another one than before,
+// it may support what the one before did not.
+func (s *nvmlSource) versions() {
+	driver, ret := s.lib.SystemGetDriverVersion()
+	if ret == nvml.ERROR_LIB_RM_VERSION_MISMATCH {
+		s.fail(ret)
 		return
 	}
-	c := s.cardOf(uuid)
-	c.seen, c.handle, c.device.Index = true, handle, gpu.Of(uint32(place))
-	c.read(slow || c.device.Name == "")
-}
-
-func (s *nvmlSource) cardOf(uuid string) *card {
-	for _, c := range s.cards {
-		if c.device.UUID == uuid {
-			return c
+	if driver != s.driver {
+		for _, c := range s.cards {
+			c.forget()
 		}
 	}
-	c := &card{source: s, device: gpu.Device{UUID: uuid}, unsupported: map[string]bool{}}
-	s.cards = append(s.cards, c)
-	return c
-}
-
-// lossOf says why a card does not answer.
-func lossOf(ret nvml.Return) string {
-	switch ret {
-	case nvml.ERROR_GPU_IS_LOST:
-		return "it fell off the bus; restart the host"
-	case nvml.ERROR_RESET_REQUIRED:
-		return "it has to be reset before it can be used again"
+	s.driver = driver
+	s.version, _ = s.lib.SystemGetNVMLVersion()
+	if v, ret := s.lib.SystemGetCudaDriverVersion(); ret == nvml.SUCCESS {
+		s.cudaDrv = fmt.Sprintf("%d.%d", v/1000, v%1000/10)
 	}
-	return fmt.Sprintf("the driver answers with error %d", int32(ret))
+	onDisk := libraryVersion(s.file)
+	s.replaced = onDisk != "" && s.kernelModule != "" && onDisk != s.kernelModule
 }
 
-// driver's texts may be long or empty; a card always has a name.
-func nameOr(name string) string { return cmp.Or(name, "NVIDIA GPU") }
+// conditions appends what an operator should know.
+func (s *nvmlSource) conditions(dst []gpu.Condition, state gpu.State) []gpu.Condition {
+	if s.faults.logError != "" {
+		dst = append(dst, gpu.Condition{Code: gpu.LogUnreadable, Message: s.faults.logError})
+	}
+	if state == gpu.OK && len(s.cards) > 0 && !s.faults.registered() {
+		dst = append(dst, gpu.Condition{Code: gpu.NoDriverEvents, Message: "the driver does not report faults of its cards; those in the kernel log are seen"})
+	}
+	if s.replaced {
+		dst = append(dst, gpu.Condition{Code: gpu.DriverReplaced, Message: "the NVIDIA driver on disk is of another version than the one in the kernel; what starts now may not find the GPUs until the host is restarted or the driver reloaded"})
+	}
+	return dst
+}
+
+// list lists the cards, and those that the bus has and the driver does not.
+func (s *nvmlSource) list(into *gpu.Reading) {
+	if s.broken != nil {
+		s.strays = s.strays[:0] // the bus has them, too
+		for _, c := range s.cards {
+			c.lose(gpu.Undriven, into.Message)
+		}
+	}
+	for _, c := range s.cards {
+		into.Devices = append(into.Devices, c.device)
+	}
+	into.Devices = append(into.Devices, s.strays...)
+	if s.begun && s.broken == nil {
+		return
+	}
+	for i := range s.bus.cards {
+		if p := &s.bus.cards[i]; s.cardAt(p.address) == nil {
+			into.Devices = append(into.Devices, undriven(p, into.Message))
+		}
+	}
+}

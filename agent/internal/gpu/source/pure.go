@@ -1,13 +1,13 @@
-//go:build !cgo
+//go:build !cgo || !linux
 
 package source
 
 import "github.com/corral-fleet/corral/sdk/fault"
 
 // openNVML fails: the driver's library is called by C.
-func openNVML() (Source, error) { return nil, errPure() }
+func openNVML(Host) (Source, error) { return nil, errPure() }
 
-func openRecorded(string) (Source, error) { return nil, errPure() }
+func openMachine(string) (Source, error) { return nil, errPure() }
 
 func errPure() error {
 	return fault.New(fault.NotImplemented, "this build was made without cgo and reads no GPUs; build corral-gpuprobe with CGO_ENABLED=1")

@@ -1,82 +1,164 @@
-//go:build cgo
+//go:build cgo && linux
 
 package source
 
 import (
+	"encoding/binary"
 	"fmt"
+	"time"
 
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
+	"github.com/NVIDIA/go-nvml/pkg/nvml/mock"
 	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/dgxa100"
 	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/dgxh100"
 	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/dgxh200"
 	"github.com/NVIDIA/go-nvml/pkg/nvml/mock/server"
 )
 
-// openRecorded returns a machine of go-nvml's, which has identities alone, with
-// readings as such cards give them while they serve.
-func openRecorded(machine string) (Source, error) {
+// kind is what cards of one kind are like where the binding's machines, which
+// have identities alone, do not say it.
+type kind struct {
+	limit    uint32 // milliwatts
+	lowest   uint32 // that the limit can be set to
+	sm, mem  uint32 // clocks, MHz
+	pcie     int    // generation
+	slowdown uint32 // degrees Celsius
+}
+
+// openMachine returns a machine of the binding's with readings as such cards give
+// them while they serve.
+func openMachine(machine string) (Source, error) {
 	var s *server.Server
-	var limit uint32 // milliwatts
+	k := kind{limit: 700_000, lowest: 200_000, sm: 1980, mem: 2619, pcie: 5, slowdown: 89}
 	switch machine {
 	case "dgxa100":
-		s, limit = dgxa100.New(), 400_000
+		s, k = dgxa100.New(), kind{limit: 400_000, lowest: 100_000, sm: 1410, mem: 1593, pcie: 4, slowdown: 92}
 	case "dgxh100":
-		s, limit = dgxh100.New(), 700_000
+		s = dgxh100.New()
 	default:
-		s, limit = dgxh200.New(), 700_000
+		s, k.mem = dgxh200.New(), 3201
 	}
 	for i := range s.Devices {
 		if d, ok := s.Devices[i].(*server.Device); ok {
-			record(d, machine, limit)
+			(&load{device: d, kind: k, at: uint32(d.Index) * 7, begun: time.Now()}).record(machine)
 		}
 	}
-	return newNVML(RecordedPrefix+machine, s, s.LookupSymbol), nil
+	s.EventSetCreateFunc = func() (nvml.EventSet, nvml.Return) { return &mock.EventSet{}, nvml.SUCCESS }
+	s.EventSetWaitFunc = func(nvml.EventSet, uint32) (nvml.EventData, nvml.Return) {
+		return nvml.EventData{}, nvml.ERROR_TIMEOUT
+	}
+	return newNVML(RecordedPrefix+machine, Host{}, s, func() (string, bool) { return "", true }), nil
 }
 
-// record gives a card its readings. They differ from card to card and move from
+// load is what a card has to do. It differs from card to card and moves from
 // reading to reading.
-func record(d *server.Device, machine string, limit uint32) {
-	at := uint32(d.Index) * 7
-	busy := func() uint32 { return triangle(at, 60) }
+type load struct {
+	device *server.Device
+	kind   kind
+	at     uint32
+	begun  time.Time
+	energy uint64 // millijoules
+}
+
+// busy is in percent.
+func (l *load) busy() uint32 { return triangle(l.at, 60) }
+
+func (l *load) power() uint32 { return l.kind.limit/6 + l.kind.limit/200*l.busy() }
+
+// heat is that of the processor; memory is warmer.
+func (l *load) heat() uint32 { return 32 + l.busy()/3 }
+
+func (l *load) record(machine string) {
+	d := l.device
 	d.UUID = fmt.Sprintf("GPU-%s-0000-0000-0000-%012d", machine, d.Index)
+	l.recordLoad(d)
+	l.recordFields(d)
+	l.recordLimits(d)
+	recordConstants(d, l.kind)
+	recordProcesses(d)
+}
+
+func (l *load) recordLoad(d *server.Device) {
 	total := d.MemoryInfo.Total
 	d.GetUtilizationRatesFunc = func() (nvml.Utilization, nvml.Return) {
-		at++
-		return nvml.Utilization{Gpu: busy(), Memory: busy() / 2}, nvml.SUCCESS
+		l.at++ // it is read once in each reading
+		return nvml.Utilization{Gpu: l.busy(), Memory: l.busy() / 2}, nvml.SUCCESS
 	}
 	d.GetMemoryInfo_v2Func = func() (nvml.Memory_v2, nvml.Return) {
 		reserved := uint64(600 << 20)
-		used := total/4 + uint64(busy())<<27
+		used := total/4 + uint64(l.busy())<<27
 		return nvml.Memory_v2{Total: total, Reserved: reserved, Used: used, Free: total - reserved - used}, nvml.SUCCESS
 	}
-	d.GetTemperatureFunc = func(nvml.TemperatureSensors) (uint32, nvml.Return) { return 32 + busy()/3, nvml.SUCCESS }
-	d.GetPowerUsageFunc = func() (uint32, nvml.Return) { return limit/6 + limit/200*busy(), nvml.SUCCESS }
-	d.GetClockInfoFunc = func(kind nvml.ClockType) (uint32, nvml.Return) {
-		if kind == nvml.CLOCK_MEM {
-			return 2619, nvml.SUCCESS
+	d.GetTemperatureFunc = func(nvml.TemperatureSensors) (uint32, nvml.Return) { return l.heat(), nvml.SUCCESS }
+	d.GetPowerUsageFunc = func() (uint32, nvml.Return) { return l.power(), nvml.SUCCESS }
+	d.GetClockInfoFunc = func(which nvml.ClockType) (uint32, nvml.Return) {
+		if which == nvml.CLOCK_MEM {
+			return l.kind.mem, nvml.SUCCESS
 		}
-		return 345 + 16*busy(), nvml.SUCCESS
-	}
-	d.GetMaxClockInfoFunc = func(kind nvml.ClockType) (uint32, nvml.Return) {
-		if kind == nvml.CLOCK_MEM {
-			return 2619, nvml.SUCCESS
-		}
-		return 1980, nvml.SUCCESS
+		return 345 + (l.kind.sm-345)/100*l.busy(), nvml.SUCCESS
 	}
 	d.GetPerformanceStateFunc = func() (nvml.Pstates, nvml.Return) { return nvml.PSTATE_0, nvml.SUCCESS }
-	d.GetCurrentClocksEventReasonsFunc = func() (uint64, nvml.Return) { return 0, nvml.SUCCESS }
+	d.GetCurrentClocksEventReasonsFunc = func() (uint64, nvml.Return) {
+		if l.busy() == 0 {
+			return nvml.ClocksEventReasonGpuIdle, nvml.SUCCESS
+		}
+		return 0, nvml.SUCCESS
+	}
+}
+
+// recordFields answers for the fields that have numbers.
+func (l *load) recordFields(d *server.Device) {
 	d.GetFieldValuesFunc = func(fields []nvml.FieldValue) nvml.Return {
 		for i := range fields {
-			fields[i].NvmlReturn = uint32(nvml.ERROR_NOT_SUPPORTED)
+			f := &fields[i]
+			f.NvmlReturn, f.ValueType = uint32(nvml.SUCCESS), uint32(nvml.VALUE_TYPE_UNSIGNED_LONG_LONG)
+			v := uint64(0) // errors, times of low clocks, actions to be taken
+			switch f.FieldId {
+			case nvml.FI_DEV_MEMORY_TEMP:
+				v = uint64(l.heat() + 6)
+			case nvml.FI_DEV_POWER_INSTANT:
+				v = uint64(l.power())
+			case nvml.FI_DEV_TOTAL_ENERGY_CONSUMPTION:
+				l.energy = max(l.energy, uint64(time.Since(l.begun).Seconds()*float64(l.kind.limit)/2))
+				v = l.energy
+			case nvml.FI_DEV_ECC_CURRENT:
+				v = 1
+			}
+			binary.NativeEndian.PutUint64(f.Value[:], v)
 		}
 		return nvml.SUCCESS
 	}
-	recordConstants(d, limit)
+}
+
+func (l *load) recordLimits(d *server.Device) {
+	d.GetMaxClockInfoFunc = func(which nvml.ClockType) (uint32, nvml.Return) {
+		if which == nvml.CLOCK_MEM {
+			return l.kind.mem, nvml.SUCCESS
+		}
+		return l.kind.sm, nvml.SUCCESS
+	}
+	d.GetTemperatureThresholdFunc = func(which nvml.TemperatureThresholds) (uint32, nvml.Return) {
+		above := map[nvml.TemperatureThresholds]uint32{
+			nvml.TEMPERATURE_THRESHOLD_SLOWDOWN: 0, nvml.TEMPERATURE_THRESHOLD_SHUTDOWN: 3, nvml.TEMPERATURE_THRESHOLD_MEM_MAX: 6,
+		}
+		if n, known := above[which]; known {
+			return l.kind.slowdown + n, nvml.SUCCESS
+		}
+		return 0, nvml.ERROR_NOT_SUPPORTED
+	}
+	d.GetMarginTemperatureFunc = func() (nvml.MarginTemperature, nvml.Return) {
+		return nvml.MarginTemperature{MarginTemperature: int32(l.kind.slowdown - l.heat())}, nvml.SUCCESS
+	}
+	limit := func() (uint32, nvml.Return) { return l.kind.limit, nvml.SUCCESS }
+	d.GetEnforcedPowerLimitFunc, d.GetPowerManagementDefaultLimitFunc = limit, limit
+	d.GetPowerManagementLimitConstraintsFunc = func() (uint32, uint32, nvml.Return) {
+		return l.kind.lowest, l.kind.limit, nvml.SUCCESS
+	}
 }
 
 // recordConstants gives a card what does not move. Such machines cool their
 // cards with fans of their own.
-func recordConstants(d *server.Device, limit uint32) {
+func recordConstants(d *server.Device, k kind) {
 	number := func(n int) func() (int, nvml.Return) { return func() (int, nvml.Return) { return n, nvml.SUCCESS } }
 	text := func(s string) func() (string, nvml.Return) {
 		return func() (string, nvml.Return) { return s, nvml.SUCCESS }
@@ -85,18 +167,20 @@ func recordConstants(d *server.Device, limit uint32) {
 	d.GetPciInfoFunc = func() (nvml.PciInfo, nvml.Return) {
 		return nvml.PciInfo{Bus: uint32(0x18 + 0x10*d.Index), PciDeviceId: d.Config.PciDeviceId}, nvml.SUCCESS
 	}
-	d.GetTemperatureThresholdFunc = func(which nvml.TemperatureThresholds) (uint32, nvml.Return) {
-		switch which {
-		case nvml.TEMPERATURE_THRESHOLD_SLOWDOWN:
-			return 89, nvml.SUCCESS
-		case nvml.TEMPERATURE_THRESHOLD_SHUTDOWN:
-			return 92, nvml.SUCCESS
-		}
-		return 0, nvml.ERROR_NOT_SUPPORTED
-	}
-	d.GetEnforcedPowerLimitFunc = func() (uint32, nvml.Return) { return limit, nvml.SUCCESS }
-	d.GetCurrPcieLinkGenerationFunc, d.GetCurrPcieLinkWidthFunc, d.GetMaxPcieLinkWidthFunc = number(5), number(16), number(16)
-	d.GetTotalEccErrorsFunc = func(nvml.MemoryErrorType, nvml.EccCounterType) (uint64, nvml.Return) { return 0, nvml.SUCCESS }
+	d.GetCurrPcieLinkGenerationFunc, d.GetMaxPcieLinkGenerationFunc = number(k.pcie), number(k.pcie)
+	d.GetCurrPcieLinkWidthFunc, d.GetMaxPcieLinkWidthFunc = number(16), number(16)
+	d.GetPersistenceModeFunc = func() (nvml.EnableState, nvml.Return) { return nvml.FEATURE_ENABLED, nvml.SUCCESS }
 	d.GetNumFansFunc = func() (int, nvml.Return) { return 0, nvml.ERROR_NOT_SUPPORTED }
-	d.GetComputeRunningProcessesFunc = func() ([]nvml.ProcessInfo, nvml.Return) { return nil, nvml.SUCCESS }
+	d.RegisterEventsFunc = func(uint64, nvml.EventSet) nvml.Return { return nvml.SUCCESS }
+	d.GetSupportedEventTypesFunc = func() (uint64, nvml.Return) { return nvml.EventTypeXidCriticalError, nvml.SUCCESS }
+}
+
+// recordProcesses gives a card the process of a model that is loaded. It is none
+// of the host that looks at the recording.
+func recordProcesses(d *server.Device) {
+	used := d.MemoryInfo.Total / 4
+	d.GetComputeRunningProcessesFunc = func() ([]nvml.ProcessInfo, nvml.Return) {
+		return []nvml.ProcessInfo{{Pid: 4_200_000 + uint32(d.Index), UsedGpuMemory: used, GpuInstanceId: noInstance, ComputeInstanceId: noInstance}}, nvml.SUCCESS
+	}
+	d.GetGraphicsRunningProcessesFunc = func() ([]nvml.ProcessInfo, nvml.Return) { return nil, nvml.SUCCESS }
 }
