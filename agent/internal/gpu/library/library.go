@@ -1,4 +1,4 @@
-//go:build cgo && linux
+//go:build cgo
 
 // Package library loads the library of NVIDIA's driver, so that the binding can
 // call it and no function that a driver lacks can end the process.

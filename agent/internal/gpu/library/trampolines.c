@@ -39,11 +39,12 @@ X(nvmlErrorString)
 static const struct {
 	const char *name;
 	void **slot;
+	void *absent;
 } table[] = {
-#define X(name) {#name, &corral_slot_##name},
+#define X(name) {#name, &corral_slot_##name, (void *)missing},
 #include "symbols.h"
-	X(nvmlErrorString)
 #undef X
+	{"nvmlErrorString", &corral_slot_nvmlErrorString, (void *)missing_text},
 };
 
 // corral_bind looks all of them up in a library that dlopen returned, and returns
@@ -52,11 +53,9 @@ const char *corral_bind(void *library) {
 	const char *file = NULL;
 	for (size_t i = 0; i < sizeof table / sizeof *table; i++) {
 		void *found = dlsym(library, table[i].name);
-		if (found == NULL)
-			continue;
-		*table[i].slot = found;
+		*table[i].slot = found != NULL ? found : table[i].absent;
 		Dl_info info;
-		if (file == NULL && dladdr(found, &info) != 0)
+		if (file == NULL && found != NULL && dladdr(found, &info) != 0)
 			file = info.dli_fname;
 	}
 	return file;

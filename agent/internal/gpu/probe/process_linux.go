@@ -1,0 +1,31 @@
+package probe
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// ThisProcess returns what the program has of the process that it runs in.
+// Standard output is the program's alone from then on: what a library prints
+// there goes to standard error.
+func ThisProcess() (Process, error) {
+	fd, err := unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, FramesFD+1)
+	if err != nil {
+		return Process{}, fmt.Errorf("standard output: %w", err)
+	}
+	if err := unix.Dup3(2, 1, 0); err != nil {
+		return Process{}, fmt.Errorf("standard output: %w", err)
+	}
+	return Process{
+		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.NewFile(uintptr(fd), "/dev/stdout"), Stderr: os.Stderr,
+		Frames: func() io.WriteCloser { return os.NewFile(FramesFD, "frames") },
+		Renew: func(args []string) error {
+			return syscall.Exec("/proc/self/exe", append([]string{os.Args[0]}, args...), os.Environ())
+		},
+		RenewAfter: renewInterval,
+	}, nil
+}
