@@ -27,7 +27,7 @@ func Main(version string, p Process) int {
 }
 
 func newRoot(version string, p Process) *cobra.Command {
-	o := options{gpu: source.Auto, host: source.ThisHost()}
+	o := options{gpu: source.Auto, host: source.ThisHost(), renewAfter: renewInterval}
 	logAfter := ""
 	root := &cobra.Command{
 		Use:   "corral-gpuprobe",
@@ -48,7 +48,8 @@ func newRoot(version string, p Process) *cobra.Command {
 	flags.StringVar(&o.host.Sys, "sys", o.host.Sys, "where sysfs is")
 	flags.StringVar(&o.host.Proc, "proc", o.host.Proc, "where procfs is")
 	flags.StringVar(&o.host.Log, "log", o.host.Log, "the kernel log")
-	for _, name := range []string{"library", "sys", "proc", "log"} {
+	flags.DurationVar(&o.renewAfter, "renew-after", o.renewAfter, "how long a process stays that found no driver")
+	for _, name := range []string{"library", "sys", "proc", "log", "renew-after"} {
 		flags.Lookup(name).Hidden = true // they are for tests
 	}
 	root.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -33,7 +33,6 @@ type Process struct {
 	Stdout, Stderr io.Writer
 	Frames         func() io.WriteCloser     // opens what FramesFD is
 	Renew          func(args []string) error // begins anew with the same files, and returns only if that fails
-	RenewAfter     time.Duration
 }
 
 // options are what the command line says.
@@ -42,6 +41,8 @@ type options struct {
 	host   source.Host
 	every  time.Duration
 	record string
+
+	renewAfter time.Duration
 }
 
 // once prints one reading.
@@ -92,7 +93,7 @@ func send(ctx context.Context, o options, p Process, w io.Writer) error {
 		if err := out.Write(&r); err != nil {
 			return fmt.Errorf("write a reading: %w", err)
 		}
-		if hopeless(r.State) && time.Since(begun) >= p.RenewAfter {
+		if hopeless(r.State) && time.Since(begun) >= o.renewAfter {
 			return p.Renew(renewed(p.Args, &r))
 		}
 		return nil

@@ -26,6 +26,5 @@ func ThisProcess() (Process, error) {
 		Renew: func(args []string) error {
 			return syscall.Exec("/proc/self/exe", append([]string{os.Args[0]}, args...), os.Environ())
 		},
-		RenewAfter: renewInterval,
 	}, nil
 }

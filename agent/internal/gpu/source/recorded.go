@@ -180,7 +180,7 @@ func recordConstants(d *server.Device, k kind) {
 func recordProcesses(d *server.Device) {
 	used := d.MemoryInfo.Total / 4
 	d.GetComputeRunningProcessesFunc = func() ([]nvml.ProcessInfo, nvml.Return) {
-		return []nvml.ProcessInfo{{Pid: 4_200_000 + uint32(d.Index), UsedGpuMemory: used, GpuInstanceId: noInstance, ComputeInstanceId: noInstance}}, nvml.SUCCESS
+		return []nvml.ProcessInfo{{Pid: recordedPID + uint32(d.Index), UsedGpuMemory: used, GpuInstanceId: noInstance, ComputeInstanceId: noInstance}}, nvml.SUCCESS
 	}
 	d.GetGraphicsRunningProcessesFunc = func() ([]nvml.ProcessInfo, nvml.Return) { return nil, nvml.SUCCESS }
 }

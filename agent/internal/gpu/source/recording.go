@@ -34,6 +34,10 @@ func recordings() []string {
 	return names
 }
 
+// recordedPID is the first number of processes on recorded machines. Linux gives
+// none that is as high.
+const recordedPID = 1<<22 + 1
+
 // recording tells what a machine told, over and over.
 type recording struct {
 	name     string
@@ -86,6 +90,9 @@ func Anonymous(r *gpu.Reading, machine string) {
 		d.Serial = ""
 		names[d.UUID] = fmt.Sprintf("GPU-%s-0000-0000-0000-%012d", machine, i)
 		d.UUID = names[d.UUID]
+		for j := range d.Processes {
+			d.Processes[j].PID = recordedPID + uint32(j)
+		}
 		for j := range d.Parts {
 			d.Parts[j].UUID = fmt.Sprintf("MIG-%s-0000-0000-%04d-%012d", machine, i, j)
 		}
@@ -94,4 +101,5 @@ func Anonymous(r *gpu.Reading, machine string) {
 		e := &r.Events[i]
 		e.UUID = names[e.UUID]
 	}
+	r.LogSequence = gpu.Value[uint64]{}
 }

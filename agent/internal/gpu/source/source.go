@@ -39,10 +39,11 @@ func ThisHost() Host {
 	return Host{Library: "libnvidia-ml.so.1", Sys: "/sys", Proc: "/proc", Log: "/dev/kmsg"}
 }
 
-// Machines are those that are recorded.
-func Machines() []string {
-	return slices.Concat([]string{"dgxa100", "dgxh100", "dgxh200"}, recordings())
-}
+// Machines are those that are recorded: the binding's, and real ones.
+func Machines() []string { return slices.Concat(ofBinding(), recordings()) }
+
+// ofBinding are machines of eight cards each.
+func ofBinding() []string { return []string{"dgxa100", "dgxh100", "dgxh200"} }
 
 // Check says what is wrong with the name of a source.
 func Check(name string) error {

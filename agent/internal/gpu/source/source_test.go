@@ -10,8 +10,8 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
-func TestEveryRecordedMachineHasEightCardsWithReadings(t *testing.T) {
-	for _, machine := range Machines() {
+func TestTheMachinesOfTheBindingHaveReadings(t *testing.T) {
+	for _, machine := range ofBinding() {
 		s, err := Open(RecordedPrefix+machine, Host{})
 		if err != nil {
 			t.Fatal(err)
@@ -27,6 +27,39 @@ func TestEveryRecordedMachineHasEightCardsWithReadings(t *testing.T) {
 			}
 			if len(d.Fans) > 0 {
 				t.Errorf("%s: a card has what it does not support: %+v", machine, d)
+			}
+		}
+	}
+}
+
+func TestEveryRecordingIsOfACardThatNobodyKnows(t *testing.T) {
+	if len(recordings()) == 0 {
+		t.Fatal("there are none")
+	}
+	for _, machine := range recordings() {
+		s, err := Open(RecordedPrefix+machine, Host{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var first, r gpu.Reading
+		s.Read(&first)
+		for {
+			s.Read(&r)
+			if r.State != gpu.OK || r.Source != RecordedPrefix+machine || len(r.Devices) == 0 {
+				t.Fatalf("%s: the reading is %+v", machine, r)
+			}
+			for _, d := range r.Devices {
+				if d.Serial != "" || !strings.HasPrefix(d.UUID, "GPU-"+machine+"-0000-") || d.Health != gpu.Healthy || !d.PowerMilliwatts.Known {
+					t.Errorf("%s: %+v", machine, d)
+				}
+				for _, p := range d.Processes {
+					if p.PID < recordedPID {
+						t.Errorf("%s: a process may be one of this host: %+v", machine, p)
+					}
+				}
+			}
+			if r.Devices[0].EnergyMillijoules == first.Devices[0].EnergyMillijoules {
+				break // it is told from its beginning again
 			}
 		}
 	}
