@@ -20,8 +20,8 @@ type card struct {
 	device gpu.Device
 	seen   bool // when it was looked for cards last
 
-	lost       *nvml.Return // the error by which it was lost in the reading at hand
-	answered   bool         // in the reading at hand
+	lost       nvml.Return // by which it was lost in the reading at hand, or SUCCESS
+	answered   bool        // in the reading at hand
 	lastError  nvml.Return
 	absent     map[string]gpu.Absence // by the field, or by the part of one
 	changed    bool                   // absent is not as the device says
@@ -43,7 +43,7 @@ func (c *card) meet(handle nvml.Device) {
 		c.registered = false
 		c.forget()
 	}
-	c.handle, c.lost = handle, nil
+	c.handle, c.lost = handle, nvml.SUCCESS
 	if c.gone() {
 		c.device.Health = gpu.Unread
 	}
@@ -83,14 +83,14 @@ func (c *card) read(slow bool) {
 		c.lose(gpu.Suspended, sleeps)
 		return
 	}
-	c.lost, c.answered = nil, false
+	c.lost, c.answered = nvml.SUCCESS, false
 	c.readOften()
 	if slow || c.device.Health == gpu.Unread {
 		c.readSeldom()
 	}
 	switch {
-	case c.lost != nil:
-		c.lose(lossOf(*c.lost))
+	case c.lost != nvml.SUCCESS:
+		c.lose(lossOf(c.lost))
 	case !c.answered && c.lastError != nvml.SUCCESS:
 		c.lose(lossOf(c.lastError))
 	default:
@@ -146,7 +146,7 @@ func ask[T any](c *card, field string, call func() (T, nvml.Return)) (v gpu.Valu
 // supports reports whether it makes sense to ask for a field.
 func (c *card) supports(field string) bool {
 	reason := c.absent[field].Reason
-	return c.lost == nil && c.source.broken == nil && reason != gpu.Unsupported && reason != gpu.NoFunction
+	return c.lost == nvml.SUCCESS && c.source.broken == nvml.SUCCESS && reason != gpu.Unsupported && reason != gpu.NoFunction
 }
 
 // note notes how a question for a field was answered, and reports whether it was.
@@ -161,7 +161,7 @@ func (c *card) note(field string, ret nvml.Return) bool {
 		}
 		return true
 	case nvml.ERROR_GPU_IS_LOST, nvml.ERROR_RESET_REQUIRED:
-		c.lost = &ret
+		c.lost = ret
 		return false
 	case nvml.ERROR_UNINITIALIZED, nvml.ERROR_DRIVER_NOT_LOADED, nvml.ERROR_LIB_RM_VERSION_MISMATCH:
 		c.source.fail(ret)

@@ -33,7 +33,7 @@ const maxEvents = 64
 
 // register asks the driver to report a card's faults.
 func (f *faults) register(c *card) {
-	if c.registered || c.lost != nil || !c.supports("#events") {
+	if c.registered || c.lost != nvml.SUCCESS || !c.supports("#events") {
 		return
 	}
 	types := ask(c, "#events", c.handle.GetSupportedEventTypes)

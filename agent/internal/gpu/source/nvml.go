@@ -26,10 +26,10 @@ type nvmlSource struct {
 	load func() (path string, ok bool)
 	now  func() time.Time
 
-	begun  bool         // the library may be called
-	absent bool         // the library could not be loaded
-	broken *nvml.Return // what the driver as a whole answered with
-	file   string       // where the library was found
+	begun  bool        // the library may be called
+	absent bool        // the library could not be loaded
+	broken nvml.Return // what the driver as a whole answered with, or SUCCESS
+	file   string      // where the library was found
 	bus    bus
 	cards  []*card      // in the order in which they were found; those that are gone stay, as lost
 	strays []gpu.Device // that are there and of which no more is known
@@ -65,14 +65,14 @@ func (s *nvmlSource) Read(into *gpu.Reading) {
 	if !s.begun && slow {
 		s.begin()
 	}
-	if s.begun && s.broken == nil {
+	if s.begun && s.broken == nvml.SUCCESS {
 		s.ask(slow)
 	}
 	switch {
 	case s.absent:
 		into.State, into.Message = gpu.NoLibrary, "the NVIDIA driver's library, "+s.host.Library+", cannot be loaded"
-	case s.broken != nil:
-		into.State, into.Message = stateOf(*s.broken, s.kernelModule)
+	case s.broken != nvml.SUCCESS:
+		into.State, into.Message = stateOf(s.broken, s.kernelModule)
 	}
 	into.Driver, into.NVML, into.CUDA = s.driver, s.version, s.cudaDrv
 	s.list(into)
@@ -101,7 +101,7 @@ func (s *nvmlSource) ask(slow bool) {
 	if slow {
 		s.versions()
 	}
-	if s.broken == nil {
+	if s.broken == nvml.SUCCESS {
 		count, ret := s.lib.DeviceGetCount()
 		switch {
 		case ret != nvml.SUCCESS:
@@ -111,14 +111,14 @@ func (s *nvmlSource) ask(slow bool) {
 		}
 	}
 	for _, c := range s.cards {
-		if s.broken == nil {
+		if s.broken == nvml.SUCCESS {
 			c.read(slow)
 		}
 	}
 }
 
 // fail notes that the driver as a whole does not work.
-func (s *nvmlSource) fail(ret nvml.Return) { s.broken = &ret }
+func (s *nvmlSource) fail(ret nvml.Return) { s.broken = ret }
 
 // stateOf says what an error of the driver as a whole means.
 func stateOf(ret nvml.Return, kernelModule string) (gpu.State, string) {
@@ -178,7 +178,7 @@ func (s *nvmlSource) conditions(dst []gpu.Condition, state gpu.State) []gpu.Cond
 
 // list lists the cards, and those that the bus has and the driver does not.
 func (s *nvmlSource) list(into *gpu.Reading) {
-	if s.broken != nil {
+	if s.broken != nvml.SUCCESS {
 		s.strays = s.strays[:0] // the bus has them, too
 		for _, c := range s.cards {
 			c.lose(gpu.Undriven, into.Message)
@@ -188,7 +188,7 @@ func (s *nvmlSource) list(into *gpu.Reading) {
 		into.Devices = append(into.Devices, c.device)
 	}
 	into.Devices = append(into.Devices, s.strays...)
-	if s.begun && s.broken == nil {
+	if s.begun && s.broken == nvml.SUCCESS {
 		return
 	}
 	for i := range s.bus.cards {
