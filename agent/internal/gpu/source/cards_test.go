@@ -4,6 +4,8 @@ package source
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -76,9 +78,13 @@ func TestACardThatTheDriverDoesNotList(t *testing.T) {
 	r := newRig(t, "cards 1")
 	r.onBus("0000:01:00.0", "active")
 	r.onBus("0000:41:00.0", "active")
+	r.onBus("0000:42:00.0", "active")
+	if err := os.Symlink("../../../drivers/vfio-pci", filepath.Join(r.host.Sys, "bus/pci/devices/0000:42:00.0/driver")); err != nil {
+		t.Fatal(err)
+	}
 	got := r.read()
-	wantCards(t, got, "GPU-0 0 ok, PCI-0000:41:00.0 - undriven")
-	if got.State != gpu.OK || got.Devices[1].Message == "" {
+	wantCards(t, got, "GPU-0 0 ok, PCI-0000:41:00.0 - undriven, PCI-0000:42:00.0 - undriven")
+	if got.State != gpu.OK || got.Devices[1].Message == "" || !strings.Contains(got.Devices[2].Message, "vfio-pci") {
 		t.Errorf("the reading is %+v", got)
 	}
 }

@@ -131,6 +131,9 @@ func (s *nvmlSource) strayed(silent []gpu.Device) []gpu.Device {
 
 // undriven is a card that only the bus tells of.
 func undriven(p *pciCard, why string) gpu.Device {
+	if p.driver != "" && p.driver != "nvidia" {
+		why = "it is bound to " + p.driver + " and not to NVIDIA's driver"
+	}
 	d := gpu.Device{UUID: "PCI-" + p.address, Name: nameOr("") + " " + p.device, Address: p.address, Health: gpu.Undriven, Message: why}
 	if p.asleep() {
 		d.Health, d.Message = gpu.Suspended, sleeps

@@ -18,6 +18,7 @@ type bus struct {
 type pciCard struct {
 	address string
 	device  string // its kind, such as 10de:2330
+	driver  string // that it is bound to, such as nvidia, or vfio-pci where a virtual machine has it
 	dozes   bool   // whether it is turned off while nothing uses it
 	status  string // the file that says whether it is
 }
@@ -51,10 +52,19 @@ func (b *bus) scan() {
 		b.cards = append(b.cards, pciCard{
 			address: e.Name(),
 			device:  strings.TrimPrefix(nvidia, "0x") + ":" + strings.TrimPrefix(line(dir, "device"), "0x"),
+			driver:  boundTo(dir),
 			dozes:   line(dir, "power/control") == "auto",
 			status:  filepath.Join(dir, "power/runtime_status"),
 		})
 	}
+}
+
+func boundTo(dir string) string {
+	driver, err := os.Readlink(filepath.Join(dir, "driver"))
+	if err != nil {
+		return ""
+	}
+	return filepath.Base(driver)
 }
 
 func line(dir, file string) string {
