@@ -25,6 +25,7 @@ type card struct {
 	lastError  nvml.Return
 	absent     map[string]gpu.Absence // by the field, or by the part of one
 	changed    bool                   // absent is not as the device says
+	used       uint64                 // bytes of memory when the processes were read last
 	often      batch
 	seldom     batch
 	registered bool // its faults are reported
@@ -87,6 +88,8 @@ func (c *card) read(slow bool) {
 	c.readOften()
 	if slow || c.device.Health == gpu.Unread {
 		c.readSeldom()
+	} else if c.memoryMoved() {
+		c.readProcesses()
 	}
 	switch {
 	case c.lost != nvml.SUCCESS:

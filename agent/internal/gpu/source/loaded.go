@@ -45,7 +45,7 @@ func (l *loaded) GetUtilizationRates() (nvml.Utilization, nvml.Return) {
 
 func (l *loaded) GetMemoryInfo_v2() (nvml.Memory_v2, nvml.Return) { //nolint:staticcheck // the name is the binding's
 	total, reserved := l.MemoryInfo.Total, uint64(600<<20)
-	used := total/4 + uint64(l.busy())<<27
+	used := total/4 + uint64(l.busy())<<18
 	return nvml.Memory_v2{Total: total, Reserved: reserved, Used: used, Free: total - reserved - used}, nvml.SUCCESS
 }
 

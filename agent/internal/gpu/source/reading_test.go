@@ -163,6 +163,20 @@ func TestWhatIsNotSupportedIsAskedOnce(t *testing.T) {
 	}
 }
 
+func TestAModelIsLoaded(t *testing.T) {
+	r := newRig(t)
+	r.read()
+	for _, step := range []struct {
+		load, pid, want int
+	}{{load: 10, pid: 77, want: 0}, {load: 4000, pid: 78, want: 78}, {load: 4010, pid: 79, want: 78}} {
+		r.say(fmt.Sprint("load ", step.load), fmt.Sprintf("process 0 %d 4000", step.pid))
+		processes := r.read().Devices[0].Processes
+		if got := int(processes[0].PID); step.want == 0 && len(processes) != 1 || step.want > 0 && got != step.want {
+			t.Errorf("with %d MiB of process %d the processes are %+v", step.load, step.pid, processes)
+		}
+	}
+}
+
 func TestMemoryOfTheOlderVersion(t *testing.T) {
 	r := newRig(t, "fail nvmlDeviceGetMemoryInfo_v2 3")
 	for range 2 {

@@ -115,8 +115,19 @@ const (
 	noInstance    = ^uint32(0)
 )
 
+// modelBytes is so much memory that its coming or going is a process's, or a
+// model's, and not that of a request.
+const modelBytes = 64 << 20
+
+// memoryMoved reports whether the processes are others than when they were read.
+func (c *card) memoryMoved() bool {
+	used := c.device.MemoryUsedBytes
+	return used.Known && max(used.V, c.used)-min(used.V, c.used) >= modelBytes
+}
+
 func (c *card) readProcesses() {
 	d := &c.device
+	c.used = d.MemoryUsedBytes.V
 	d.Processes = d.Processes[:0]
 	for _, p := range ask(c, "processes", c.handle.GetComputeRunningProcesses).V {
 		d.Processes = append(d.Processes, process(&p, gpu.Compute))

@@ -10,6 +10,7 @@
 //	mig K                card K is cut up into two parts
 //	xid SEQ K CODE       card K has a fault; each is told once, in the order of SEQ
 //	process K PID MIB    a process computes on card K
+//	load MIB             so much more memory is used on each card
 //	fail CALL CODE [K]   a call is answered by CODE, of card K alone or of all
 //	hang CALL, crash CALL, print CALL
 //
@@ -275,7 +276,7 @@ static const unsigned long long GIB = 1ULL << 30;
 
 nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t d, nvmlMemory_v2_t *m) {
 	CALL("nvmlDeviceGetMemoryInfo_v2", d.handle->card, 0);
-	m->total = (d.handle->part == NONE ? 80 : 10) * GIB, m->reserved = GIB, m->used = (2 + d.handle->card) * GIB;
+	m->total = (d.handle->part == NONE ? 80 : 10) * GIB, m->reserved = GIB, m->used = (2 + d.handle->card) * GIB + number("load", 0) * (GIB >> 10);
 	m->free = m->total - m->reserved - m->used;
 	return NVML_SUCCESS;
 }
