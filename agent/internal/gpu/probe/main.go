@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"time"
 
@@ -13,7 +14,10 @@ import (
 	"github.com/corral-fleet/corral/sdk/program"
 )
 
-const logAfterFlag = "--log-after="
+const (
+	logAfterFlag = "--log-after="
+	cudaFlag     = "cuda"
+)
 
 // Main runs the program and returns its exit code.
 func Main(version string, p Process) int {
@@ -49,8 +53,9 @@ func newRoot(version string, p Process) *cobra.Command {
 	flags.StringVar(&o.host.Proc, "proc", o.host.Proc, "where procfs is")
 	flags.StringVar(&o.host.Log, "log", o.host.Log, "the kernel log")
 	flags.DurationVar(&o.renewAfter, "renew-after", o.renewAfter, "how long a process stays that found no driver")
-	for _, name := range []string{"library", "sys", "proc", "log", "renew-after"} {
-		flags.Lookup(name).Hidden = true // they are for tests
+	flags.BoolVar(&o.cuda, cudaFlag, false, "print the version of CUDA and end")
+	for _, name := range []string{"library", "sys", "proc", "log", "renew-after", cudaFlag} {
+		flags.Lookup(name).Hidden = true // they are for tests, and for the probe itself
 	}
 	root.RunE = func(cmd *cobra.Command, _ []string) error {
 		if logAfter != "" {
@@ -69,6 +74,9 @@ func run(ctx context.Context, o options, p Process) error {
 	switch {
 	case o.every < 0:
 		return fault.New(fault.Invalid, "--every %v is negative", o.every)
+	case o.cuda:
+		_, err := fmt.Fprint(p.Stdout, source.CUDAVersion(o.host))
+		return err
 	case o.record != "":
 		if o.every == 0 {
 			o.every = time.Second
@@ -77,6 +85,7 @@ func run(ctx context.Context, o options, p Process) error {
 	case o.every == 0:
 		return once(o, p.Stdout)
 	}
+	o.host.CUDA = func() <-chan string { return askCUDA(ctx, o.host.Library, p.Program) }
 	out := p.Frames()
 	defer out.Close() // its reader has gone where that fails
 	return untilClosed(ctx, p.Stdin, func(ctx context.Context) error { return send(ctx, o, p, out) })

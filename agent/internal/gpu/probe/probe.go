@@ -33,6 +33,7 @@ type Process struct {
 	Stdout, Stderr io.Writer
 	Frames         func() io.WriteCloser     // opens what FramesFD is
 	Renew          func(args []string) error // begins anew with the same files, and returns only if that fails
+	Program        string                    // what runs in it, for another process
 }
 
 // options are what the command line says.
@@ -41,6 +42,7 @@ type options struct {
 	host   source.Host
 	every  time.Duration
 	record string
+	cuda   bool
 
 	renewAfter time.Duration
 }

@@ -9,6 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// self is the program that runs, also after it was replaced on disk.
+const self = "/proc/self/exe"
+
 // ThisProcess returns what the program has of the process that it runs in.
 // Standard output is the program's alone from then on: what a library prints
 // there goes to standard error.
@@ -22,9 +25,10 @@ func ThisProcess() (Process, error) {
 	}
 	return Process{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.NewFile(uintptr(fd), "/dev/stdout"), Stderr: os.Stderr,
-		Frames: func() io.WriteCloser { return os.NewFile(FramesFD, "frames") },
+		Frames:  func() io.WriteCloser { return os.NewFile(FramesFD, "frames") },
+		Program: self,
 		Renew: func(args []string) error {
-			return syscall.Exec("/proc/self/exe", append([]string{os.Args[0]}, args...), os.Environ())
+			return syscall.Exec(self, append([]string{os.Args[0]}, args...), os.Environ())
 		},
 	}, nil
 }

@@ -85,6 +85,26 @@ func TestACallHangs(t *testing.T) {
 	t.Error("frames come while a call hangs")
 }
 
+func TestAnotherProcessAsksForCUDA(t *testing.T) {
+	lib := fakenvml.New(t)
+	for _, e := range lib.Env() {
+		name, value, _ := strings.Cut(e, "=")
+		t.Setenv(name, value)
+	}
+	program, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case version := <-askCUDA(t.Context(), filepath.Join(lib.Dir, fakenvml.Name), program):
+		if version != "12.4" {
+			t.Errorf("the version is %q", version)
+		}
+	case <-time.After(cudaDeadline):
+		t.Error("there is no answer")
+	}
+}
+
 // Only a new process can load another driver's library. It keeps the number and
 // the pipes of the one before.
 func TestADriverThatIsLoadedLater(t *testing.T) {

@@ -36,9 +36,11 @@ type nvmlSource struct {
 	count  int          // of cards, when it was looked for them last
 	faults faults
 
-	slowAt                                 time.Time
-	driver, kernelModule, version, cudaDrv string
-	replaced                               bool // the library on disk is not the driver's
+	slowAt                        time.Time
+	driver, kernelModule, version string
+	replaced                      bool // the library on disk is not the driver's
+	cuda                          string
+	cudaAsked                     <-chan string
 }
 
 func openNVML(host Host) (Source, error) {
@@ -74,7 +76,7 @@ func (s *nvmlSource) Read(into *gpu.Reading) {
 	case s.broken != nvml.SUCCESS:
 		into.State, into.Message = stateOf(s.broken, s.kernelModule)
 	}
-	into.Driver, into.NVML, into.CUDA = s.driver, s.version, s.cudaDrv
+	into.Driver, into.NVML, into.CUDA = s.driver, s.version, s.cuda
 	s.list(into)
 	s.faults.read(into, now)
 	into.Conditions = s.conditions(into.Conditions, into.State)
@@ -155,11 +157,42 @@ func (s *nvmlSource) versions() {
 	}
 	s.driver = driver
 	s.version, _ = s.lib.SystemGetNVMLVersion()
-	if v, ret := s.lib.SystemGetCudaDriverVersion(); ret == nvml.SUCCESS {
-		s.cudaDrv = fmt.Sprintf("%d.%d", v/1000, v%1000/10)
-	}
+	s.askCUDA()
 	onDisk := libraryVersion(s.file)
 	s.replaced = onDisk != "" && s.kernelModule != "" && onDisk != s.kernelModule
+}
+
+// askCUDA asks for the version of CUDA, once, or takes the answer.
+func (s *nvmlSource) askCUDA() {
+	switch {
+	case s.cuda != "":
+	case s.host.CUDA == nil:
+		s.cuda = cudaVersion(s.lib)
+	case s.cudaAsked == nil:
+		s.cudaAsked = s.host.CUDA()
+	default:
+		select {
+		case s.cuda = <-s.cudaAsked:
+		default:
+		}
+	}
+}
+
+func cudaVersion(lib nvml.Interface) string {
+	v, ret := lib.SystemGetCudaDriverVersion()
+	if ret != nvml.SUCCESS {
+		return ""
+	}
+	return fmt.Sprintf("%d.%d", v/1000, v%1000/10)
+}
+
+// CUDAVersion returns the version of CUDA that the driver of a host has, or "".
+func CUDAVersion(host Host) string {
+	lib := nvml.New(nvml.WithLibraryPath(host.Library))
+	if _, ok := library.Open(host.Library); !ok || lib.Init() != nvml.SUCCESS {
+		return ""
+	}
+	return cudaVersion(lib)
 }
 
 // conditions appends what an operator should know.

@@ -20,8 +20,6 @@ func (c *card) readOften() {
 	d.PowerMilliwatts = ask(c, "power_mw", h.GetPowerUsage)
 	d.SMClockMHz = c.clock("sm_clock_mhz", nvml.CLOCK_SM)
 	d.MemoryClockMHz = c.clock("memory_clock_mhz", nvml.CLOCK_MEM)
-	d.GraphicsClockMHz = c.clock("graphics_clock_mhz", nvml.CLOCK_GRAPHICS)
-	d.VideoClockMHz = c.clock("video_clock_mhz", nvml.CLOCK_VIDEO)
 	p := ask(c, "p_state", h.GetPerformanceState)
 	d.PState = gpu.If(p.Known && p.V != nvml.PSTATE_UNKNOWN, uint32(p.V))
 	c.readThrottleReasons()

@@ -7,6 +7,9 @@ import "github.com/corral-fleet/corral/sdk/fault"
 // openNVML fails: the driver's library is called by C.
 func openNVML(Host) (Source, error) { return nil, errPure() }
 
+// CUDAVersion returns "".
+func CUDAVersion(Host) string { return "" }
+
 func openMachine(string) (Source, error) { return nil, errPure() }
 
 func errPure() error {

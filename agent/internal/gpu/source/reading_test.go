@@ -126,9 +126,9 @@ func TestWhatIsNotSupportedIsAskedOnce(t *testing.T) {
 	}
 	got := r.read()
 	for call, want := range map[fakenvml.Call]int{
-		{Function: "nvmlDeviceGetClockInfo", Card: 0, Argument: 3}: 4,
-		{Function: "nvmlDeviceGetClockInfo", Card: 1, Argument: 0}: 1, // by the argument, not by the function
-		{Function: "nvmlDeviceGetClockInfo", Card: 1, Argument: 3}: 1,
+		{Function: "nvmlDeviceGetClockInfo", Card: 0, Argument: 1}: 4,
+		{Function: "nvmlDeviceGetClockInfo", Card: 1, Argument: 1}: 1, // by the argument, not by the function
+		{Function: "nvmlDeviceGetClockInfo", Card: 1, Argument: 2}: 1,
 		{Function: "field-82", Card: 0, Argument: 82}:              1,
 		{Function: "field-83", Card: 0, Argument: 83}:              4,
 		{Function: "nvmlDeviceGetPowerUsage", Card: 1}:             4, // what may not be asked may be allowed
@@ -160,6 +160,27 @@ func TestWhatIsNotSupportedIsAskedOnce(t *testing.T) {
 	got = r.slowly()
 	if d := got.Devices[1]; !d.SMClockMHz.Known || !d.MemoryTemperatureCelsius.Known || len(d.Absent) > 0 || got.Driver != "560.1" {
 		t.Errorf("after the driver changed: %+v", d)
+	}
+}
+
+func TestTheVersionOfCUDAIsAskedForElsewhere(t *testing.T) {
+	r := newRig(t)
+	answer := make(chan string, 1)
+	asked := 0
+	r.host.CUDA = func() <-chan string { asked++; return answer }
+	r.begin()
+	if got := r.slowly(); got.CUDA != "" || got.State != gpu.OK {
+		t.Errorf("before there is an answer: %q, %s", got.CUDA, got.State)
+	}
+	r.slowly()
+	answer <- "12.4"
+	for range 2 {
+		if got := r.slowly(); got.CUDA != "12.4" {
+			t.Errorf("after the answer: %q", got.CUDA)
+		}
+	}
+	if n := r.lib.Count(t, fakenvml.Call{Function: "nvmlSystemGetCudaDriverVersion", Card: -1}); n != 0 || asked != 1 {
+		t.Errorf("this process asked %d times, and another %d times", n, asked)
 	}
 }
 

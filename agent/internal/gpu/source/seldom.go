@@ -24,6 +24,8 @@ func (c *card) readSeldom() {
 		return m.MarginTemperature, ret
 	})
 	c.readPowerLimits()
+	d.GraphicsClockMHz = c.clock("graphics_clock_mhz", nvml.CLOCK_GRAPHICS)
+	d.VideoClockMHz = c.clock("video_clock_mhz", nvml.CLOCK_VIDEO)
 	d.SMClockMaxMHz = c.maxClock("sm_clock_max_mhz", nvml.CLOCK_SM)
 	d.MemoryClockMaxMHz = c.maxClock("memory_clock_max_mhz", nvml.CLOCK_MEM)
 	d.GraphicsClockMaxMHz = c.maxClock("graphics_clock_max_mhz", nvml.CLOCK_GRAPHICS)

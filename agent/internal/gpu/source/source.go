@@ -32,6 +32,11 @@ type Host struct {
 	Proc     string            // where procfs is
 	Log      string            // the kernel log's device
 	LogAfter gpu.Value[uint64] // the last record of the log that is known already
+
+	// CUDA begins to ask for the version of CUDA in another process, and sends it
+	// when it is known. The driver's library loads CUDA's to answer, which stays
+	// in memory. Without it this process asks.
+	CUDA func() <-chan string
 }
 
 // ThisHost returns the host that the program runs on.
