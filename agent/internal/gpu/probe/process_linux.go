@@ -25,10 +25,20 @@ func ThisProcess() (Process, error) {
 	}
 	return Process{
 		Args: os.Args[1:], Stdin: os.Stdin, Stdout: os.NewFile(uintptr(fd), "/dev/stdout"), Stderr: os.Stderr,
-		Frames:  func() io.WriteCloser { return os.NewFile(FramesFD, "frames") },
-		Program: self,
-		Renew: func(args []string) error {
-			return syscall.Exec(self, append([]string{os.Args[0]}, args...), os.Environ())
-		},
+		Frames: frames, Program: self, Renew: renew,
 	}, nil
+}
+
+// frames keeps the pipe from other processes that this one starts: the agent
+// waits for its end.
+func frames() io.WriteCloser {
+	syscall.CloseOnExec(FramesFD)
+	return os.NewFile(FramesFD, "frames")
+}
+
+func renew(args []string) error {
+	if _, err := unix.FcntlInt(FramesFD, unix.F_SETFD, 0); err != nil { // it goes on
+		return fmt.Errorf("renew: %w", err)
+	}
+	return fmt.Errorf("renew: %w", syscall.Exec(self, append([]string{os.Args[0]}, args...), os.Environ()))
 }

@@ -5,6 +5,7 @@ package probe
 import (
 	"bytes"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -83,6 +84,32 @@ func TestACallHangs(t *testing.T) {
 		}
 	}
 	t.Error("frames come while a call hangs")
+}
+
+// The agent waits for the end of the pipe, which a child that hangs must not hold.
+func TestACallHangsInAnotherProcess(t *testing.T) {
+	lib := fakenvml.New(t)
+	lib.Say(t, "hang nvmlSystemGetCudaDriverVersion")
+	r := start(t, command(t, lib, "--every", "5ms"))
+	r.until(t, "a reading", func(got *gpu.Reading) bool { return got.State == gpu.OK })
+	r.until(t, "the question", func(*gpu.Reading) bool {
+		return lib.Count(t, fakenvml.Call{Function: "nvmlSystemGetCudaDriverVersion", Card: -1}) > 0
+	})
+	r.cmd.Process.Kill()
+	r.waitExit(t)
+	if err := r.pipe.SetReadDeadline(time.Now().Add(20 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
+	var got gpu.Reading
+	for {
+		err := r.frames.Read(&got)
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			return
+		}
+		if err != nil {
+			t.Fatalf("the pipe does not end: %v", err)
+		}
+	}
 }
 
 func TestAnotherProcessAsksForCUDA(t *testing.T) {
