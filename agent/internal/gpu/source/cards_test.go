@@ -89,6 +89,18 @@ func TestACardThatTheDriverDoesNotList(t *testing.T) {
 	}
 }
 
+func TestACardWhoseAddressIsNotKnown(t *testing.T) {
+	r := newRig(t, "fail nvmlDeviceGetPciInfo_v3 999")
+	r.onBus("0000:01:00.0", "active")
+	wantCards(t, r.read(), "GPU-0 0 ok") // once, as it may be the one on the bus
+	r.say()
+	got := r.slowly()
+	wantCards(t, got, "GPU-0 0 ok")
+	if got.Devices[0].Address != "0000:01:00.0" {
+		t.Errorf("the address is %q", got.Devices[0].Address)
+	}
+}
+
 func TestAnotherOrder(t *testing.T) {
 	r := newRig(t, "cards 3")
 	before := r.read()

@@ -109,12 +109,15 @@ func (s *nvmlSource) cardAt(address string) *card {
 // the bus, by the driver, or both. Both list them in one order, so that the
 // places without a card are the addresses without one, where there are as many.
 func (s *nvmlSource) strayed(silent []gpu.Device) []gpu.Device {
+	strays := s.strays[:0]
 	for _, c := range s.cards {
-		if c.device.Address == "" && c.seen && c.device.Health != gpu.Lost {
+		if c.device.Address == "" && !c.gone() {
 			c.readAddress()
 		}
+		if c.device.Address == "" {
+			return append(strays, silent...) // any card of the bus may be this one
+		}
 	}
-	strays := s.strays[:0]
 	for i := range s.bus.cards {
 		if p := &s.bus.cards[i]; s.cardAt(p.address) == nil {
 			strays = append(strays, undriven(p, "the driver does not list it"))
