@@ -46,6 +46,7 @@ func examples() map[string]wire.Frame {
 		"action_result": &wire.ActionResult{ID: 9, Code: "conflict", Message: "the instance is attached"},
 		"goodbye":       &wire.Goodbye{Reason: "upgrade", Asleep: true},
 		"leaving":       &wire.Leaving{GraceMillis: 30_000},
+		"gpu_report":    exampleGPUReport(),
 	}
 }
 
@@ -81,8 +82,30 @@ func exampleSample(cores int) *wire.Sample {
 func exampleGPU() wire.GPU {
 	return wire.GPU{
 		UUID: "GPU-8f2c1d34-0001", Index: 0, Name: "Example GPU 80GB", State: wire.GPUDegraded, Message: "it slows itself down: too hot",
-		UtilizationPercent: 97, Memory: wire.GPUMemory{Known: true, TotalBytes: 80 << 30, UsedBytes: 60 << 30},
+		UtilizationPercent: 97, Memory: wire.GPUMemory{Known: true, TotalBytes: 80 << 30, UsedBytes: 60 << 30, ReservedBytes: 1 << 29},
 		TemperatureCelsius: 91, SlowdownCelsius: 90, PowerWatts: 640.5, PowerLimitWatts: 700,
+		Source: "demo", Clocks: wire.GPUClocks{Known: true, SMMegahertz: 1980, MemoryMegahertz: 2619, ThrottleKnown: true, ThrottleReasons: 0x40},
+	}
+}
+
+func exampleGPUReport() *wire.GPUReport {
+	return &wire.GPUReport{
+		State: wire.GPUsReleased, Message: "the GPUs are let go of", Source: "nvml",
+		DriverVersion: "570.172.08", KernelModuleVersion: "570.172.08", NVMLVersion: "12.570.172.08", CUDAVersion: "12.8",
+		UntilUnixMillis: 1_790_000_600_000,
+		Cards: []wire.GPUCard{{
+			UUID: "GPU-8f2c1d34-0001", Address: "0000:18:00.0", Serial: "1653023", VBIOS: "96.00", Architecture: "Hopper", ComputeCapability: "9.0",
+			Figures:          []wire.GPUFigure{{Name: "pcie_width", Value: 16}, {Name: "margin_celsius", Value: -1}},
+			Processes:        []wire.GPUProcess{{PID: 4711, User: "ollama", Name: "ollama", Kind: "compute", MemoryKnown: true, MemoryBytes: 6 << 30, Instance: "default"}},
+			Parts:            []wire.GPUPart{{UUID: "MIG-1", Name: "1g.10gb", MemoryKnown: true, TotalBytes: 10 << 30, UsedBytes: 1 << 30}},
+			UnaccountedKnown: true, UnaccountedBytes: 1 << 20,
+		}},
+		Events: []wire.GPUEvent{{
+			UnixMillis: 1_789_999_900_000, UUID: "GPU-8f2c1d34-0001", Address: "0000:18:00.0", XidKnown: true, Xid: 79,
+			Name: "GPU_HAS_FALLEN_OFF_THE_BUS", Message: "the GPU has fallen off the bus", Action: "RESTART_BM", Advice: "restart the host",
+			PID: 4711, Process: "ollama",
+		}},
+		Conditions: []wire.GPUCondition{{Code: "kernel_log_unreadable", Message: "the kernel log can't be read"}},
 	}
 }
 
@@ -109,6 +132,7 @@ func exampleInstance() wire.Instance {
 		Loaded: []wire.LoadedModel{{
 			Name: "llama3:latest", Digest: "365c0bd3c000", SizeBytes: 6 << 30, SizeVRAMBytes: 5 << 30,
 			ContextLength: 8192, ExpiresUnixMillis: 1_790_000_300_000,
+			GPUsKnown: true, GPUs: []wire.GPUShare{{UUID: "GPU-8f2c1d34-0001", MemoryBytes: 5 << 30}},
 		}},
 	}
 }

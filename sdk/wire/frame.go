@@ -2,7 +2,7 @@ package wire
 
 // Frame is one message of the protocol. The concrete types are [*Challenge],
 // [*Hello], [*Welcome], [*Reject], [*Ping], [*Pong], [*Sample], [*Ack],
-// [*Instances], [*Action], [*ActionResult], [*Goodbye], [*Leaving] and [*Unknown].
+// [*Instances], [*Action], [*ActionResult], [*Goodbye], [*Leaving], [*GPUReport] and [*Unknown].
 type Frame interface {
 	message
 	number() fieldNumber
@@ -23,6 +23,7 @@ const (
 	numActionResult fieldNumber = 11
 	numGoodbye      fieldNumber = 12
 	numLeaving      fieldNumber = 13
+	numGPUReport    fieldNumber = 14
 )
 
 // newFrame returns an empty frame for a number, or nil for an unknown one.
@@ -54,6 +55,8 @@ func newFrame(num fieldNumber) Frame {
 		return &Goodbye{}
 	case numLeaving:
 		return &Leaving{}
+	case numGPUReport:
+		return &GPUReport{}
 	}
 	return nil
 }

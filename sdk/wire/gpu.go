@@ -14,6 +14,8 @@ type GPU struct {
 	SlowdownCelsius    float32 // from here on the card slows itself down
 	PowerWatts         float32
 	PowerLimitWatts    float32
+	Source             string // empty is the driver; else "demo" or "recorded:…", and nothing of the row is real
+	Clocks             GPUClocks
 }
 
 func (g *GPU) fields(c *codec) {
@@ -28,6 +30,8 @@ func (g *GPU) fields(c *codec) {
 	c.float32(9, &g.SlowdownCelsius)
 	c.float32(10, &g.PowerWatts)
 	c.float32(11, &g.PowerLimitWatts)
+	c.string(12, &g.Source)
+	c.message(13, &g.Clocks)
 }
 
 // The states of a GPU. The empty string is unknown.
@@ -43,10 +47,31 @@ type GPUMemory struct {
 	Known      bool
 	TotalBytes uint64
 	UsedBytes  uint64
+	// ReservedBytes are the driver's and the firmware's own. They are no part of
+	// UsedBytes, and 0 where the driver can't tell them apart.
+	ReservedBytes uint64
 }
 
 func (m *GPUMemory) fields(c *codec) {
 	c.bool(1, &m.Known)
 	c.uint64(2, &m.TotalBytes)
 	c.uint64(3, &m.UsedBytes)
+	c.uint64(4, &m.ReservedBytes)
+}
+
+// GPUClocks is how fast a GPU is, and why it isn't faster.
+type GPUClocks struct {
+	Known           bool
+	SMMegahertz     float32
+	MemoryMegahertz float32
+	ThrottleKnown   bool
+	ThrottleReasons uint64 // NVML's bits: why the clocks are lower than they could be
+}
+
+func (k *GPUClocks) fields(c *codec) {
+	c.bool(1, &k.Known)
+	c.float32(2, &k.SMMegahertz)
+	c.float32(3, &k.MemoryMegahertz)
+	c.bool(4, &k.ThrottleKnown)
+	c.uint64(5, &k.ThrottleReasons)
 }

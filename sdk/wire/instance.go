@@ -100,6 +100,8 @@ type LoadedModel struct {
 	SizeVRAMBytes     uint64 // the part in GPU memory
 	ContextLength     uint32
 	ExpiresUnixMillis int64 // when it is unloaded if nobody asks for it; 0 when unknown
+	GPUsKnown         bool  // whether it is known on which GPUs it is
+	GPUs              []GPUShare
 }
 
 func (m *LoadedModel) fields(c *codec) {
@@ -109,4 +111,17 @@ func (m *LoadedModel) fields(c *codec) {
 	c.uint64(4, &m.SizeVRAMBytes)
 	c.uint32(5, &m.ContextLength)
 	c.int64(6, &m.ExpiresUnixMillis)
+	c.bool(7, &m.GPUsKnown)
+	list(c, 8, &m.GPUs)
+}
+
+// GPUShare is what a model has of one GPU.
+type GPUShare struct {
+	UUID        string
+	MemoryBytes uint64 // 0 where the driver doesn't tell
+}
+
+func (g *GPUShare) fields(c *codec) {
+	c.string(1, &g.UUID)
+	c.uint64(2, &g.MemoryBytes)
 }

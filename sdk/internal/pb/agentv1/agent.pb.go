@@ -61,6 +61,7 @@ type Frame struct {
 	//	*Frame_ActionResult
 	//	*Frame_Goodbye
 	//	*Frame_Leaving
+	//	*Frame_GpuReport
 	Body          isFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -220,6 +221,15 @@ func (x *Frame) GetLeaving() *Leaving {
 	return nil
 }
 
+func (x *Frame) GetGpuReport() *GPUReport {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_GpuReport); ok {
+			return x.GpuReport
+		}
+	}
+	return nil
+}
+
 type isFrame_Body interface {
 	isFrame_Body()
 }
@@ -276,6 +286,10 @@ type Frame_Leaving struct {
 	Leaving *Leaving `protobuf:"bytes,13,opt,name=leaving,proto3,oneof"`
 }
 
+type Frame_GpuReport struct {
+	GpuReport *GPUReport `protobuf:"bytes,14,opt,name=gpu_report,json=gpuReport,proto3,oneof"`
+}
+
 func (*Frame_Challenge) isFrame_Body() {}
 
 func (*Frame_Hello) isFrame_Body() {}
@@ -301,6 +315,8 @@ func (*Frame_ActionResult) isFrame_Body() {}
 func (*Frame_Goodbye) isFrame_Body() {}
 
 func (*Frame_Leaving) isFrame_Body() {}
+
+func (*Frame_GpuReport) isFrame_Body() {}
 
 // Challenge opens the handshake. The control plane sends it.
 type Challenge struct {
@@ -1606,8 +1622,11 @@ type GPU struct {
 	SlowdownCelsius float32 `protobuf:"fixed32,9,opt,name=slowdown_celsius,json=slowdownCelsius,proto3" json:"slowdown_celsius,omitempty"`
 	PowerWatts      float32 `protobuf:"fixed32,10,opt,name=power_watts,json=powerWatts,proto3" json:"power_watts,omitempty"`
 	PowerLimitWatts float32 `protobuf:"fixed32,11,opt,name=power_limit_watts,json=powerLimitWatts,proto3" json:"power_limit_watts,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// Empty is the driver; else demo or recorded:…, and nothing of the row is real.
+	Source        string     `protobuf:"bytes,12,opt,name=source,proto3" json:"source,omitempty"`
+	Clocks        *GPUClocks `protobuf:"bytes,13,opt,name=clocks,proto3" json:"clocks,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *GPU) Reset() {
@@ -1717,12 +1736,29 @@ func (x *GPU) GetPowerLimitWatts() float32 {
 	return 0
 }
 
+func (x *GPU) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *GPU) GetClocks() *GPUClocks {
+	if x != nil {
+		return x.Clocks
+	}
+	return nil
+}
+
 // GPUMemory is a GPU's own memory.
 type GPUMemory struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Known         bool                   `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
-	TotalBytes    uint64                 `protobuf:"varint,2,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
-	UsedBytes     uint64                 `protobuf:"varint,3,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Known      bool                   `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
+	TotalBytes uint64                 `protobuf:"varint,2,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	UsedBytes  uint64                 `protobuf:"varint,3,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	// The driver's and the firmware's own, no part of used_bytes; 0 where the
+	// driver can't tell them apart.
+	ReservedBytes uint64 `protobuf:"varint,4,opt,name=reserved_bytes,json=reservedBytes,proto3" json:"reserved_bytes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1778,6 +1814,761 @@ func (x *GPUMemory) GetUsedBytes() uint64 {
 	return 0
 }
 
+func (x *GPUMemory) GetReservedBytes() uint64 {
+	if x != nil {
+		return x.ReservedBytes
+	}
+	return 0
+}
+
+// GPUClocks is how fast a GPU is, and why it isn't faster.
+type GPUClocks struct {
+	state           protoimpl.MessageState `protogen:"open.v1"`
+	Known           bool                   `protobuf:"varint,1,opt,name=known,proto3" json:"known,omitempty"`
+	SmMegahertz     float32                `protobuf:"fixed32,2,opt,name=sm_megahertz,json=smMegahertz,proto3" json:"sm_megahertz,omitempty"`
+	MemoryMegahertz float32                `protobuf:"fixed32,3,opt,name=memory_megahertz,json=memoryMegahertz,proto3" json:"memory_megahertz,omitempty"`
+	ThrottleKnown   bool                   `protobuf:"varint,4,opt,name=throttle_known,json=throttleKnown,proto3" json:"throttle_known,omitempty"`
+	// NVML's bits.
+	ThrottleReasons uint64 `protobuf:"varint,5,opt,name=throttle_reasons,json=throttleReasons,proto3" json:"throttle_reasons,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *GPUClocks) Reset() {
+	*x = GPUClocks{}
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GPUClocks) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GPUClocks) ProtoMessage() {}
+
+func (x *GPUClocks) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GPUClocks.ProtoReflect.Descriptor instead.
+func (*GPUClocks) Descriptor() ([]byte, []int) {
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *GPUClocks) GetKnown() bool {
+	if x != nil {
+		return x.Known
+	}
+	return false
+}
+
+func (x *GPUClocks) GetSmMegahertz() float32 {
+	if x != nil {
+		return x.SmMegahertz
+	}
+	return 0
+}
+
+func (x *GPUClocks) GetMemoryMegahertz() float32 {
+	if x != nil {
+		return x.MemoryMegahertz
+	}
+	return 0
+}
+
+func (x *GPUClocks) GetThrottleKnown() bool {
+	if x != nil {
+		return x.ThrottleKnown
+	}
+	return false
+}
+
+func (x *GPUClocks) GetThrottleReasons() uint64 {
+	if x != nil {
+		return x.ThrottleReasons
+	}
+	return 0
+}
+
+// GPUReport is how the host's GPUs are read, and of each what seldom changes. It
+// is told when it changes, and every ten seconds.
+type GPUReport struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// A stable word: ok, none, off, starting, released, no_driver, no_library,
+	// version_mismatch, failed, probe_missing, probe_crashed, probe_silent,
+	// probe_garbled or driver_unresponsive; empty is unknown.
+	State string `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	// A sentence for the state; may be empty.
+	Message string `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	// nvml, none, demo or recorded:NAME; the latter two are not real.
+	Source        string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	DriverVersion string `protobuf:"bytes,4,opt,name=driver_version,json=driverVersion,proto3" json:"driver_version,omitempty"`
+	// Of the driver in the kernel, which may be another one.
+	KernelModuleVersion string `protobuf:"bytes,5,opt,name=kernel_module_version,json=kernelModuleVersion,proto3" json:"kernel_module_version,omitempty"`
+	NvmlVersion         string `protobuf:"bytes,6,opt,name=nvml_version,json=nvmlVersion,proto3" json:"nvml_version,omitempty"`
+	CudaVersion         string `protobuf:"bytes,7,opt,name=cuda_version,json=cudaVersion,proto3" json:"cuda_version,omitempty"`
+	// Of released: when they are read again.
+	UntilUnixMillis int64      `protobuf:"varint,8,opt,name=until_unix_millis,json=untilUnixMillis,proto3" json:"until_unix_millis,omitempty"`
+	Cards           []*GPUCard `protobuf:"bytes,9,rep,name=cards,proto3" json:"cards,omitempty"`
+	// The latest, newest last.
+	Events        []*GPUEvent     `protobuf:"bytes,10,rep,name=events,proto3" json:"events,omitempty"`
+	Conditions    []*GPUCondition `protobuf:"bytes,11,rep,name=conditions,proto3" json:"conditions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GPUReport) Reset() {
+	*x = GPUReport{}
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GPUReport) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GPUReport) ProtoMessage() {}
+
+func (x *GPUReport) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GPUReport.ProtoReflect.Descriptor instead.
+func (*GPUReport) Descriptor() ([]byte, []int) {
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GPUReport) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *GPUReport) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *GPUReport) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *GPUReport) GetDriverVersion() string {
+	if x != nil {
+		return x.DriverVersion
+	}
+	return ""
+}
+
+func (x *GPUReport) GetKernelModuleVersion() string {
+	if x != nil {
+		return x.KernelModuleVersion
+	}
+	return ""
+}
+
+func (x *GPUReport) GetNvmlVersion() string {
+	if x != nil {
+		return x.NvmlVersion
+	}
+	return ""
+}
+
+func (x *GPUReport) GetCudaVersion() string {
+	if x != nil {
+		return x.CudaVersion
+	}
+	return ""
+}
+
+func (x *GPUReport) GetUntilUnixMillis() int64 {
+	if x != nil {
+		return x.UntilUnixMillis
+	}
+	return 0
+}
+
+func (x *GPUReport) GetCards() []*GPUCard {
+	if x != nil {
+		return x.Cards
+	}
+	return nil
+}
+
+func (x *GPUReport) GetEvents() []*GPUEvent {
+	if x != nil {
+		return x.Events
+	}
+	return nil
+}
+
+func (x *GPUReport) GetConditions() []*GPUCondition {
+	if x != nil {
+		return x.Conditions
+	}
+	return nil
+}
+
+// GPUCard is one graphics processor: what it is, and what is seldom of interest.
+type GPUCard struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Uuid  string                 `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"`
+	// On the PCI bus, such as 0000:01:00.0.
+	Address           string `protobuf:"bytes,2,opt,name=address,proto3" json:"address,omitempty"`
+	Serial            string `protobuf:"bytes,3,opt,name=serial,proto3" json:"serial,omitempty"`
+	Vbios             string `protobuf:"bytes,4,opt,name=vbios,proto3" json:"vbios,omitempty"`
+	Architecture      string `protobuf:"bytes,5,opt,name=architecture,proto3" json:"architecture,omitempty"`
+	ComputeCapability string `protobuf:"bytes,6,opt,name=compute_capability,json=computeCapability,proto3" json:"compute_capability,omitempty"`
+	// What else it tells; what it doesn't is missing.
+	Figures          []*GPUFigure  `protobuf:"bytes,7,rep,name=figures,proto3" json:"figures,omitempty"`
+	Processes        []*GPUProcess `protobuf:"bytes,8,rep,name=processes,proto3" json:"processes,omitempty"`
+	Parts            []*GPUPart    `protobuf:"bytes,9,rep,name=parts,proto3" json:"parts,omitempty"`
+	UnaccountedKnown bool          `protobuf:"varint,10,opt,name=unaccounted_known,json=unaccountedKnown,proto3" json:"unaccounted_known,omitempty"`
+	// Memory in use that no process accounts for.
+	UnaccountedBytes uint64 `protobuf:"varint,11,opt,name=unaccounted_bytes,json=unaccountedBytes,proto3" json:"unaccounted_bytes,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
+}
+
+func (x *GPUCard) Reset() {
+	*x = GPUCard{}
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GPUCard) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GPUCard) ProtoMessage() {}
+
+func (x *GPUCard) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GPUCard.ProtoReflect.Descriptor instead.
+func (*GPUCard) Descriptor() ([]byte, []int) {
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GPUCard) GetUuid() string {
+	if x != nil {
+		return x.Uuid
+	}
+	return ""
+}
+
+func (x *GPUCard) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *GPUCard) GetSerial() string {
+	if x != nil {
+		return x.Serial
+	}
+	return ""
+}
+
+func (x *GPUCard) GetVbios() string {
+	if x != nil {
+		return x.Vbios
+	}
+	return ""
+}
+
+func (x *GPUCard) GetArchitecture() string {
+	if x != nil {
+		return x.Architecture
+	}
+	return ""
+}
+
+func (x *GPUCard) GetComputeCapability() string {
+	if x != nil {
+		return x.ComputeCapability
+	}
+	return ""
+}
+
+func (x *GPUCard) GetFigures() []*GPUFigure {
+	if x != nil {
+		return x.Figures
+	}
+	return nil
+}
+
+func (x *GPUCard) GetProcesses() []*GPUProcess {
+	if x != nil {
+		return x.Processes
+	}
+	return nil
+}
+
+func (x *GPUCard) GetParts() []*GPUPart {
+	if x != nil {
+		return x.Parts
+	}
+	return nil
+}
+
+func (x *GPUCard) GetUnaccountedKnown() bool {
+	if x != nil {
+		return x.UnaccountedKnown
+	}
+	return false
+}
+
+func (x *GPUCard) GetUnaccountedBytes() uint64 {
+	if x != nil {
+		return x.UnaccountedBytes
+	}
+	return 0
+}
+
+// GPUFigure is a number with its name, which carries the unit.
+type GPUFigure struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	Value         int64                  `protobuf:"varint,2,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GPUFigure) Reset() {
+	*x = GPUFigure{}
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GPUFigure) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GPUFigure) ProtoMessage() {}
+
+func (x *GPUFigure) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GPUFigure.ProtoReflect.Descriptor instead.
+func (*GPUFigure) Descriptor() ([]byte, []int) {
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *GPUFigure) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GPUFigure) GetValue() int64 {
+	if x != nil {
+		return x.Value
+	}
+	return 0
+}
+
+// GPUProcess is a process of the host that uses a GPU. Its command line is not told.
+type GPUProcess struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Pid   uint32                 `protobuf:"varint,1,opt,name=pid,proto3" json:"pid,omitempty"`
+	User  string                 `protobuf:"bytes,2,opt,name=user,proto3" json:"user,omitempty"`
+	Name  string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// compute or graphics.
+	Kind        string `protobuf:"bytes,4,opt,name=kind,proto3" json:"kind,omitempty"`
+	MemoryKnown bool   `protobuf:"varint,5,opt,name=memory_known,json=memoryKnown,proto3" json:"memory_known,omitempty"`
+	MemoryBytes uint64 `protobuf:"varint,6,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	// The Ollama instance that it runs a model for; empty for others' processes.
+	Instance      string `protobuf:"bytes,7,opt,name=instance,proto3" json:"instance,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GPUProcess) Reset() {
+	*x = GPUProcess{}
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GPUProcess) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GPUProcess) ProtoMessage() {}
+
+func (x *GPUProcess) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GPUProcess.ProtoReflect.Descriptor instead.
+func (*GPUProcess) Descriptor() ([]byte, []int) {
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *GPUProcess) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *GPUProcess) GetUser() string {
+	if x != nil {
+		return x.User
+	}
+	return ""
+}
+
+func (x *GPUProcess) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GPUProcess) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *GPUProcess) GetMemoryKnown() bool {
+	if x != nil {
+		return x.MemoryKnown
+	}
+	return false
+}
+
+func (x *GPUProcess) GetMemoryBytes() uint64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
+func (x *GPUProcess) GetInstance() string {
+	if x != nil {
+		return x.Instance
+	}
+	return ""
+}
+
+// GPUPart is one MIG device of a GPU.
+type GPUPart struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Uuid          string                 `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"`
+	Name          string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	MemoryKnown   bool                   `protobuf:"varint,3,opt,name=memory_known,json=memoryKnown,proto3" json:"memory_known,omitempty"`
+	TotalBytes    uint64                 `protobuf:"varint,4,opt,name=total_bytes,json=totalBytes,proto3" json:"total_bytes,omitempty"`
+	UsedBytes     uint64                 `protobuf:"varint,5,opt,name=used_bytes,json=usedBytes,proto3" json:"used_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GPUPart) Reset() {
+	*x = GPUPart{}
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GPUPart) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GPUPart) ProtoMessage() {}
+
+func (x *GPUPart) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GPUPart.ProtoReflect.Descriptor instead.
+func (*GPUPart) Descriptor() ([]byte, []int) {
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *GPUPart) GetUuid() string {
+	if x != nil {
+		return x.Uuid
+	}
+	return ""
+}
+
+func (x *GPUPart) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GPUPart) GetMemoryKnown() bool {
+	if x != nil {
+		return x.MemoryKnown
+	}
+	return false
+}
+
+func (x *GPUPart) GetTotalBytes() uint64 {
+	if x != nil {
+		return x.TotalBytes
+	}
+	return 0
+}
+
+func (x *GPUPart) GetUsedBytes() uint64 {
+	if x != nil {
+		return x.UsedBytes
+	}
+	return 0
+}
+
+// GPUEvent is a fault that the driver reported.
+type GPUEvent struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	UnixMillis int64                  `protobuf:"varint,1,opt,name=unix_millis,json=unixMillis,proto3" json:"unix_millis,omitempty"`
+	Uuid       string                 `protobuf:"bytes,2,opt,name=uuid,proto3" json:"uuid,omitempty"`
+	Address    string                 `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	XidKnown   bool                   `protobuf:"varint,4,opt,name=xid_known,json=xidKnown,proto3" json:"xid_known,omitempty"`
+	Xid        uint32                 `protobuf:"varint,5,opt,name=xid,proto3" json:"xid,omitempty"`
+	// NVIDIA's short one.
+	Name string `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
+	// A sentence: what happened.
+	Message string `protobuf:"bytes,7,opt,name=message,proto3" json:"message,omitempty"`
+	// NVIDIA's word for what is to be done, and a sentence for that.
+	Action string `protobuf:"bytes,8,opt,name=action,proto3" json:"action,omitempty"`
+	Advice string `protobuf:"bytes,9,opt,name=advice,proto3" json:"advice,omitempty"`
+	// Of the process that it hit; 0 where it isn't known.
+	Pid           uint32 `protobuf:"varint,10,opt,name=pid,proto3" json:"pid,omitempty"`
+	Process       string `protobuf:"bytes,11,opt,name=process,proto3" json:"process,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GPUEvent) Reset() {
+	*x = GPUEvent{}
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GPUEvent) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GPUEvent) ProtoMessage() {}
+
+func (x *GPUEvent) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GPUEvent.ProtoReflect.Descriptor instead.
+func (*GPUEvent) Descriptor() ([]byte, []int) {
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *GPUEvent) GetUnixMillis() int64 {
+	if x != nil {
+		return x.UnixMillis
+	}
+	return 0
+}
+
+func (x *GPUEvent) GetUuid() string {
+	if x != nil {
+		return x.Uuid
+	}
+	return ""
+}
+
+func (x *GPUEvent) GetAddress() string {
+	if x != nil {
+		return x.Address
+	}
+	return ""
+}
+
+func (x *GPUEvent) GetXidKnown() bool {
+	if x != nil {
+		return x.XidKnown
+	}
+	return false
+}
+
+func (x *GPUEvent) GetXid() uint32 {
+	if x != nil {
+		return x.Xid
+	}
+	return 0
+}
+
+func (x *GPUEvent) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *GPUEvent) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *GPUEvent) GetAction() string {
+	if x != nil {
+		return x.Action
+	}
+	return ""
+}
+
+func (x *GPUEvent) GetAdvice() string {
+	if x != nil {
+		return x.Advice
+	}
+	return ""
+}
+
+func (x *GPUEvent) GetPid() uint32 {
+	if x != nil {
+		return x.Pid
+	}
+	return 0
+}
+
+func (x *GPUEvent) GetProcess() string {
+	if x != nil {
+		return x.Process
+	}
+	return ""
+}
+
+// GPUCondition is something about the GPUs that an operator should know and that
+// doesn't keep them from being read.
+type GPUCondition struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Code          string                 `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	Message       string                 `protobuf:"bytes,2,opt,name=message,proto3" json:"message,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GPUCondition) Reset() {
+	*x = GPUCondition{}
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GPUCondition) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GPUCondition) ProtoMessage() {}
+
+func (x *GPUCondition) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GPUCondition.ProtoReflect.Descriptor instead.
+func (*GPUCondition) Descriptor() ([]byte, []int) {
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *GPUCondition) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *GPUCondition) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
 // Ack says that every sample up to and including seq, of the agent's current
 // run, is stored. The agent forgets them.
 type Ack struct {
@@ -1789,7 +2580,7 @@ type Ack struct {
 
 func (x *Ack) Reset() {
 	*x = Ack{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[19]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1801,7 +2592,7 @@ func (x *Ack) String() string {
 func (*Ack) ProtoMessage() {}
 
 func (x *Ack) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[19]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1814,7 +2605,7 @@ func (x *Ack) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ack.ProtoReflect.Descriptor instead.
 func (*Ack) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{19}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Ack) GetSeq() uint64 {
@@ -1835,7 +2626,7 @@ type Instances struct {
 
 func (x *Instances) Reset() {
 	*x = Instances{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[20]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1847,7 +2638,7 @@ func (x *Instances) String() string {
 func (*Instances) ProtoMessage() {}
 
 func (x *Instances) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[20]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1860,7 +2651,7 @@ func (x *Instances) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Instances.ProtoReflect.Descriptor instead.
 func (*Instances) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{20}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Instances) GetList() []*Instance {
@@ -1904,7 +2695,7 @@ type Instance struct {
 
 func (x *Instance) Reset() {
 	*x = Instance{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[21]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1916,7 +2707,7 @@ func (x *Instance) String() string {
 func (*Instance) ProtoMessage() {}
 
 func (x *Instance) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[21]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1929,7 +2720,7 @@ func (x *Instance) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Instance.ProtoReflect.Descriptor instead.
 func (*Instance) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{21}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Instance) GetName() string {
@@ -2050,7 +2841,7 @@ type Restart struct {
 
 func (x *Restart) Reset() {
 	*x = Restart{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[22]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2062,7 +2853,7 @@ func (x *Restart) String() string {
 func (*Restart) ProtoMessage() {}
 
 func (x *Restart) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[22]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2075,7 +2866,7 @@ func (x *Restart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Restart.ProtoReflect.Descriptor instead.
 func (*Restart) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{22}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Restart) GetUnixMillis() int64 {
@@ -2120,7 +2911,7 @@ type Model struct {
 
 func (x *Model) Reset() {
 	*x = Model{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[23]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2132,7 +2923,7 @@ func (x *Model) String() string {
 func (*Model) ProtoMessage() {}
 
 func (x *Model) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[23]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2145,7 +2936,7 @@ func (x *Model) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Model.ProtoReflect.Descriptor instead.
 func (*Model) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{23}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Model) GetName() string {
@@ -2215,13 +3006,16 @@ type LoadedModel struct {
 	ContextLength uint32 `protobuf:"varint,5,opt,name=context_length,json=contextLength,proto3" json:"context_length,omitempty"`
 	// When it is unloaded if nobody asks for it; 0 when unknown.
 	ExpiresUnixMillis int64 `protobuf:"varint,6,opt,name=expires_unix_millis,json=expiresUnixMillis,proto3" json:"expires_unix_millis,omitempty"`
-	unknownFields     protoimpl.UnknownFields
-	sizeCache         protoimpl.SizeCache
+	// Whether it is known on which GPUs it is.
+	GpusKnown     bool        `protobuf:"varint,7,opt,name=gpus_known,json=gpusKnown,proto3" json:"gpus_known,omitempty"`
+	Gpus          []*GPUShare `protobuf:"bytes,8,rep,name=gpus,proto3" json:"gpus,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *LoadedModel) Reset() {
 	*x = LoadedModel{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[24]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2233,7 +3027,7 @@ func (x *LoadedModel) String() string {
 func (*LoadedModel) ProtoMessage() {}
 
 func (x *LoadedModel) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[24]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2246,7 +3040,7 @@ func (x *LoadedModel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadedModel.ProtoReflect.Descriptor instead.
 func (*LoadedModel) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{24}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *LoadedModel) GetName() string {
@@ -2291,22 +3085,92 @@ func (x *LoadedModel) GetExpiresUnixMillis() int64 {
 	return 0
 }
 
+func (x *LoadedModel) GetGpusKnown() bool {
+	if x != nil {
+		return x.GpusKnown
+	}
+	return false
+}
+
+func (x *LoadedModel) GetGpus() []*GPUShare {
+	if x != nil {
+		return x.Gpus
+	}
+	return nil
+}
+
+// GPUShare is what a model has of one GPU.
+type GPUShare struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	Uuid  string                 `protobuf:"bytes,1,opt,name=uuid,proto3" json:"uuid,omitempty"`
+	// 0 where the driver doesn't tell.
+	MemoryBytes   uint64 `protobuf:"varint,2,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GPUShare) Reset() {
+	*x = GPUShare{}
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GPUShare) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GPUShare) ProtoMessage() {}
+
+func (x *GPUShare) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GPUShare.ProtoReflect.Descriptor instead.
+func (*GPUShare) Descriptor() ([]byte, []int) {
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *GPUShare) GetUuid() string {
+	if x != nil {
+		return x.Uuid
+	}
+	return ""
+}
+
+func (x *GPUShare) GetMemoryBytes() uint64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
 // Action asks an agent to do one of a closed set of things. An agent refuses
 // any kind that it does not know.
 type Action struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Returned in the result.
 	Id uint64 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	// restart_instance or refresh.
-	Kind          string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
-	Instance      string `protobuf:"bytes,3,opt,name=instance,proto3" json:"instance,omitempty"`
+	// restart_instance, refresh, release_gpus or acquire_gpus.
+	Kind     string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	Instance string `protobuf:"bytes,3,opt,name=instance,proto3" json:"instance,omitempty"`
+	// Of release_gpus: for how long.
+	Seconds       uint32 `protobuf:"varint,4,opt,name=seconds,proto3" json:"seconds,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[25]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2318,7 +3182,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[25]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2331,7 +3195,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{25}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Action) GetId() uint64 {
@@ -2355,6 +3219,13 @@ func (x *Action) GetInstance() string {
 	return ""
 }
 
+func (x *Action) GetSeconds() uint32 {
+	if x != nil {
+		return x.Seconds
+	}
+	return 0
+}
+
 // ActionResult says how an Action ended.
 type ActionResult struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2368,7 +3239,7 @@ type ActionResult struct {
 
 func (x *ActionResult) Reset() {
 	*x = ActionResult{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[26]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2380,7 +3251,7 @@ func (x *ActionResult) String() string {
 func (*ActionResult) ProtoMessage() {}
 
 func (x *ActionResult) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[26]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2393,7 +3264,7 @@ func (x *ActionResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActionResult.ProtoReflect.Descriptor instead.
 func (*ActionResult) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{26}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ActionResult) GetId() uint64 {
@@ -2428,7 +3299,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[27]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2440,7 +3311,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[27]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2453,7 +3324,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{27}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Goodbye) GetReason() string {
@@ -2482,7 +3353,7 @@ type Leaving struct {
 
 func (x *Leaving) Reset() {
 	*x = Leaving{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[28]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2494,7 +3365,7 @@ func (x *Leaving) String() string {
 func (*Leaving) ProtoMessage() {}
 
 func (x *Leaving) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[28]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2507,7 +3378,7 @@ func (x *Leaving) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leaving.ProtoReflect.Descriptor instead.
 func (*Leaving) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{28}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Leaving) GetGraceMillis() uint32 {
@@ -2521,7 +3392,7 @@ var File_corral_agent_v1_agent_proto protoreflect.FileDescriptor
 
 const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\n" +
-	"\x1bcorral/agent/v1/agent.proto\x12\x0fcorral.agent.v1\"\xbc\x05\n" +
+	"\x1bcorral/agent/v1/agent.proto\x12\x0fcorral.agent.v1\"\xf9\x05\n" +
 	"\x05Frame\x12:\n" +
 	"\tchallenge\x18\x01 \x01(\v2\x1a.corral.agent.v1.ChallengeH\x00R\tchallenge\x12.\n" +
 	"\x05hello\x18\x02 \x01(\v2\x16.corral.agent.v1.HelloH\x00R\x05hello\x124\n" +
@@ -2536,7 +3407,9 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	" \x01(\v2\x17.corral.agent.v1.ActionH\x00R\x06action\x12D\n" +
 	"\raction_result\x18\v \x01(\v2\x1d.corral.agent.v1.ActionResultH\x00R\factionResult\x124\n" +
 	"\agoodbye\x18\f \x01(\v2\x18.corral.agent.v1.GoodbyeH\x00R\agoodbye\x124\n" +
-	"\aleaving\x18\r \x01(\v2\x18.corral.agent.v1.LeavingH\x00R\aleavingB\x06\n" +
+	"\aleaving\x18\r \x01(\v2\x18.corral.agent.v1.LeavingH\x00R\aleaving\x12;\n" +
+	"\n" +
+	"gpu_report\x18\x0e \x01(\v2\x1a.corral.agent.v1.GPUReportH\x00R\tgpuReportB\x06\n" +
 	"\x04body\"\x84\x01\n" +
 	"\tChallenge\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\fR\x05nonce\x12\x1f\n" +
@@ -2656,7 +3529,7 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\adropped\x18\x05 \x01(\x04R\adropped\"6\n" +
 	"\x06Sensor\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x18\n" +
-	"\acelsius\x18\x02 \x01(\x02R\acelsius\"\x81\x03\n" +
+	"\acelsius\x18\x02 \x01(\x02R\acelsius\"\xcd\x03\n" +
 	"\x03GPU\x12\x12\n" +
 	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x14\n" +
 	"\x05index\x18\x02 \x01(\rR\x05index\x12\x12\n" +
@@ -2670,13 +3543,87 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\vpower_watts\x18\n" +
 	" \x01(\x02R\n" +
 	"powerWatts\x12*\n" +
-	"\x11power_limit_watts\x18\v \x01(\x02R\x0fpowerLimitWatts\"a\n" +
+	"\x11power_limit_watts\x18\v \x01(\x02R\x0fpowerLimitWatts\x12\x16\n" +
+	"\x06source\x18\f \x01(\tR\x06source\x122\n" +
+	"\x06clocks\x18\r \x01(\v2\x1a.corral.agent.v1.GPUClocksR\x06clocks\"\x88\x01\n" +
 	"\tGPUMemory\x12\x14\n" +
 	"\x05known\x18\x01 \x01(\bR\x05known\x12\x1f\n" +
 	"\vtotal_bytes\x18\x02 \x01(\x04R\n" +
 	"totalBytes\x12\x1d\n" +
 	"\n" +
-	"used_bytes\x18\x03 \x01(\x04R\tusedBytes\"\x17\n" +
+	"used_bytes\x18\x03 \x01(\x04R\tusedBytes\x12%\n" +
+	"\x0ereserved_bytes\x18\x04 \x01(\x04R\rreservedBytes\"\xc1\x01\n" +
+	"\tGPUClocks\x12\x14\n" +
+	"\x05known\x18\x01 \x01(\bR\x05known\x12!\n" +
+	"\fsm_megahertz\x18\x02 \x01(\x02R\vsmMegahertz\x12)\n" +
+	"\x10memory_megahertz\x18\x03 \x01(\x02R\x0fmemoryMegahertz\x12%\n" +
+	"\x0ethrottle_known\x18\x04 \x01(\bR\rthrottleKnown\x12)\n" +
+	"\x10throttle_reasons\x18\x05 \x01(\x04R\x0fthrottleReasons\"\xc2\x03\n" +
+	"\tGPUReport\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\tR\x06source\x12%\n" +
+	"\x0edriver_version\x18\x04 \x01(\tR\rdriverVersion\x122\n" +
+	"\x15kernel_module_version\x18\x05 \x01(\tR\x13kernelModuleVersion\x12!\n" +
+	"\fnvml_version\x18\x06 \x01(\tR\vnvmlVersion\x12!\n" +
+	"\fcuda_version\x18\a \x01(\tR\vcudaVersion\x12*\n" +
+	"\x11until_unix_millis\x18\b \x01(\x03R\x0funtilUnixMillis\x12.\n" +
+	"\x05cards\x18\t \x03(\v2\x18.corral.agent.v1.GPUCardR\x05cards\x121\n" +
+	"\x06events\x18\n" +
+	" \x03(\v2\x19.corral.agent.v1.GPUEventR\x06events\x12=\n" +
+	"\n" +
+	"conditions\x18\v \x03(\v2\x1d.corral.agent.v1.GPUConditionR\n" +
+	"conditions\"\xb3\x03\n" +
+	"\aGPUCard\x12\x12\n" +
+	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x18\n" +
+	"\aaddress\x18\x02 \x01(\tR\aaddress\x12\x16\n" +
+	"\x06serial\x18\x03 \x01(\tR\x06serial\x12\x14\n" +
+	"\x05vbios\x18\x04 \x01(\tR\x05vbios\x12\"\n" +
+	"\farchitecture\x18\x05 \x01(\tR\farchitecture\x12-\n" +
+	"\x12compute_capability\x18\x06 \x01(\tR\x11computeCapability\x124\n" +
+	"\afigures\x18\a \x03(\v2\x1a.corral.agent.v1.GPUFigureR\afigures\x129\n" +
+	"\tprocesses\x18\b \x03(\v2\x1b.corral.agent.v1.GPUProcessR\tprocesses\x12.\n" +
+	"\x05parts\x18\t \x03(\v2\x18.corral.agent.v1.GPUPartR\x05parts\x12+\n" +
+	"\x11unaccounted_known\x18\n" +
+	" \x01(\bR\x10unaccountedKnown\x12+\n" +
+	"\x11unaccounted_bytes\x18\v \x01(\x04R\x10unaccountedBytes\"5\n" +
+	"\tGPUFigure\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\x03R\x05value\"\xbc\x01\n" +
+	"\n" +
+	"GPUProcess\x12\x10\n" +
+	"\x03pid\x18\x01 \x01(\rR\x03pid\x12\x12\n" +
+	"\x04user\x18\x02 \x01(\tR\x04user\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x12\n" +
+	"\x04kind\x18\x04 \x01(\tR\x04kind\x12!\n" +
+	"\fmemory_known\x18\x05 \x01(\bR\vmemoryKnown\x12!\n" +
+	"\fmemory_bytes\x18\x06 \x01(\x04R\vmemoryBytes\x12\x1a\n" +
+	"\binstance\x18\a \x01(\tR\binstance\"\x94\x01\n" +
+	"\aGPUPart\x12\x12\n" +
+	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12!\n" +
+	"\fmemory_known\x18\x03 \x01(\bR\vmemoryKnown\x12\x1f\n" +
+	"\vtotal_bytes\x18\x04 \x01(\x04R\n" +
+	"totalBytes\x12\x1d\n" +
+	"\n" +
+	"used_bytes\x18\x05 \x01(\x04R\tusedBytes\"\x92\x02\n" +
+	"\bGPUEvent\x12\x1f\n" +
+	"\vunix_millis\x18\x01 \x01(\x03R\n" +
+	"unixMillis\x12\x12\n" +
+	"\x04uuid\x18\x02 \x01(\tR\x04uuid\x12\x18\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x1b\n" +
+	"\txid_known\x18\x04 \x01(\bR\bxidKnown\x12\x10\n" +
+	"\x03xid\x18\x05 \x01(\rR\x03xid\x12\x12\n" +
+	"\x04name\x18\x06 \x01(\tR\x04name\x12\x18\n" +
+	"\amessage\x18\a \x01(\tR\amessage\x12\x16\n" +
+	"\x06action\x18\b \x01(\tR\x06action\x12\x16\n" +
+	"\x06advice\x18\t \x01(\tR\x06advice\x12\x10\n" +
+	"\x03pid\x18\n" +
+	" \x01(\rR\x03pid\x12\x18\n" +
+	"\aprocess\x18\v \x01(\tR\aprocess\"<\n" +
+	"\fGPUCondition\x12\x12\n" +
+	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"\x17\n" +
 	"\x03Ack\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\":\n" +
 	"\tInstances\x12-\n" +
@@ -2712,7 +3659,7 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\x06family\x18\x05 \x01(\tR\x06family\x12%\n" +
 	"\x0eparameter_size\x18\x06 \x01(\tR\rparameterSize\x12\"\n" +
 	"\fquantization\x18\a \x01(\tR\fquantization\x120\n" +
-	"\x14modified_unix_millis\x18\b \x01(\x03R\x12modifiedUnixMillis\"\xd7\x01\n" +
+	"\x14modified_unix_millis\x18\b \x01(\x03R\x12modifiedUnixMillis\"\xa5\x02\n" +
 	"\vLoadedModel\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\tR\x06digest\x12\x1d\n" +
@@ -2720,11 +3667,18 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"size_bytes\x18\x03 \x01(\x04R\tsizeBytes\x12&\n" +
 	"\x0fsize_vram_bytes\x18\x04 \x01(\x04R\rsizeVramBytes\x12%\n" +
 	"\x0econtext_length\x18\x05 \x01(\rR\rcontextLength\x12.\n" +
-	"\x13expires_unix_millis\x18\x06 \x01(\x03R\x11expiresUnixMillis\"H\n" +
+	"\x13expires_unix_millis\x18\x06 \x01(\x03R\x11expiresUnixMillis\x12\x1d\n" +
+	"\n" +
+	"gpus_known\x18\a \x01(\bR\tgpusKnown\x12-\n" +
+	"\x04gpus\x18\b \x03(\v2\x19.corral.agent.v1.GPUShareR\x04gpus\"A\n" +
+	"\bGPUShare\x12\x12\n" +
+	"\x04uuid\x18\x01 \x01(\tR\x04uuid\x12!\n" +
+	"\fmemory_bytes\x18\x02 \x01(\x04R\vmemoryBytes\"b\n" +
 	"\x06Action\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x1a\n" +
-	"\binstance\x18\x03 \x01(\tR\binstance\"L\n" +
+	"\binstance\x18\x03 \x01(\tR\binstance\x12\x18\n" +
+	"\aseconds\x18\x04 \x01(\rR\aseconds\"L\n" +
 	"\fActionResult\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x12\n" +
 	"\x04code\x18\x02 \x01(\tR\x04code\x12\x18\n" +
@@ -2747,7 +3701,7 @@ func file_corral_agent_v1_agent_proto_rawDescGZIP() []byte {
 	return file_corral_agent_v1_agent_proto_rawDescData
 }
 
-var file_corral_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
+var file_corral_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_corral_agent_v1_agent_proto_goTypes = []any{
 	(*Frame)(nil),        // 0: corral.agent.v1.Frame
 	(*Challenge)(nil),    // 1: corral.agent.v1.Challenge
@@ -2768,16 +3722,25 @@ var file_corral_agent_v1_agent_proto_goTypes = []any{
 	(*Sensor)(nil),       // 16: corral.agent.v1.Sensor
 	(*GPU)(nil),          // 17: corral.agent.v1.GPU
 	(*GPUMemory)(nil),    // 18: corral.agent.v1.GPUMemory
-	(*Ack)(nil),          // 19: corral.agent.v1.Ack
-	(*Instances)(nil),    // 20: corral.agent.v1.Instances
-	(*Instance)(nil),     // 21: corral.agent.v1.Instance
-	(*Restart)(nil),      // 22: corral.agent.v1.Restart
-	(*Model)(nil),        // 23: corral.agent.v1.Model
-	(*LoadedModel)(nil),  // 24: corral.agent.v1.LoadedModel
-	(*Action)(nil),       // 25: corral.agent.v1.Action
-	(*ActionResult)(nil), // 26: corral.agent.v1.ActionResult
-	(*Goodbye)(nil),      // 27: corral.agent.v1.Goodbye
-	(*Leaving)(nil),      // 28: corral.agent.v1.Leaving
+	(*GPUClocks)(nil),    // 19: corral.agent.v1.GPUClocks
+	(*GPUReport)(nil),    // 20: corral.agent.v1.GPUReport
+	(*GPUCard)(nil),      // 21: corral.agent.v1.GPUCard
+	(*GPUFigure)(nil),    // 22: corral.agent.v1.GPUFigure
+	(*GPUProcess)(nil),   // 23: corral.agent.v1.GPUProcess
+	(*GPUPart)(nil),      // 24: corral.agent.v1.GPUPart
+	(*GPUEvent)(nil),     // 25: corral.agent.v1.GPUEvent
+	(*GPUCondition)(nil), // 26: corral.agent.v1.GPUCondition
+	(*Ack)(nil),          // 27: corral.agent.v1.Ack
+	(*Instances)(nil),    // 28: corral.agent.v1.Instances
+	(*Instance)(nil),     // 29: corral.agent.v1.Instance
+	(*Restart)(nil),      // 30: corral.agent.v1.Restart
+	(*Model)(nil),        // 31: corral.agent.v1.Model
+	(*LoadedModel)(nil),  // 32: corral.agent.v1.LoadedModel
+	(*GPUShare)(nil),     // 33: corral.agent.v1.GPUShare
+	(*Action)(nil),       // 34: corral.agent.v1.Action
+	(*ActionResult)(nil), // 35: corral.agent.v1.ActionResult
+	(*Goodbye)(nil),      // 36: corral.agent.v1.Goodbye
+	(*Leaving)(nil),      // 37: corral.agent.v1.Leaving
 }
 var file_corral_agent_v1_agent_proto_depIdxs = []int32{
 	1,  // 0: corral.agent.v1.Frame.challenge:type_name -> corral.agent.v1.Challenge
@@ -2787,32 +3750,41 @@ var file_corral_agent_v1_agent_proto_depIdxs = []int32{
 	7,  // 4: corral.agent.v1.Frame.ping:type_name -> corral.agent.v1.Ping
 	8,  // 5: corral.agent.v1.Frame.pong:type_name -> corral.agent.v1.Pong
 	9,  // 6: corral.agent.v1.Frame.sample:type_name -> corral.agent.v1.Sample
-	19, // 7: corral.agent.v1.Frame.ack:type_name -> corral.agent.v1.Ack
-	20, // 8: corral.agent.v1.Frame.instances:type_name -> corral.agent.v1.Instances
-	25, // 9: corral.agent.v1.Frame.action:type_name -> corral.agent.v1.Action
-	26, // 10: corral.agent.v1.Frame.action_result:type_name -> corral.agent.v1.ActionResult
-	27, // 11: corral.agent.v1.Frame.goodbye:type_name -> corral.agent.v1.Goodbye
-	28, // 12: corral.agent.v1.Frame.leaving:type_name -> corral.agent.v1.Leaving
-	3,  // 13: corral.agent.v1.Hello.host:type_name -> corral.agent.v1.HostFacts
-	4,  // 14: corral.agent.v1.HostFacts.labels:type_name -> corral.agent.v1.Label
-	10, // 15: corral.agent.v1.Sample.cpu:type_name -> corral.agent.v1.CPU
-	11, // 16: corral.agent.v1.Sample.load:type_name -> corral.agent.v1.Load
-	12, // 17: corral.agent.v1.Sample.memory:type_name -> corral.agent.v1.Memory
-	13, // 18: corral.agent.v1.Sample.disks:type_name -> corral.agent.v1.Disk
-	14, // 19: corral.agent.v1.Sample.disk_io:type_name -> corral.agent.v1.DiskIO
-	15, // 20: corral.agent.v1.Sample.networks:type_name -> corral.agent.v1.Network
-	16, // 21: corral.agent.v1.Sample.sensors:type_name -> corral.agent.v1.Sensor
-	17, // 22: corral.agent.v1.Sample.gpus:type_name -> corral.agent.v1.GPU
-	18, // 23: corral.agent.v1.GPU.memory:type_name -> corral.agent.v1.GPUMemory
-	21, // 24: corral.agent.v1.Instances.list:type_name -> corral.agent.v1.Instance
-	22, // 25: corral.agent.v1.Instance.restarts:type_name -> corral.agent.v1.Restart
-	23, // 26: corral.agent.v1.Instance.models:type_name -> corral.agent.v1.Model
-	24, // 27: corral.agent.v1.Instance.loaded:type_name -> corral.agent.v1.LoadedModel
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	27, // 7: corral.agent.v1.Frame.ack:type_name -> corral.agent.v1.Ack
+	28, // 8: corral.agent.v1.Frame.instances:type_name -> corral.agent.v1.Instances
+	34, // 9: corral.agent.v1.Frame.action:type_name -> corral.agent.v1.Action
+	35, // 10: corral.agent.v1.Frame.action_result:type_name -> corral.agent.v1.ActionResult
+	36, // 11: corral.agent.v1.Frame.goodbye:type_name -> corral.agent.v1.Goodbye
+	37, // 12: corral.agent.v1.Frame.leaving:type_name -> corral.agent.v1.Leaving
+	20, // 13: corral.agent.v1.Frame.gpu_report:type_name -> corral.agent.v1.GPUReport
+	3,  // 14: corral.agent.v1.Hello.host:type_name -> corral.agent.v1.HostFacts
+	4,  // 15: corral.agent.v1.HostFacts.labels:type_name -> corral.agent.v1.Label
+	10, // 16: corral.agent.v1.Sample.cpu:type_name -> corral.agent.v1.CPU
+	11, // 17: corral.agent.v1.Sample.load:type_name -> corral.agent.v1.Load
+	12, // 18: corral.agent.v1.Sample.memory:type_name -> corral.agent.v1.Memory
+	13, // 19: corral.agent.v1.Sample.disks:type_name -> corral.agent.v1.Disk
+	14, // 20: corral.agent.v1.Sample.disk_io:type_name -> corral.agent.v1.DiskIO
+	15, // 21: corral.agent.v1.Sample.networks:type_name -> corral.agent.v1.Network
+	16, // 22: corral.agent.v1.Sample.sensors:type_name -> corral.agent.v1.Sensor
+	17, // 23: corral.agent.v1.Sample.gpus:type_name -> corral.agent.v1.GPU
+	18, // 24: corral.agent.v1.GPU.memory:type_name -> corral.agent.v1.GPUMemory
+	19, // 25: corral.agent.v1.GPU.clocks:type_name -> corral.agent.v1.GPUClocks
+	21, // 26: corral.agent.v1.GPUReport.cards:type_name -> corral.agent.v1.GPUCard
+	25, // 27: corral.agent.v1.GPUReport.events:type_name -> corral.agent.v1.GPUEvent
+	26, // 28: corral.agent.v1.GPUReport.conditions:type_name -> corral.agent.v1.GPUCondition
+	22, // 29: corral.agent.v1.GPUCard.figures:type_name -> corral.agent.v1.GPUFigure
+	23, // 30: corral.agent.v1.GPUCard.processes:type_name -> corral.agent.v1.GPUProcess
+	24, // 31: corral.agent.v1.GPUCard.parts:type_name -> corral.agent.v1.GPUPart
+	29, // 32: corral.agent.v1.Instances.list:type_name -> corral.agent.v1.Instance
+	30, // 33: corral.agent.v1.Instance.restarts:type_name -> corral.agent.v1.Restart
+	31, // 34: corral.agent.v1.Instance.models:type_name -> corral.agent.v1.Model
+	32, // 35: corral.agent.v1.Instance.loaded:type_name -> corral.agent.v1.LoadedModel
+	33, // 36: corral.agent.v1.LoadedModel.gpus:type_name -> corral.agent.v1.GPUShare
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_corral_agent_v1_agent_proto_init() }
@@ -2834,6 +3806,7 @@ func file_corral_agent_v1_agent_proto_init() {
 		(*Frame_ActionResult)(nil),
 		(*Frame_Goodbye)(nil),
 		(*Frame_Leaving)(nil),
+		(*Frame_GpuReport)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2841,7 +3814,7 @@ func file_corral_agent_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_corral_agent_v1_agent_proto_rawDesc), len(file_corral_agent_v1_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   29,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
