@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -87,6 +88,10 @@ func TestRequests(t *testing.T) {
 		{"POST /api/hosts/gpu-1/drain ", func() error { _, err := c.Drain(ctx, "gpu-1"); return err }},
 		{"POST /api/hosts/gpu-1/undrain ", func() error { _, err := c.Undrain(ctx, "gpu-1"); return err }},
 		{"POST /api/hosts/gpu-1/ollama/default/restart ", func() error { _, err := c.RestartInstance(ctx, "gpu-1", "default"); return err }},
+		{"GET /api/hosts/gpu-1/gpus ", func() error { _, err := c.GPUs(ctx, "gpu-1"); return err }},
+		{"GET /api/hosts/gpu-1/gpus/processes ", func() error { _, err := c.GPUProcesses(ctx, "gpu-1"); return err }},
+		{`POST /api/hosts/gpu-1/gpus/release {"seconds":90}`, func() error { _, err := c.ReleaseGPUs(ctx, "gpu-1", 90*time.Second); return err }},
+		{"POST /api/hosts/gpu-1/gpus/acquire ", func() error { _, err := c.AcquireGPUs(ctx, "gpu-1"); return err }},
 		{"GET /api/hosts/gpu-1/logs ", func() error { return closed(c.Logs(ctx, "gpu-1", client.LogOptions{})) }},
 		{"GET /api/hosts/gpu-1/logs?follow=true&instance=second&lines=20 ", func() error {
 			return closed(c.Logs(ctx, "gpu-1", client.LogOptions{Instance: "second", Lines: 20, Follow: true}))

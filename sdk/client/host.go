@@ -35,8 +35,9 @@ type Host struct {
 	Problems      []Problem         `json:"problems"`
 	ConnectedAt   time.Time         `json:"connected_at,omitzero"`
 	LastFrameAt   time.Time         `json:"last_frame_at,omitzero"`
-	ClockOffsetMS int64             `json:"clock_offset_ms"` // the host's clock less the control plane's
-	Sample        *Sample           `json:"sample"`          // nil unless it reports
+	ClockOffsetMS int64             `json:"clock_offset_ms"`      // the host's clock less the control plane's
+	Sample        *Sample           `json:"sample"`               // nil unless it reports
+	GPUReport     *GPUReport        `json:"gpu_report,omitempty"` // nil where its agent told of none
 	Instances     []Instance        `json:"instances"`
 }
 

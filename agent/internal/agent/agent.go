@@ -19,6 +19,7 @@ import (
 
 	"github.com/corral-fleet/corral/agent/internal/config"
 	"github.com/corral-fleet/corral/agent/internal/demo"
+	"github.com/corral-fleet/corral/agent/internal/gpu/monitor"
 	"github.com/corral-fleet/corral/agent/internal/hostmetrics"
 	"github.com/corral-fleet/corral/agent/internal/identity"
 	"github.com/corral-fleet/corral/agent/internal/ollama"
@@ -72,6 +73,7 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	gpus := a.gpuMonitor()
 	sampler := hostmetrics.New(hostmetrics.Options{Logger: a.log.Named("host")})
 	samples := uplink.NewRing(recentSamples, uplink.NewSpool(uplink.SpoolOptions{
 		Dir: a.cfg.DataDir, Interval: olderInterval, Samples: olderSamples, Bytes: olderDiskBytes, Log: a.log.Named("uplink"),
@@ -85,9 +87,10 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		Facts:     func(ctx context.Context) (wire.HostFacts, error) { return a.facts(ctx, sampler) },
 		Instances: func() []wire.Instance { return []wire.Instance{fit(supervisor.Snapshot())} },
 		Changed:   supervisor.Changed(),
-		Act:       func(ctx context.Context, action *wire.Action) error { return act(ctx, supervisor, action) },
-		Serve:     func(ctx context.Context, stream net.Conn) { calls.Serve(ctx, stream) },
-		Leaving:   leaving, Grace: a.cfg.DrainGrace,
+		GPUs:      func() *wire.GPUReport { return gpus.Report(nobody) }, GPUsChanged: gpus.Changed(),
+		Act:     func(ctx context.Context, action *wire.Action) error { return act(ctx, supervisor, gpus, action) },
+		Serve:   func(ctx context.Context, stream net.Conn) { calls.Serve(ctx, stream) },
+		Leaving: leaving, Grace: a.cfg.DrainGrace,
 	})
 	network, address := a.cfg.StatusAddress()
 	health := status.New(network, address, func() status.Report { return a.report(id, link, supervisor, leaving) }, a.log.Named("status"))
@@ -97,7 +100,8 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	parts := map[string]func(context.Context) error{
 		"ollama": supervisor.Run,
 		"host":   sampler.Run,
-		"sample": func(ctx context.Context) error { return a.sample(ctx, sampler, samples, calls) },
+		"sample": func(ctx context.Context) error { return a.sample(ctx, sampler, gpus, samples, calls) },
+		"gpu":    gpus.Run,
 		"uplink": link.Run,
 		"status": health.Run,
 		"leave": func(work context.Context) error {
@@ -187,13 +191,14 @@ func (a *Agent) facts(ctx context.Context, sampler *hostmetrics.Sampler) (wire.H
 }
 
 // sample takes a sample at each interval. One sample's memory serves for all.
-func (a *Agent) sample(ctx context.Context, sampler *hostmetrics.Sampler, samples *uplink.Ring, calls *relay.Relay) error {
+func (a *Agent) sample(ctx context.Context, sampler *hostmetrics.Sampler, gpus *monitor.Monitor, samples *uplink.Ring, calls *relay.Relay) error {
 	tick := time.NewTicker(a.cfg.SampleInterval)
 	defer tick.Stop()
 	var s wire.Sample
 	for {
 		s.Reset()
 		sampler.Sample(ctx, &s)
+		s.GPUs = gpus.AppendGPUs(s.GPUs)
 		s.UnixMillis, s.InFlight = time.Now().UnixMilli(), uint32(calls.InFlight())
 		samples.Push(&s)
 		select {
@@ -205,7 +210,10 @@ func (a *Agent) sample(ctx context.Context, sampler *hostmetrics.Sampler, sample
 }
 
 // act carries out the actions that a control plane may ask for.
-func act(ctx context.Context, supervisor *ollama.Supervisor, action *wire.Action) error {
+func act(ctx context.Context, supervisor *ollama.Supervisor, gpus *monitor.Monitor, action *wire.Action) error {
+	if ours, err := actOnGPUs(gpus, action); ours {
+		return err
+	}
 	if action.Instance != wire.DefaultInstance {
 		return fault.New(fault.NotFound, "this host has no Ollama instance %q", action.Instance)
 	}

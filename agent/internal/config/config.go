@@ -22,6 +22,7 @@ type Config struct {
 	Name           string            `yaml:"name" help:"what the host is called; empty takes the host name"`
 	Labels         map[string]string `yaml:"labels" flag:"label" help:"labels of the host, key=value"`
 	Ollama         Ollama            `yaml:"ollama"`
+	GPU            GPU               `yaml:"gpu"`
 	DemoModel      bool              `yaml:"demo_model" help:"give an Ollama without any model a tiny one to try things out with"`
 	StatusListen   string            `yaml:"status_listen" help:"where health is served, host:port or unix:PATH; empty is a unix socket in the data folder"`
 	PluginDir      string            `yaml:"plugin_dir" help:"folder of the plugins; empty is the program's own"`
@@ -44,6 +45,7 @@ func Default() Config {
 			Settings: OllamaSettings{FlashAttention: FlashAttentionAuto},
 			Stalls:   OllamaStalls{FirstToken: 2 * time.Minute, Token: 30 * time.Second, Idle: 5 * time.Second},
 		},
+		GPU:            GPU{Source: GPUAuto},
 		LogLevel:       "info",
 		LogFormat:      "text",
 		SampleInterval: time.Second,

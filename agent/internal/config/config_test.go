@@ -59,7 +59,7 @@ func TestFlagsOfTheContract(t *testing.T) {
 	got, _, err := load(t, "", []string{"CORRAL_AGENT_NAME=from-env", "CORRAL_AGENT_LOG_LEVEL=debug"},
 		"--data-dir", "/d", "--server", "https://a:1,b:2", "--token", token, "--name", "n",
 		"--label", "rack=a7", "--label", "owner=me, and you", "--ollama-mode", "managed", "--ollama-bin", "/o",
-		"--ollama-url", "http://127.0.0.1:0", "--plugin-dir", "/p", "--status-listen", "127.0.0.1:0",
+		"--ollama-url", "http://127.0.0.1:0", "--plugin-dir", "/p", "--gpu", "recorded:dgxh100", "--gpu-probe", "/q", "--status-listen", "127.0.0.1:0",
 		"--ollama-stalls-token", "5s", "--log-format", "json", "--insecure", "--sample-interval", "500ms", "--demo-model")
 	if err != nil {
 		t.Fatal(err)
@@ -76,7 +76,7 @@ func TestFlagsOfTheContract(t *testing.T) {
 			Settings: OllamaSettings{FlashAttention: FlashAttentionAuto},
 			Stalls:   OllamaStalls{FirstToken: 2 * time.Minute, Token: 5 * time.Second, Idle: 5 * time.Second},
 		},
-		DemoModel: true, StatusListen: "127.0.0.1:0", PluginDir: "/p", Insecure: true,
+		GPU: GPU{Source: "recorded:dgxh100", Probe: "/q"}, DemoModel: true, StatusListen: "127.0.0.1:0", PluginDir: "/p", Insecure: true,
 		LogLevel: "debug", LogFormat: "json", SampleInterval: 500 * time.Millisecond, DrainGrace: 30 * time.Second,
 	}
 	if d := cmp.Diff(want, got, cmp.Comparer(config.Secret.Equal)); d != "" {
@@ -172,7 +172,7 @@ func TestEveryFaultIsListedAtOnce(t *testing.T) {
 		"--ollama-mode", "systemd", "--ollama-url", "https://far:11434", "--ollama-keep-alive", "soon",
 		"--ollama-flash-attention", "off", "--ollama-kv-cache-type", "q8_0", "--ollama-models-dir", "models",
 		"--ollama-max-loaded-models", "9999", "--ollama-context-length", "many",
-		"--status-listen", "nowhere", "--log-level", "loud", "--log-format", "xml", "--sample-interval", "1ms")
+		"--gpu", "cuda", "--gpu-probe", "probe", "--status-listen", "nowhere", "--log-level", "loud", "--log-format", "xml", "--sample-interval", "1ms")
 	wantFaults(t, err,
 		"--data-dir: data_dir: is needed",
 		"server[0]: ws://far has no TLS", "server[1]: ws://far is there twice",
@@ -181,6 +181,7 @@ func TestEveryFaultIsListedAtOnce(t *testing.T) {
 		"ollama.mode: systemd comes later", "ollama.url: an Ollama that the agent may start listens on loopback",
 		"ollama.settings.keep_alive", "kv_cache_type: q8_0 needs flash attention", "ollama.settings.models_dir",
 		"ollama.settings.num_parallel", "ollama.settings.max_loaded_models", "ollama.settings.context_length",
+		`gpu.source: "cuda" is none of auto`, `gpu.probe: "probe" is not an absolute path`,
 		"status_listen", "log_level", "log_format", "sample_interval: 1ms",
 	)
 	if err != nil && strings.Contains(err.Error(), "crt_secret") {
@@ -206,6 +207,8 @@ func TestWhatOneSettingMayNotBe(t *testing.T) {
 		{[]string{"--ollama-url", "http://0.0.0.0:11434", "--ollama-mode", "managed"}, "loopback"},
 		{[]string{"--ollama-kv-cache-type", "q2"}, "none of f16"},
 		{[]string{"--ollama-flash-attention", "maybe"}, "none of auto"},
+		{[]string{"--gpu", ""}, "none of auto"},
+		{[]string{"--gpu", "recorded:"}, "recorded:NAME"},
 		{[]string{"--name", long}, "longer than"},
 		{[]string{"--name", " x"}, "space"},
 		{[]string{"--name", "bad\xffbytes"}, "cannot be printed"},

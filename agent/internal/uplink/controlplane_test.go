@@ -239,6 +239,7 @@ func options(t *testing.T, servers ...*url.URL) Options {
 		Servers: servers, Identity: id, Samples: NewRing(100, nil), Log: hclog.NewNullLogger(),
 		Facts:     func(context.Context) (wire.HostFacts, error) { return wire.HostFacts{Hostname: "here"}, nil },
 		Instances: func() []wire.Instance { return []wire.Instance{{Name: "default", State: wire.InstanceReady}} },
+		GPUs:      func() *wire.GPUReport { return &wire.GPUReport{State: wire.GPUsNone} },
 		Changed:   make(chan struct{}),
 		Act:       func(context.Context, *wire.Action) error { return nil },
 		Serve:     func(_ context.Context, stream net.Conn) { stream.Close() },

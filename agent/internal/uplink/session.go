@@ -20,7 +20,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/wire/tunnel"
 )
 
-// reportInterval is how often instances are reported when nothing changes.
+// reportInterval is how often instances and GPUs are reported when nothing changes.
 const reportInterval = 10 * time.Second
 
 // connect carries one connection from the dialling to its end.
@@ -227,7 +227,7 @@ func (s *session) send(ctx context.Context) error {
 		}
 	default:
 	}
-	if err := errors.Join(s.report(), s.sendSamples()); err != nil {
+	if err := errors.Join(s.report(), s.out.Write(s.GPUs()), s.sendSamples()); err != nil {
 		return err
 	}
 	for {
@@ -239,11 +239,13 @@ func (s *session) send(ctx context.Context) error {
 			err = s.sendSamples()
 		case <-s.Changed:
 			err = s.report()
+		case <-s.GPUsChanged:
+			err = s.out.Write(s.GPUs())
 		case <-leaving:
 			leaving = nil
 			err = s.leave()
 		case <-report.C:
-			err = s.report()
+			err = errors.Join(s.report(), s.out.Write(s.GPUs()))
 		case now := <-ping.C:
 			if s.silence.Add(1) > wire.SilentPings {
 				return fault.New(fault.Unavailable, "the control plane has fallen silent")

@@ -47,6 +47,10 @@ type Options struct {
 	// when it differs from what was returned before.
 	Instances func() []wire.Instance
 	Changed   <-chan struct{}
+	// GPUs returns how GPUs are read and what they are; GPUsChanged has an element
+	// when that differs, but for numbers, from what was returned before.
+	GPUs        func() *wire.GPUReport
+	GPUsChanged <-chan struct{}
 	// Act carries an action out. Its error's kind and sentence are the result.
 	Act func(ctx context.Context, a *wire.Action) error
 	// Serve serves a stream that the control plane opened, and closes it.

@@ -2,6 +2,8 @@ package agentlink
 
 import (
 	"context"
+	"math"
+	"time"
 
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/wire"
@@ -17,6 +19,21 @@ func (l *Link) RestartInstance(ctx context.Context, hostID, instance string) err
 func (l *Link) Refresh(ctx context.Context, hostID, instance string) error {
 	return l.act(ctx, hostID, wire.Action{Kind: wire.ActionRefresh, Instance: instance})
 }
+
+// ReleaseGPUs has a host's agent let go of the GPU driver for a while, and waits
+// until it has. The agent bounds the time.
+func (l *Link) ReleaseGPUs(ctx context.Context, hostID string, d time.Duration) error {
+	return l.act(ctx, hostID, wire.Action{Kind: wire.ActionReleaseGPUs, Instance: anyInstance, Seconds: uint32(min(d/time.Second, math.MaxUint32))})
+}
+
+// AcquireGPUs has a host's agent read its GPUs again before that is over.
+func (l *Link) AcquireGPUs(ctx context.Context, hostID string) error {
+	return l.act(ctx, hostID, wire.Action{Kind: wire.ActionAcquireGPUs, Instance: anyInstance})
+}
+
+// anyInstance goes with actions that are about none: an older agent looks for the
+// instance first, and is to say that it doesn't know the action.
+const anyInstance = wire.DefaultInstance
 
 func (l *Link) act(ctx context.Context, hostID string, a wire.Action) error {
 	s, err := l.session(hostID)

@@ -32,6 +32,8 @@ func (l *Link) take(s *session, frame wire.Frame, enc *wire.Encoder) error {
 		return l.takeSample(s, f, enc)
 	case *wire.Instances:
 		l.Registry.Report(s.hostID, s.epoch, l.Now(), instancesOf(f))
+	case *wire.GPUReport:
+		l.Registry.ReportGPUs(s.hostID, s.epoch, l.Now(), gpuReportOf(f))
 	case *wire.Ping:
 		return s.send(&wire.Pong{ID: f.ID, UnixMillis: l.Now().UnixMilli()})
 	case *wire.Pong:

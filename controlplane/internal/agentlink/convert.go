@@ -98,6 +98,7 @@ func instancesOf(f *wire.Instances) []fleet.Instance {
 			out[i].Loaded[m] = fleet.LoadedModel{
 				Name: have.Name, Digest: have.Digest, SizeBytes: int64(have.SizeBytes), SizeVRAMBytes: int64(have.SizeVRAMBytes),
 				ContextLength: int(have.ContextLength), ExpiresAt: timeOf(have.ExpiresUnixMillis),
+				GPUs: gpuSharesOf(&in.Loaded[m]),
 			}
 		}
 	}

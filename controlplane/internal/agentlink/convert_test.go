@@ -48,6 +48,10 @@ func TestInstancesAreKeptWhole(t *testing.T) {
 	fill(reflect.ValueOf(&list).Elem())
 	list.List[0].State = wire.InstanceReady
 	wantFilled(t, instancesOf(&list)[0])
+	var gpus wire.GPUReport
+	fill(reflect.ValueOf(&gpus).Elem())
+	gpus.State = wire.GPUsOK
+	wantFilled(t, *gpuReportOf(&gpus))
 	var facts wire.HostFacts
 	fill(reflect.ValueOf(&facts).Elem())
 	wantFilled(t, factsOf(&facts))

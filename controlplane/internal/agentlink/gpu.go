@@ -19,11 +19,20 @@ func gpusOf(rows []wire.GPU) []fleet.GPU {
 			UUID: g.UUID, Index: int(g.Index), Name: g.Name, State: gpuStateOf(g.State), Message: g.Message,
 			UtilizationPercent: known(g.UtilizationPercent),
 			TemperatureCelsius: known(g.TemperatureCelsius), SlowdownCelsius: known(g.SlowdownCelsius),
-			PowerWatts: known(g.PowerWatts), PowerLimitWatts: known(g.PowerLimitWatts),
+			PowerWatts: known(g.PowerWatts), PowerLimitWatts: known(g.PowerLimitWatts), Source: g.Source,
+		}
+		if g.Clocks.Known {
+			out[i].SMClockMHz, out[i].MemoryClockMHz = known(g.Clocks.SMMegahertz), known(g.Clocks.MemoryMegahertz)
+		}
+		if g.Clocks.ThrottleKnown {
+			out[i].Throttled = throttled(g.Clocks.ThrottleReasons)
 		}
 		if g.Memory.Known {
 			used, total := int64(g.Memory.UsedBytes), int64(g.Memory.TotalBytes)
 			out[i].MemoryUsedBytes, out[i].MemoryTotalBytes = &used, &total
+			if reserved := int64(g.Memory.ReservedBytes); reserved > 0 {
+				out[i].MemoryReservedBytes = &reserved
+			}
 		}
 	}
 	return out
@@ -35,4 +44,21 @@ func gpuStateOf(s string) fleet.GPUState {
 		return state
 	}
 	return fleet.GPUUnknown // of a newer agent, or not told
+}
+
+// throttled names the reasons for low clocks that NVML's bits tell. That a card is
+// idle, or was set to lower clocks, is none.
+func throttled(bits uint64) []string {
+	var reasons []string
+	for _, r := range [...]struct {
+		bit  uint64
+		word string
+	}{
+		{0x4, "power_cap"}, {0x8, "hardware"}, {0x10, "sync_boost"}, {0x20, "thermal"}, {0x40, "hardware_thermal"}, {0x80, "power_brake"},
+	} {
+		if bits&r.bit != 0 {
+			reasons = append(reasons, r.word)
+		}
+	}
+	return reasons
 }

@@ -47,6 +47,8 @@ type (
 	Link interface {
 		Logs(ctx context.Context, to fleet.Target, lines int, follow bool) (*fleet.Answer, error)
 		RestartInstance(ctx context.Context, hostID, instance string) error
+		ReleaseGPUs(ctx context.Context, hostID string, d time.Duration) error
+		AcquireGPUs(ctx context.Context, hostID string) error
 		Disconnect(hostID string)
 	}
 	// Keys are the API keys.
@@ -194,6 +196,10 @@ func (a *API) Routes() []edge.Route {
 		{Method: "POST", Path: "/api/hosts/{id}/drain", Permission: edge.Operate, Handler: a.drain(true)},
 		{Method: "POST", Path: "/api/hosts/{id}/undrain", Permission: edge.Operate, Handler: a.drain(false)},
 		{Method: "GET", Path: "/api/hosts/{id}/logs", Permission: edge.Operate, Handler: a.logs, Watch: true},
+		{Method: "GET", Path: "/api/hosts/{id}/gpus", Permission: edge.Read, Handler: a.gpus},
+		{Method: "GET", Path: "/api/hosts/{id}/gpus/processes", Permission: edge.Operate, Handler: a.gpuProcesses},
+		{Method: "POST", Path: "/api/hosts/{id}/gpus/release", Permission: edge.Operate, Handler: a.releaseGPUs, Watch: true},
+		{Method: "POST", Path: "/api/hosts/{id}/gpus/acquire", Permission: edge.Operate, Handler: a.acquireGPUs, Watch: true},
 		{Method: "POST", Path: "/api/hosts/{id}/ollama/{instance}/restart", Permission: edge.Operate, Handler: a.restart, Watch: true},
 	}
 	return append(routes, unbuiltRoutes()...)

@@ -164,6 +164,16 @@ func (a *agents) RestartInstance(_ context.Context, hostID, instance string) err
 	return a.err
 }
 
+func (a *agents) ReleaseGPUs(_ context.Context, hostID string, d time.Duration) error {
+	a.asked = hostID + " release " + d.String()
+	return a.err
+}
+
+func (a *agents) AcquireGPUs(_ context.Context, hostID string) error {
+	a.asked = hostID + " acquire"
+	return a.err
+}
+
 func (a *agents) Disconnect(hostID string) { a.disconnected = append(a.disconnected, hostID) }
 
 // says answers a chat as a real Ollama does, in these pieces and with end at the end.

@@ -19,18 +19,24 @@ const (
 // target returns an instance of a host. Which ones a host has is known while its
 // agent is connected, and nothing can be asked of it otherwise.
 func (a *API) target(host, instance string) (fleet.Target, error) {
-	view, err := a.Registry.Find(host)
+	view, err := a.reachable(host)
 	if err != nil {
 		return fleet.Target{}, err
-	}
-	if !view.State.Reachable() {
-		return fleet.Target{}, fault.New(fault.Unavailable, "host %q is %s: its agent is not connected", view.Name, view.State).On(fault.Host)
 	}
 	known := slices.ContainsFunc(view.Instances, func(i fleet.Instance) bool { return i.Name == instance })
 	if !known {
 		return fleet.Target{}, fault.New(fault.NotFound, "host %q has no Ollama instance %q", view.Name, instance).On(fault.Caller)
 	}
 	return fleet.Target{HostID: view.ID, Host: view.Name, Instance: instance}, nil
+}
+
+// reachable returns a host whose agent is connected.
+func (a *API) reachable(host string) (fleet.HostView, error) {
+	view, err := a.Registry.Find(host)
+	if err == nil && !view.State.Reachable() {
+		err = fault.New(fault.Unavailable, "host %q is %s: its agent is not connected", view.Name, view.State).On(fault.Host)
+	}
+	return view, err
 }
 
 // logs passes on what an instance printed.

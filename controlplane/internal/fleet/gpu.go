@@ -34,6 +34,13 @@ type GPU struct {
 	SlowdownCelsius    *float64 `json:"slowdown_celsius,omitempty"` // from here on it slows itself down
 	PowerWatts         *float64 `json:"power_watts,omitempty"`
 	PowerLimitWatts    *float64 `json:"power_limit_watts,omitempty"`
+	// MemoryReservedBytes are the driver's own, no part of those that are used.
+	MemoryReservedBytes *int64   `json:"memory_reserved_bytes,omitempty"`
+	SMClockMHz          *float64 `json:"sm_clock_mhz,omitempty"`
+	MemoryClockMHz      *float64 `json:"memory_clock_mhz,omitempty"`
+	Throttled           []string `json:"throttled,omitempty"` // why the clocks are lower than they could be: stable words
+	// Source is what made the card up, "demo" or "recorded:…"; empty for real ones.
+	Source string `json:"source,omitempty"`
 }
 
 // GPUMemory is how much memory a host's GPUs have to spare, by its latest sample.
@@ -63,7 +70,11 @@ func (m *GPUMemory) observe(gpus []GPU) {
 			m.free.Store(0)
 			return
 		default:
-			sum += max(*g.MemoryTotalBytes-*g.MemoryUsedBytes, 0)
+			reserved := int64(0)
+			if g.MemoryReservedBytes != nil {
+				reserved = *g.MemoryReservedBytes
+			}
+			sum += max(*g.MemoryTotalBytes-*g.MemoryUsedBytes-reserved, 0)
 		}
 	}
 	if len(gpus) > 0 {

@@ -75,4 +75,6 @@ type LoadedModel struct {
 	SizeVRAMBytes int64     `json:"size_vram"`
 	ContextLength int       `json:"context_length,omitempty"`
 	ExpiresAt     time.Time `json:"expires_at,omitzero"`
+	// GPUs are those that it is on; nil where that isn't known.
+	GPUs []GPUShare `json:"gpus,omitzero"`
 }

@@ -49,7 +49,8 @@ type HostView struct {
 	ClockOffset   time.Duration `json:"-"`
 	ClockOffsetMS int64         `json:"clock_offset_ms"` // the host's clock less ours
 	Sample        *Sample       `json:"sample"`
-	Rates         Rates         `json:"-"` // between the sample before and this one
+	Rates         Rates         `json:"-"`                    // between the sample before and this one
+	GPUReport     *GPUReport    `json:"gpu_report,omitempty"` // nil where its agent told of none
 	Instances     []Instance    `json:"instances"`
 }
 
@@ -183,7 +184,7 @@ func (v *HostView) setClockOffset(offset time.Duration) {
 
 // forgetReports empties what a session told, but for what the host holds.
 func (e *entry) forgetReports() {
-	e.view.Sample, e.view.Rates = nil, Rates{}
+	e.view.Sample, e.view.Rates, e.view.GPUReport = nil, Rates{}, nil
 	e.view.Instances, e.reported = nil, false
 	e.leaving = false
 }
@@ -291,6 +292,7 @@ func (e *entry) assess() {
 			v.Problems = append(v.Problems, p)
 		}
 	}
+	v.Problems = append(v.Problems, v.GPUReport.problems()...)
 	gpus := v.Sample.gpus()
 	for i := range gpus {
 		if p, bad := gpus[i].problem(); bad {

@@ -33,6 +33,7 @@ export interface Host {
   last_frame_at?: string;
   clock_offset_ms: number; // the host's clock less ours
   sample: Sample | null;
+  gpu_report?: GPUReport; // nil where its agent told of none
   instances: Instance[];
 }
 
@@ -81,6 +82,8 @@ export interface LoadedModel {
   size_vram: number;
   context_length?: number;
   expires_at?: string;
+  /** GPUs are those that it is on; nil where that isn't known. */
+  gpus?: GPUShare[];
 }
 
 /** Restart is one restart of an instance. */
@@ -272,8 +275,28 @@ export interface Facts {
 /** HostState is whether a host can be used now. */
 export type HostState = "online" | "degraded" | "disconnected" | "away" | "dead" | "asleep" | "stopped" | "pending";
 
+/** GPUReport is how a host's GPUs are read, and what happened to them. */
+export interface GPUReport {
+  state: GPUReading;
+  message?: string; // a sentence for the state
+  source?: string; // nvml, none, demo or recorded:NAME; the latter two are not real
+  driver_version?: string;
+  kernel_module_version?: string; // of the driver in the kernel, which may be another one
+  nvml_version?: string;
+  cuda_version?: string;
+  released_until?: string;
+  conditions?: Problem[]; // worth knowing, and nothing that keeps them from being read
+  events?: GPUEvent[]; // the latest, newest last
+}
+
 /** InstanceState is what an Ollama instance is able to do. */
 export type InstanceState = "unknown" | "starting" | "ready" | "degraded" | "stopped" | "failed";
+
+/** GPUShare is what a loaded model has of one GPU. */
+export interface GPUShare {
+  uuid: string;
+  memory_bytes?: number;
+}
 
 /** Memory is a host's memory. Used is total less what is available to a new program. */
 export interface Memory {
@@ -331,6 +354,13 @@ export interface GPU {
   slowdown_celsius?: number; // from here on it slows itself down
   power_watts?: number;
   power_limit_watts?: number;
+  /** MemoryReservedBytes are the driver's own, no part of those that are used. */
+  memory_reserved_bytes?: number;
+  sm_clock_mhz?: number;
+  memory_clock_mhz?: number;
+  throttled?: string[]; // why the clocks are lower than they could be: stable words
+  /** Source is what made the card up, "demo" or "recorded:…"; empty for real ones. */
+  source?: string;
 }
 
 /** ModelStatus is what a model is good for over all hosts. */
@@ -363,6 +393,13 @@ export interface HostGPU {
   slowdown_celsius?: number; // from here on it slows itself down
   power_watts?: number;
   power_limit_watts?: number;
+  /** MemoryReservedBytes are the driver's own, no part of those that are used. */
+  memory_reserved_bytes?: number;
+  sm_clock_mhz?: number;
+  memory_clock_mhz?: number;
+  throttled?: string[]; // why the clocks are lower than they could be: stable words
+  /** Source is what made the card up, "demo" or "recorded:…"; empty for real ones. */
+  source?: string;
 }
 
 /**
@@ -409,6 +446,23 @@ export interface GPUCounts {
 export interface StorageStatus {
   name: string;
   status: string;
+}
+
+/** GPUReading is whether, and by what, a host's GPUs are read. */
+export type GPUReading = "unknown" | "ok" | "none" | "off" | "starting" | "released" | "no_driver" | "no_library" | "version_mismatch" | "failed" | "probe_missing" | "probe_crashed" | "probe_silent" | "probe_garbled" | "driver_unresponsive";
+
+/** GPUEvent is a fault that a GPU's driver reported. */
+export interface GPUEvent {
+  at: string;
+  uuid?: string; // of the GPU, where it is known
+  pci_address?: string;
+  xid?: number;
+  name?: string; // NVIDIA's short one
+  message: string; // a sentence: what happened
+  action?: string; // NVIDIA's word for what is to be done
+  advice?: string; // a sentence for that
+  pid?: number; // of the process that it hit
+  process?: string;
 }
 
 /** GPUState is what a GPU is able to do. */

@@ -36,19 +36,46 @@ func fleetOfTwo() []fleet.HostView {
 				{Code: "crash_loop", Message: "Ollama ends again and again"},
 				{Code: "clock_offset", Message: "the host's clock is off\x1b[31m by 7s"},
 			},
-			Sample: &fleet.Sample{CPUPercent: new(12.4), Memory: &fleet.Memory{TotalBytes: 256 * gib, UsedBytes: 64 * gib}, GPUs: []fleet.GPU{}},
+			Sample:    &fleet.Sample{CPUPercent: new(12.4), Memory: &fleet.Memory{TotalBytes: 256 * gib, UsedBytes: 64 * gib}, GPUs: gpus()},
+			GPUReport: gpuReport(),
 			Instances: []fleet.Instance{{
 				Name: "default", Mode: "managed", State: fleet.InstanceReady, Version: "0.17.4", StartedAt: now().Add(-5 * time.Minute),
 				InFlight: 2, RestartCount: 3, ModelsKnown: true,
 				Restarts: []fleet.Restart{{At: now().Add(-5 * time.Minute), Cause: "generation_stalled"}},
 				Models:   []fleet.HostModel{llama, {Name: "tiny:latest", Digest: "bb"}},
-				Loaded:   []fleet.LoadedModel{{Name: "llama3:latest", Digest: "aa", SizeBytes: 6 * gib, SizeVRAMBytes: 3 * gib}},
+				Loaded:   []fleet.LoadedModel{{Name: "llama3:latest", Digest: "aa", SizeBytes: 6 * gib, SizeVRAMBytes: 3 * gib, GPUs: []fleet.GPUShare{{UUID: "GPU-aa"}}}},
 			}},
 		},
 		{
 			Host:  fleet.Host{ID: "h_bbbb", Name: "gpu-2", JoinedAt: now().Add(-time.Hour), SeenAt: now().Add(-90 * time.Second)},
 			State: fleet.HostAway,
 		},
+	}
+}
+
+// gpus are one that is hot and one that was lost.
+func gpus() []fleet.GPU {
+	return []fleet.GPU{
+		{
+			UUID: "GPU-aa", Name: "Example 80GB", State: fleet.GPUOK, UtilizationPercent: new(97.2), MemoryUsedBytes: new(int64(60 * gib)), MemoryTotalBytes: new(int64(80 * gib)),
+			TemperatureCelsius: new(88.0), PowerWatts: new(640.5), SMClockMHz: new(1400.0), Throttled: []string{"power_cap", "thermal"},
+		},
+		{UUID: "GPU-bb", Index: 1, Name: "Example 80GB", State: fleet.GPULost, Message: "it fell off the bus", Source: "recorded:dgxh100"},
+	}
+}
+
+func gpuReport() *fleet.GPUReport {
+	return &fleet.GPUReport{
+		State: fleet.GPUsOK, Source: "nvml", DriverVersion: "570.172.08", CUDAVersion: "12.8",
+		Conditions: []fleet.Problem{{Code: "kernel_log_unreadable", Message: "The kernel log can't be read."}},
+		Events: []fleet.GPUEvent{{
+			At: now().Add(-time.Hour), UUID: "GPU-bb", Xid: new(79), Message: "Xid 79: GPU has fallen off the bus", Action: "RESTART_BM", Advice: "Drain the host and restart it.",
+		}},
+		Cards: []fleet.GPUCard{{
+			UUID: "GPU-aa", Address: "0000:18:00.0", Serial: "1653023", Architecture: "Hopper", ComputeCapability: "9.0",
+			Figures: map[string]int64{"pcie_width": 16, "margin_celsius": -1}, UnaccountedBytes: new(int64(gib)),
+			Parts: []fleet.GPUPart{{UUID: "MIG-1", Name: "1g.10gb", MemoryTotalBytes: new(int64(10 * gib)), MemoryUsedBytes: new(int64(0))}},
+		}},
 	}
 }
 
@@ -146,6 +173,30 @@ func controlPlane(t *testing.T, hosts []fleet.HostView) *httptest.Server {
 	})
 	for _, h := range hosts {
 		say("GET /api/hosts/"+h.Name, func() any { return h })
+		say("GET /api/hosts/"+h.Name+"/gpus", func() any {
+			return struct {
+				*fleet.GPUReport
+				Cards []fleet.GPUCard `json:"cards"`
+			}{h.GPUReport, h.GPUReport.Cards}
+		})
+		say("GET /api/hosts/"+h.Name+"/gpus/processes", func() any {
+			if h.GPUReport == nil {
+				return []fleet.GPUProcess{}
+			}
+			return []fleet.GPUProcess{
+				{GPU: "GPU-aa", PID: 4711, User: "ollama", Name: "ollama", Kind: "compute", MemoryBytes: new(int64(6 * gib)), Instance: "default"},
+				{GPU: "GPU-aa", PID: 4712, User: "ada", Name: "python3", Kind: "compute"},
+			}
+		})
+		mux.HandleFunc("POST /api/hosts/"+h.Name+"/gpus/release", func(w http.ResponseWriter, r *http.Request) {
+			if body, err := io.ReadAll(r.Body); err != nil || string(body) != `{"seconds":90}` {
+				t.Errorf("a release asks %s, %v", body, err)
+			}
+			if err := json.NewEncoder(w).Encode(h); err != nil {
+				t.Error(err)
+			}
+		})
+		say("POST /api/hosts/"+h.Name+"/gpus/acquire", func() any { return h })
 		say("POST /api/hosts/"+h.Name+"/drain", func() any { return h })
 		say("POST /api/hosts/"+h.Name+"/undrain", func() any { return h })
 		say("POST /api/hosts/"+h.Name+"/approve", func() any { return h })

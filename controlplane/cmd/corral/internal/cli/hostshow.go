@@ -42,6 +42,9 @@ func (s *session) showHost(h *client.Host) error {
 	t.row("system", join(", ", h.Facts.Platform, h.Facts.Arch, h.Facts.Kernel))
 	t.row("cpu", join(", ", h.Facts.CPUModel, count(h.Facts.CPUCores, "core"), cpu(h.Sample)))
 	t.row("memory", memory(h.Sample))
+	if gpus := s.gpus(h); gpus != "" {
+		t.row("gpus", gpus)
+	}
 	t.row("agent", h.Facts.AgentVersion)
 	t.row("joined", h.JoinedAt.UTC().Format(time.DateTime))
 	if h.ConnectedAt.IsZero() || h.State != client.HostOnline && h.State != client.HostDegraded {
@@ -59,15 +62,18 @@ func (s *session) showHost(h *client.Host) error {
 	if err := t.flush(); err != nil {
 		return err
 	}
+	if err := s.showGPUs(h); err != nil {
+		return err
+	}
 	for i := range h.Instances {
-		if err := s.showInstance(&h.Instances[i]); err != nil {
+		if err := s.showInstance(&h.Instances[i], h.Sample); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *session) showInstance(instance *client.Instance) error {
+func (s *session) showInstance(instance *client.Instance, sample *client.Sample) error {
 	fmt.Fprintln(s.Stdout)
 	t := newTable(s.Stdout, "OLLAMA", "MODE", "STATE", "VERSION", "UP", "BUSY", "RESTARTS")
 	t.row(instance.Name, instance.Mode, instance.State, instance.Version,
@@ -81,7 +87,7 @@ func (s *session) showInstance(instance *client.Instance) error {
 		inMemory, onGPU := "no", unknown
 		for _, l := range instance.Loaded {
 			if l.Digest == m.Digest && l.Name == m.Name {
-				inMemory, onGPU = size(l.SizeBytes), share(l.SizeVRAMBytes, l.SizeBytes)
+				inMemory, onGPU = size(l.SizeBytes), join(" of ", share(l.SizeVRAMBytes, l.SizeBytes), onGPUs(l.GPUs, sample))
 			}
 		}
 		t.row(m.Name, size(m.SizeBytes), m.ParameterSize, m.Quantization, inMemory, onGPU)
@@ -106,6 +112,26 @@ func share(part, whole int64) string {
 	}
 	p := 100 * float64(part) / float64(whole)
 	return percent(&p)
+}
+
+// onGPUs says on which GPUs a model is, "" where it is on none or that isn't known.
+func onGPUs(shares []client.GPUShare, sample *client.Sample) string {
+	var places []string
+	for _, share := range shares {
+		place := share.UUID
+		if sample != nil {
+			for i := range sample.GPUs {
+				if sample.GPUs[i].UUID == share.UUID {
+					place = strconv.Itoa(sample.GPUs[i].Index)
+				}
+			}
+		}
+		places = append(places, place)
+	}
+	if len(places) == 0 {
+		return ""
+	}
+	return "it on GPU " + strings.Join(places, ", ")
 }
 
 func labels(set map[string]string) string {

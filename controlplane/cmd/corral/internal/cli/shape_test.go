@@ -21,6 +21,8 @@ import (
 func TestTheClientKnowsEveryField(t *testing.T) {
 	for _, shape := range []struct{ theirs, ours any }{
 		{&fleet.HostView{}, &client.Host{}},
+		{&fleet.GPUCard{}, &client.GPUCard{}},
+		{&fleet.GPUProcess{}, &client.GPUProcess{}},
 		{&fleet.Token{}, &client.Token{}},
 		{&fleet.Model{}, &client.Model{}},
 		{&fleet.Decision{}, &client.Decision{}},
