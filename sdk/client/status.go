@@ -31,6 +31,7 @@ type ModelCounts struct {
 type GPUCounts struct {
 	Total     int `json:"total"`
 	Unhealthy int `json:"unhealthy"`
+	NotReal   int `json:"not_real,omitempty"` // made up, for trying things out
 }
 
 // StorageStatus is how a configured storage is.

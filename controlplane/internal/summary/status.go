@@ -37,6 +37,7 @@ type ModelCounts struct {
 type GPUCounts struct {
 	Total     int `json:"total"`
 	Unhealthy int `json:"unhealthy"`
+	NotReal   int `json:"not_real,omitempty"` // made up, for trying things out
 }
 
 func (c *GPUCounts) add(s *fleet.Sample) {
@@ -47,6 +48,9 @@ func (c *GPUCounts) add(s *fleet.Sample) {
 	for i := range s.GPUs {
 		if s.GPUs[i].State.Unhealthy() {
 			c.Unhealthy++
+		}
+		if s.GPUs[i].Source != "" {
+			c.NotReal++
 		}
 	}
 }

@@ -440,6 +440,7 @@ export interface ModelCounts {
 export interface GPUCounts {
   total: number;
   unhealthy: number;
+  not_real?: number; // made up, for trying things out
 }
 
 /** StorageStatus is how a configured storage is. */

@@ -37,7 +37,11 @@ func (s *session) showStatus(status *client.Status) error {
 	t.row("hosts", fmt.Sprintf("%d, %d online, %d degraded", status.Hosts.Total, status.Hosts.Online, status.Hosts.Degraded))
 	t.row("models", fmt.Sprintf("%d, %d loaded", status.Models.Total, status.Models.Loaded))
 	if status.GPUs.Total > 0 {
-		t.row("gpus", fmt.Sprintf("%d, %d unhealthy", status.GPUs.Total, status.GPUs.Unhealthy))
+		gpus := fmt.Sprintf("%d, %d unhealthy", status.GPUs.Total, status.GPUs.Unhealthy)
+		if n := status.GPUs.NotReal; n > 0 {
+			gpus += fmt.Sprintf(", %d not real", n)
+		}
+		t.row("gpus", gpus)
 	}
 	for _, storage := range status.Storage {
 		t.row("storage", storage.Name+": "+storage.Status)

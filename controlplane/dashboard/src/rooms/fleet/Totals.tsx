@@ -1,6 +1,6 @@
 import type { ReactNode } from 'react';
 
-import type { MetricsUpdate } from '../../api/types.gen';
+import type { GPU, MetricsUpdate } from '../../api/types.gen';
 import { type Live, useLive } from '../../live/store';
 import { hostStates } from '../../ui/hostStates';
 import { Status } from '../../ui/Status';
@@ -66,18 +66,20 @@ function InFlight() {
 /** The GPUs, where there are any. */
 function Gpus() {
   const total = useLive((live) => countGpus(live, () => true));
-  const unhealthy = useLive((live) => countGpus(live, (state) => state === 'degraded' || state === 'lost'));
+  const unhealthy = useLive((live) => countGpus(live, ({ state }) => state === 'degraded' || state === 'lost'));
+  const madeUp = useLive((live) => countGpus(live, ({ source }) => source !== undefined));
   if (total === 0) return null;
   return (
     <Total name="GPUs">
       {whole(total)}
       {unhealthy > 0 && <Status tone="bad" label={`${unhealthy} unhealthy`} />}
+      {madeUp > 0 && <Status tone="idle" label={`${madeUp} not real`} />}
     </Total>
   );
 }
 
-function countGpus({ hosts }: Live, counts: (state: string) => boolean): number {
+function countGpus({ hosts }: Live, counts: (gpu: GPU) => boolean): number {
   let sum = 0;
-  for (const { gpus } of hosts.values()) for (const { state } of gpus) if (counts(state)) sum++;
+  for (const { gpus } of hosts.values()) for (const gpu of gpus) if (counts(gpu)) sum++;
   return sum;
 }

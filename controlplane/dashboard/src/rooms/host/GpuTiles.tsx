@@ -1,23 +1,25 @@
 import type { GPU, Host } from '../../api/types.gen';
 import { useHostMetric } from '../../live/store';
-import { share } from '../../ui/gpuMeasures';
+import { share, slowedBy } from '../../ui/gpuMeasures';
 import { gpuStates, reachable } from '../../ui/hostStates';
 import { Meter } from '../../ui/Meter';
 import { asSentence } from '../../ui/sentences';
 import { Status } from '../../ui/Status';
 import { bytes, unknown } from '../../ui/units';
+import { GpuReading, notReal } from './GpuReading';
 import styles from './GpuTiles.module.css';
 
 /** The GPUs of a host with all that is known of them now. */
 export function GpuTiles({ host }: { host: Host }) {
   const live = useHostMetric(host.id)?.gpus;
   const gpus = live ?? (reachable(host.state) ? host.sample?.gpus : undefined) ?? [];
-  if (gpus.length === 0) return null;
+  if (gpus.length === 0) return <GpuReading host={host} />;
   return (
-    <section aria-labelledby="gpus">
+    <section className={styles.gpus} aria-labelledby="gpus">
       <h2 id="gpus" className="visually-hidden">
         GPUs
       </h2>
+      <GpuReading host={host} />
       <ul className={styles.tiles}>
         {gpus.map((gpu) => (
           <Tile key={gpu.uuid} gpu={gpu} />
@@ -38,6 +40,7 @@ function Tile({ gpu }: { gpu: GPU }) {
       <p className="quiet" title={gpu.uuid}>
         {gpu.name || unknown}
       </p>
+      {notReal(gpu.source ?? '') && <p className={styles.notReal}>Not real ({gpu.source})</p>}
       {gpu.message && <p>{asSentence(gpu.message)}</p>}
       <dl className={styles.values}>
         <dt>Busy</dt>
@@ -56,6 +59,12 @@ function Tile({ gpu }: { gpu: GPU }) {
         </dd>
         <dt>Power</dt>
         <dd className="number">{pair(gpu.power_watts, gpu.power_limit_watts, (n) => `${n.toFixed(0)} W`)}</dd>
+        {gpu.throttled !== undefined && (
+          <>
+            <dt>Slowed by</dt>
+            <dd>{slowedBy(gpu.throttled)}</dd>
+          </>
+        )}
       </dl>
     </li>
   );

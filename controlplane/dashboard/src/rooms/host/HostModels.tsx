@@ -1,7 +1,7 @@
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { useMemo } from 'react';
 
-import type { Host, Instance } from '../../api/types.gen';
+import type { GPU, Host, Instance } from '../../api/types.gen';
 import { DataTable } from '../../ui/DataTable';
 import { instanceStates, reachable } from '../../ui/hostStates';
 import { Notice } from '../../ui/Notice';
@@ -24,16 +24,18 @@ export function HostModels({ host }: { host: Host }) {
     <div className={styles.instances}>
       {!reachable(host.state) && <p className="quiet">The host is not connected. This is what it last told.</p>}
       {host.instances.map((instance) => (
-        <InstanceModels key={instance.name} instance={instance} />
+        <InstanceModels key={instance.name} instance={instance} gpus={host.sample?.gpus ?? none} />
       ))}
     </div>
   );
 }
 
-function InstanceModels({ instance }: { instance: Instance }) {
+const none: readonly GPU[] = [];
+
+function InstanceModels({ instance, gpus }: { instance: Instance; gpus: readonly GPU[] }) {
   const { sort = 'name' } = useSearch({ from: '/inside/hosts/$host' });
   const navigate = useNavigate({ from: '/hosts/$host' });
-  const rows = useMemo(() => modelRows(instance), [instance]);
+  const rows = useMemo(() => modelRows(instance, gpus), [instance, gpus]);
   const { tone, label } = instanceStates[instance.state];
   const heading = `models-${instance.name}`;
   return (

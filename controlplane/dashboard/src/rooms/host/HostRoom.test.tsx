@@ -1,6 +1,7 @@
 import { fireEvent, screen, waitFor, within } from '@testing-library/react';
 import { afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
 
+import type { GPU, Sample } from '../../api/types.gen';
 import { aHost, closePage, openPage } from '../fleet/testPage';
 
 beforeAll(() => {
@@ -42,6 +43,34 @@ describe('a host', () => {
     fireEvent.keyDown(document.body, { key: ']' }); // the last one has none after it
     fireEvent.keyDown(document.body, { key: '[' });
     expect(await screen.findByRole('heading', { name: 'host-2' })).toBeTruthy();
+  });
+});
+
+describe('the GPUs of a host', () => {
+  const taken_at = new Date().toISOString();
+  const gpu: GPU = { uuid: 'GPU-1', index: 0, name: 'H100', state: 'ok', throttled: ['power_cap', 'thermal', 'of a newer agent'] };
+  const sample: Sample = { taken_at, cpu_percent: null, memory: null, in_flight: 0, gpus: [gpu] };
+
+  it('say why they are slow, and what happened to them', async () => {
+    const events = [{ at: taken_at, uuid: 'GPU-1', xid: 48, message: 'Xid 48: double-bit error', advice: 'Reset the GPU.', process: 'ollama' }];
+    await openPage('/hosts/alpha', { hosts: [aHost('alpha', { sample, gpu_report: { state: 'ok', source: 'nvml', driver_version: '570.1', events } })] });
+    expect(await screen.findByText('its power limit, heat, of a newer agent')).toBeTruthy();
+    expect(screen.getByText('Driver 570.1')).toBeTruthy();
+    expect(screen.getByRole('list', { name: 'Faults of GPUs', hidden: true }).textContent).toMatch(/GPU 0: Xid 48: double-bit error\. Reset the GPU\. It hit ollama\.$/);
+    expect(screen.queryByText(/not real/i)).toBeNull();
+  });
+
+  it('that are not real are shown so', async () => {
+    const made = { ...sample, gpus: [{ ...gpu, source: 'recorded:dgxh100' }] };
+    await openPage('/hosts/alpha', { hosts: [aHost('alpha', { sample: made, gpu_report: { state: 'ok', source: 'recorded:dgxh100' } })] });
+    expect(await screen.findByText('Not real (recorded:dgxh100)')).toBeTruthy();
+    expect(screen.getByText(/These GPUs are not real/)).toBeTruthy();
+  });
+
+  it('that are let go of say until when', async () => {
+    await openPage('/hosts/alpha', { hosts: [aHost('alpha', { sample, gpu_report: { state: 'released', released_until: '2026-03-01T12:00:00Z' } })] });
+    expect(await screen.findByText(/has let go of the GPU driver/)).toBeTruthy();
+    expect(document.querySelector('time[datetime="2026-03-01T12:00:00Z"]')).toBeTruthy();
   });
 });
 

@@ -29,7 +29,7 @@ export const modelColumns: Column<ModelRow>[] = [
     header: 'In memory',
     accessorFn: (row) => row.loaded?.size,
     sortUndefined: 'last',
-    cell: ({ row: { original: row } }) => (row.loaded ? <Placed loaded={row.loaded} /> : <span className="quiet">not loaded</span>),
+    cell: ({ row: { original: row } }) => (row.loaded ? <Placed loaded={row.loaded} places={row.places} /> : <span className="quiet">not loaded</span>),
   },
   {
     id: 'context',
@@ -52,13 +52,14 @@ export const modelColumns: Column<ModelRow>[] = [
 ];
 
 /** Where a loaded model lies. One that the GPUs have no room for is slow, and is marked for that. */
-function Placed({ loaded }: { loaded: NonNullable<ModelRow['loaded']> }) {
+function Placed({ loaded, places }: { loaded: NonNullable<ModelRow['loaded']>; places: string }) {
   const gpu = gpuShare(loaded);
   const tone = gpu === undefined ? 'idle' : gpu >= 100 ? 'good' : 'warn';
   return (
     <span className={styles.shares}>
       <span className="number">{bytes(loaded.size)}</span>
       <Status tone={tone} label={placement(loaded)} />
+      {places !== '' && <span className="quiet">{places}</span>}
     </span>
   );
 }

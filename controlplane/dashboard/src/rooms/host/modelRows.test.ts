@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { Instance, LoadedModel } from '../../api/types.gen';
-import { modelRows, placement } from './modelRows';
+import { modelRows, onGpus, placement } from './modelRows';
 
 const loaded = (size: number, size_vram: number): LoadedModel => ({ name: 'a:latest', digest: 'sha256:1', size, size_vram });
 
@@ -27,6 +27,16 @@ describe('modelRows', () => {
       ['a:latest', undefined, 'loaded, and no longer in the store', 5],
     ]);
   });
+});
+
+describe('onGpus', () => {
+  const gpus = [{ uuid: 'GPU-b', index: 3, name: '', state: 'ok' as const }];
+  it.each([
+    [undefined, ''],
+    [[], ''],
+    [[{ uuid: 'GPU-b' }], 'on GPU 3'],
+    [[{ uuid: 'GPU-b' }, { uuid: 'GPU-gone' }], 'on GPU 3, GPU-gone'],
+  ])('%o are told %s', (shares, where) => expect(onGpus({ ...loaded(1, 1), ...(shares && { gpus: shares }) }, gpus)).toBe(where));
 });
 
 describe('placement', () => {

@@ -1,4 +1,4 @@
-import type { Instance, LoadedModel } from '../../api/types.gen';
+import type { GPU, Instance, LoadedModel } from '../../api/types.gen';
 
 /** A model of an Ollama, and how it is loaded, if it is. */
 export interface ModelRow {
@@ -9,10 +9,12 @@ export interface ModelRow {
   sizeBytes?: number;
   detail: string;
   loaded?: LoadedModel;
+  /** On which GPUs it is loaded, '' where that is not known. */
+  places: string;
 }
 
 /** The models that an Ollama has or has loaded. */
-export function modelRows({ models, loaded }: Instance): ModelRow[] {
+export function modelRows({ models, loaded }: Instance, gpus: readonly GPU[] = []): ModelRow[] {
   const rows = models.map((model): ModelRow => {
     const inMemory = loaded.find((one) => one.name === model.name && one.digest === model.digest);
     return {
@@ -21,13 +23,14 @@ export function modelRows({ models, loaded }: Instance): ModelRow[] {
       digest: model.digest,
       sizeBytes: model.size,
       detail: [model.parameter_size, model.quantization].filter(Boolean).join(' '),
+      places: inMemory === undefined ? '' : onGpus(inMemory, gpus),
       ...(inMemory && { loaded: inMemory }),
     };
   });
   const shown = new Set(rows.map(({ id }) => id));
   for (const one of loaded) {
     const id = `${one.name} ${one.digest}`;
-    if (!shown.has(id)) rows.push({ id, name: one.name, digest: one.digest, detail: 'loaded, and no longer in the store', loaded: one });
+    if (!shown.has(id)) rows.push({ id, name: one.name, digest: one.digest, detail: 'loaded, and no longer in the store', loaded: one, places: onGpus(one, gpus) });
   }
   return rows;
 }
@@ -35,6 +38,13 @@ export function modelRows({ models, loaded }: Instance): ModelRow[] {
 /** How much of a loaded model is in the GPUs' memory, in percent. */
 export function gpuShare({ size, size_vram }: LoadedModel): number | undefined {
   return size > 0 ? Math.min(100, (size_vram / size) * 100) : undefined;
+}
+
+/** Says on which GPUs a model is, '' where it is on none or that is not known. */
+export function onGpus({ gpus: shares = [] }: LoadedModel, gpus: readonly GPU[]): string {
+  if (shares.length === 0) return '';
+  const places = shares.map(({ uuid }) => gpus.find((gpu) => gpu.uuid === uuid)?.index ?? uuid);
+  return `on GPU ${places.join(', ')}`;
 }
 
 /** Says where a loaded model lies. */
