@@ -35,13 +35,15 @@ func advice(a gpu.Action) string {
 		return "Drain the host and restart the virtual machine."
 	case gpu.CheckHardware:
 		return "Check the card's seat, its power cables and its cooling."
-	case gpu.CheckNVLink:
+	case gpu.NVLinkWorkflow, gpu.NVLink5Flow:
 		return "Follow NVIDIA's steps for errors of NVLink; a card or a bridge may have to be replaced."
-	case gpu.CheckECC:
-		return "An error in memory could not be corrected: drain the host, release its GPUs, and reset the GPU; if it comes back, the card has to be replaced."
+	case gpu.ECCWorkflow:
+		return "Drain the host, release its GPUs, and reset the GPU; if it comes back, the card has to be replaced."
 	case gpu.FollowOther:
 		return "It follows from another event of the same time: do what that one says."
-	case gpu.UpdateSoftware:
+	case gpu.SeeText:
+		return "The driver's own words say what is to be done."
+	case gpu.UpdateDriver:
 		return "Update the driver or the firmware."
 	case gpu.ContactSupport:
 		return "Ask the vendor of the card or the machine for support."

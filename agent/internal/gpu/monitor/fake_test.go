@@ -108,7 +108,7 @@ func twoCards() gpu.Reading {
 	r := gpu.Reading{Source: "nvml", State: gpu.OK, Driver: "570.1"}
 	for i := range uint32(2) {
 		r.Devices = append(r.Devices, gpu.Device{
-			UUID: fmt.Sprint("GPU-", i), Index: i, Name: "Example", Address: fmt.Sprintf("0000:%02d:00.0", i), Health: gpu.Healthy,
+			UUID: fmt.Sprint("GPU-", i), Index: gpu.Of(i), Name: "Example", Address: fmt.Sprintf("0000:%02d:00.0", i), Health: gpu.Healthy,
 			UtilizationPercent: gpu.Of(uint32(40)), PowerMilliwatts: gpu.Of(uint32(71_250)),
 			MemoryTotalBytes: gpu.Of(uint64(80)), MemoryUsedBytes: gpu.Of(uint64(30)),
 			Processes: []gpu.Process{{PID: 1, Kind: gpu.Compute, MemoryBytes: gpu.Of(uint64(20))}},

@@ -77,9 +77,10 @@ type Monitor struct {
 	cards    []card      // that were ever told of
 	mark     uint64      // of what the report says, but for numbers
 	events   []wire.GPUEvent
-	stuck    int       // probes that were killed and are not gone
-	released time.Time // until when no probe runs; zero is not at all
-	running  *attended // the probe that runs; nil is none
+	logged   gpu.Value[uint64] // the record of the kernel log up to which events are known
+	stuck    int               // probes that were killed and are not gone
+	released time.Time         // until when no probe runs; zero is not at all
+	running  *attended         // the probe that runs; nil is none
 }
 
 // attended is a probe that runs, for who wants it to end.

@@ -41,6 +41,11 @@ type probe struct {
 // command returns how the probe is started.
 func (m *Monitor) command() *exec.Cmd {
 	args := []string{"--gpu", m.Source, "--every", m.Every.String()}
+	m.mu.Lock()
+	if m.logged.Known { // what an earlier probe has told is not told again
+		args = append(args, "--log-after="+strconv.FormatUint(m.logged.V, 10))
+	}
+	m.mu.Unlock()
 	cmd := exec.Command(m.Probe, args...) //nolint:noctx // it is killed by its group
 	cmd.Env = environment(m.Environ)
 	return cmd

@@ -50,6 +50,9 @@ func (m *Monitor) take() {
 	m.fill()
 	m.enter(m.told())
 	m.note(m.reading.Events)
+	if m.reading.LogSequence.Known {
+		m.logged = m.reading.LogSequence
+	}
 	m.mu.Unlock()
 	m.signal()
 }
@@ -81,7 +84,11 @@ func (m *Monitor) fill() {
 	for i := range r.Devices {
 		if d := &r.Devices[i]; len(m.rows) < maxCards {
 			m.recognise(d)
-			m.rows = append(m.rows, rowOf(d, r.Source))
+			row := rowOf(d, r.Source)
+			if !d.Index.Known { // the driver doesn't list it, and numbers the others
+				row.Index = uint32(len(m.rows))
+			}
+			m.rows = append(m.rows, row)
 		}
 	}
 	for _, c := range m.cards {
@@ -118,7 +125,7 @@ func (m *Monitor) recognise(d *gpu.Device) {
 // rowOf is a card in a sample.
 func rowOf(d *gpu.Device, from string) wire.GPU {
 	row := wire.GPU{
-		UUID: d.UUID, Index: d.Index, Name: d.Name, State: stateOf(d.Health), Message: d.Message, Source: shownSource(from),
+		UUID: d.UUID, Index: d.Index.V, Name: d.Name, State: stateOf(d.Health), Message: d.Message, Source: shownSource(from),
 		UtilizationPercent: number(d.UtilizationPercent, 1), TemperatureCelsius: number(d.TemperatureCelsius, 1),
 		SlowdownCelsius: number(d.SlowdownCelsius, 1),
 		PowerWatts:      number(d.PowerMilliwatts, 1000), PowerLimitWatts: number(d.PowerLimitMilliwatts, 1000),
@@ -152,6 +159,7 @@ func stateOf(h gpu.Health) string {
 		return wire.GPUDegraded
 	case gpu.Lost, gpu.ResetRequired, gpu.Undriven:
 		return wire.GPULost
+	case gpu.Unread:
 	}
 	return wire.GPUUnknown
 }
