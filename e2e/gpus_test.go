@@ -105,6 +105,18 @@ func TestGPUsAreSeenByEverybody(t *testing.T) {
 		t.Errorf("a viewer sees who uses GPUs: %d %s", answer.Status, answer.Body)
 	}
 	t.Run("let go of", func(t *testing.T) { lettingGo(t, lab, controlplane, operator) })
+	t.Run("on the host", func(t *testing.T) {
+		onHost := []string{"--data-dir", agent.DataDir}
+		wantCommand(t, 0, []string{`(?m)^gpus +8, not real: ` + recordedGPUs}, "corral-agent", append([]string{"status"}, onHost...)...)
+		wantCommand(t, 0, []string{`holds the GPU driver no more, until 20`}, "corral-agent", append([]string{"gpu", "release", "--for", "1h"}, onHost...)...)
+		if left := lab.Find("corral-gpuprobe"); len(left) > 0 {
+			t.Errorf("probes still run: %v", left)
+		}
+		wantCommand(t, 0, []string{`(?m)^gpus +released: `}, "corral-agent", append([]string{"status"}, onHost...)...)
+		wantCommand(t, 0, []string{`reads the GPUs again`}, "corral-agent", append([]string{"gpu", "acquire"}, onHost...)...)
+		controlplane.AwaitHost(serveLimit, "rack-1", "reads its GPUs again", allRead)
+		wantCommand(t, 2, []string{"not between 1 second and 24h0m0s"}, "corral-agent", append([]string{"gpu", "release", "--for", "25h"}, onHost...)...)
+	})
 }
 
 // lettingGo lets go of the GPUs from afar and on the host.

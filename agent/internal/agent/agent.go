@@ -69,11 +69,13 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 	if !id.Joined() && a.cfg.Token.Reveal() == "" {
 		return fault.New(fault.Invalid, "this agent has not joined a control plane; join one by corral-agent join, or start it with --token and a token from `corral-controlplane token create`")
 	}
-	supervisor, err := ollama.New(ollamaConfig(&a.cfg), a.log.Named("ollama"))
+	gpus := a.gpuMonitor()
+	supervised := ollamaConfig(&a.cfg)
+	supervised.GPUs = func() ollama.GPUs { return usageOf(gpus) }
+	supervisor, err := ollama.New(supervised, a.log.Named("ollama"))
 	if err != nil {
 		return err
 	}
-	gpus := a.gpuMonitor()
 	sampler := hostmetrics.New(hostmetrics.Options{Logger: a.log.Named("host")})
 	samples := uplink.NewRing(recentSamples, uplink.NewSpool(uplink.SpoolOptions{
 		Dir: a.cfg.DataDir, Interval: olderInterval, Samples: olderSamples, Bytes: olderDiskBytes, Log: a.log.Named("uplink"),
@@ -87,13 +89,13 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		Facts:     func(ctx context.Context) (wire.HostFacts, error) { return a.facts(ctx, sampler) },
 		Instances: func() []wire.Instance { return []wire.Instance{fit(supervisor.Snapshot())} },
 		Changed:   supervisor.Changed(),
-		GPUs:      func() *wire.GPUReport { return gpus.Report(nobody) }, GPUsChanged: gpus.Changed(),
+		GPUs:      func() *wire.GPUReport { return gpus.Report(instanceOf(supervisor)) }, GPUsChanged: gpus.Changed(),
 		Act:     func(ctx context.Context, action *wire.Action) error { return act(ctx, supervisor, gpus, action) },
 		Serve:   func(ctx context.Context, stream net.Conn) { calls.Serve(ctx, stream) },
 		Leaving: leaving, Grace: a.cfg.DrainGrace,
 	})
 	network, address := a.cfg.StatusAddress()
-	health := status.New(network, address, func() status.Report { return a.report(id, link, supervisor, leaving) }, a.log.Named("status"))
+	health := status.New(network, address, func() status.Report { return a.report(id, link, supervisor, gpus, leaving) }, gpus, a.log.Named("status"))
 
 	work, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
@@ -258,7 +260,7 @@ func (a *Agent) demo(ctx context.Context, supervisor *ollama.Supervisor) error {
 	}
 }
 
-func (a *Agent) report(id *identity.Identity, link *uplink.Uplink, supervisor *ollama.Supervisor, leaving <-chan struct{}) status.Report {
+func (a *Agent) report(id *identity.Identity, link *uplink.Uplink, supervisor *ollama.Supervisor, gpus *monitor.Monitor, leaving <-chan struct{}) status.Report {
 	up, instance := link.Status(), supervisor.Snapshot()
 	report := status.Report{
 		Version: a.version, Joined: id.Joined(), HostID: id.Membership().HostID, Host: id.Membership().Name,
@@ -267,6 +269,7 @@ func (a *Agent) report(id *identity.Identity, link *uplink.Uplink, supervisor *o
 			Instance: instance.Name, Mode: instance.Mode, State: instance.State, Message: instance.Message,
 			Version: instance.Version, PID: int(instance.PID), Models: len(instance.Models),
 		},
+		GPUs: gpuStatus(gpus),
 	}
 	select {
 	case <-leaving:

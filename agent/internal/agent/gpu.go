@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/corral-fleet/corral/agent/internal/gpu/monitor"
+	"github.com/corral-fleet/corral/agent/internal/ollama"
+	"github.com/corral-fleet/corral/agent/internal/status"
 	"github.com/corral-fleet/corral/sdk/wire"
 )
 
@@ -38,5 +40,23 @@ func actOnGPUs(gpus *monitor.Monitor, action *wire.Action) (ours bool, err error
 	return false, nil
 }
 
-// nobody knows of no process whose it is.
-func nobody(uint32) string { return "" }
+// usageOf tells an Ollama of the GPUs that it may use.
+func usageOf(gpus *monitor.Monitor) ollama.GPUs {
+	u, known := gpus.Usage()
+	return ollama.GPUs{Known: known, FreeBytes: u.FreeBytes, Shares: u.Shares}
+}
+
+// instanceOf returns what tells which Ollama instance a process runs a model for.
+func instanceOf(supervisor *ollama.Supervisor) func(pid uint32) string {
+	return func(pid uint32) string {
+		if supervisor.Runs(pid) {
+			return wire.DefaultInstance
+		}
+		return ""
+	}
+}
+
+func gpuStatus(gpus *monitor.Monitor) status.GPUs {
+	r := gpus.Report(func(uint32) string { return "" })
+	return status.GPUs{State: r.State, Message: r.Message, Source: r.Source, Driver: r.DriverVersion, Count: len(gpus.AppendGPUs(nil))}
+}

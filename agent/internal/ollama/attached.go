@@ -17,7 +17,8 @@ func (s *Supervisor) runAttached(ctx context.Context) {
 	defer c.close()
 	verdicts := make(chan verdict)
 	w := &watcher{
-		cfg: s.cfg, log: s.log, client: c, progress: s.progress, board: s.board,
+		files: map[string]string{},
+		cfg:   s.cfg, log: s.log, client: c, progress: s.progress, board: s.board,
 		refresh: s.refresh, used: s.used, verdicts: verdicts, serving: &serving{at: at},
 	}
 	s.endpoint.Store(&at) // before the watcher says that it is ready

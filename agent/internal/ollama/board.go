@@ -16,6 +16,8 @@ type board struct {
 	mu       sync.Mutex
 	instance wire.Instance
 	troubles map[Cause]string // what a running instance fails to do, with a sentence
+	slow     string           // a sentence for ReasonCPUFallback; empty is none
+	runners  []uint32         // its processes that run models, as far as GPUs are known
 	changed  chan struct{}
 }
 
@@ -42,10 +44,35 @@ func (b *board) snapshot() wire.Instance {
 	for _, cause := range troubleOrder {
 		if sentence, ok := b.troubles[cause]; ok {
 			i.State, i.Reason, i.Message = wire.InstanceDegraded, string(cause), sentence
-			break
+			return i
 		}
 	}
+	if i.State == wire.InstanceReady && i.Reason == "" && b.slow != "" {
+		i.Reason, i.Message = ReasonCPUFallback, b.slow // it serves all the same
+	}
 	return i
+}
+
+// note says that a model would fit on the GPUs and isn't there, or, with an empty
+// sentence, that none is so.
+func (b *board) note(sentence string) {
+	b.mu.Lock()
+	same := b.slow == sentence
+	b.slow = sentence
+	b.mu.Unlock()
+	if !same {
+		b.signal()
+	}
+}
+
+// runs notes the processes that run models.
+func (b *board) runs(runners []runner) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.runners = b.runners[:0]
+	for _, r := range runners {
+		b.runners = append(b.runners, uint32(r.PID))
+	}
 }
 
 // serves reports whether requests make sense.
@@ -82,6 +109,8 @@ func (b *board) over() {
 	for _, cause := range troubleOrder {
 		b.clear(cause)
 	}
+	b.note("")
+	b.runs(nil)
 }
 
 // trouble says what a running instance fails to do.

@@ -24,4 +24,5 @@ const (
 	ReasonUnkillable    = "unkillable"     // a process of it does not end even when killed
 	ReasonUnreachable   = "unreachable"    // nobody listens where the attached Ollama was
 	ReasonStopped       = "stopped"        // the agent ends
+	ReasonCPUFallback   = "cpu_fallback"   // it serves, but a model that would fit on the GPUs is in main memory
 )

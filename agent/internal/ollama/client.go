@@ -126,6 +126,14 @@ func (c *client) capabilities(ctx context.Context, model string) ([]string, erro
 	return answer.Capabilities, err
 }
 
+// file returns the name of the file that a model is run from, "" where it is none
+// of Ollama's own.
+func (c *client) file(ctx context.Context, model string) (string, error) {
+	var answer struct{ Modelfile string }
+	err := c.ask(ctx, http.MethodPost, "/api/show", map[string]any{"model": model}, &answer)
+	return modelFile(answer.Modelfile), err
+}
+
 // generateOne has a model that never expires produce one token and returns how
 // long Ollama took to have the model ready.
 func (c *client) generateOne(ctx context.Context, model string, contextLength uint32) (load time.Duration, err error) {

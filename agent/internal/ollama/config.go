@@ -36,6 +36,9 @@ type Config struct {
 	DataDir  string   // a folder of this instance alone
 	Keeper   []string // command line that runs keeper.Main; default this very program with keeper.Subcommand
 
+	// GPUs tells of the host's GPUs; nil knows nothing of them.
+	GPUs func() GPUs
+
 	Settings Settings
 	Stalls   Stalls
 	Restarts RestartPolicy
@@ -74,6 +77,9 @@ type Timing struct {
 	// StallHold is how long an attached instance stays degraded after its last
 	// stalled generation went away, unless one succeeds before; default 60 s.
 	StallHold time.Duration
+	// FallbackHold is how long a model has to be in main memory that would fit on
+	// the GPUs, before that is told; default 15 s.
+	FallbackHold time.Duration
 }
 
 func orDefault[T comparable](p *T, def T) {
@@ -112,6 +118,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&t.StopGrace, 10*time.Second)
 	orDefault(&t.BlockedRetry, 30*time.Second)
 	orDefault(&t.StallHold, time.Minute)
+	orDefault(&t.FallbackHold, 15*time.Second)
 	return c
 }
 

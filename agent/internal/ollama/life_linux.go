@@ -31,7 +31,8 @@ func (l *life) watch(ctx context.Context) {
 	c := newClient(l.at)
 	defer c.close()
 	w := &watcher{
-		cfg: l.cfg, log: l.log, client: c, progress: l.progress, board: l.board,
+		files: map[string]string{},
+		cfg:   l.cfg, log: l.log, client: c, progress: l.progress, board: l.board,
 		refresh: l.refresh, used: l.used, verdicts: l.verdicts, serving: servedBy(l.child.PID(), l.at),
 	}
 	if !l.awaitAnswer(ctx, c) {

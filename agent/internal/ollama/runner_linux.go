@@ -16,7 +16,8 @@ import (
 // runner is a process in which an Ollama has one model.
 type runner struct {
 	procs.Process
-	port string // on loopback, for its own Ollama; empty if the command line does not say
+	port  string // on loopback, for its own Ollama; empty if the command line does not say
+	model string // path of the model's file; likewise
 }
 
 // runnersOf returns the runners of an `ollama serve`: its direct children that
@@ -33,13 +34,18 @@ func runnersOf(serve int) []runner {
 		if err != nil || !isRunner(args) {
 			continue
 		}
-		r := runner{Process: p}
-		if i := slices.Index(args, "--port"); i >= 0 && i+1 < len(args) {
-			r.port = args[i+1]
-		}
+		r := runner{Process: p, port: after(args, "--port"), model: after(args, "--model")}
 		runners = append(runners, r)
 	}
 	return runners
+}
+
+// after returns what follows a flag, "" where the flag is not there.
+func after(args []string, flag string) string {
+	if i := slices.Index(args, flag); i >= 0 && i+1 < len(args) {
+		return args[i+1]
+	}
+	return ""
 }
 
 func isRunner(args []string) bool {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"net"
+	"slices"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -121,6 +122,14 @@ func (s *Supervisor) Snapshot() wire.Instance {
 	i := s.board.snapshot()
 	i.InFlight = uint32(s.progress.inFlight())
 	return i
+}
+
+// Runs reports whether a process runs a model for the instance. It is known where
+// GPUs are.
+func (s *Supervisor) Runs(pid uint32) bool {
+	s.board.mu.Lock()
+	defer s.board.mu.Unlock()
+	return slices.Contains(s.board.runners, pid)
 }
 
 // Changed returns the channel on which a value arrives after the snapshot has

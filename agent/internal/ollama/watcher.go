@@ -41,6 +41,10 @@ type watcher struct {
 	serving  *serving
 	verdicts chan<- verdict
 
+	// Of the goroutine that polls:
+	files map[string]string // of models, by their digests; see runnerOf
+	slow  fallback
+
 	mu         sync.Mutex
 	freshLoad  time.Time // when a model last came into memory, or was seen on its way there
 	lastUnload time.Time // when a model was last seen to have left it
@@ -162,6 +166,7 @@ func (w *watcher) pollLoaded(ctx context.Context) {
 		w.log.Debug("list of loaded models not read", "error", err)
 		return
 	}
+	w.place(ctx, loaded)
 	w.board.update(func(i *wire.Instance) {
 		if hasNew(loaded, i.Loaded) {
 			w.loadSeen(time.Now())

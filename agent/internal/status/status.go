@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -26,6 +27,7 @@ type Report struct {
 	Connected bool     `json:"connected"`
 	Server    string   `json:"server,omitempty"`
 	Ollama    Ollama   `json:"ollama"`
+	GPUs      GPUs     `json:"gpus"`
 	Problems  []string `json:"problems"` // empty when it is ready
 }
 
@@ -40,17 +42,35 @@ type Ollama struct {
 	Models   int    `json:"models"`
 }
 
+// GPUs is how the host's GPUs are read.
+type GPUs struct {
+	State   string `json:"state"`
+	Message string `json:"message,omitempty"`
+	Source  string `json:"source,omitempty"`
+	Driver  string `json:"driver_version,omitempty"`
+	Count   int    `json:"count"` // that are known, also while they can't be read
+}
+
+// Releaser lets go of GPUs and takes them again.
+type Releaser interface {
+	Release(d time.Duration) (until time.Time, err error)
+	Acquire()
+}
+
 // Server serves GET /healthz, which answers while the process is up, and GET
-// /readyz, which has the report and is 503 while there are problems.
+// /readyz, which has the report and is 503 while there are problems. On a unix
+// socket, which is for the agent's own user, it also lets go of GPUs by POST
+// /gpus/release?seconds=N and takes them again by POST /gpus/acquire.
 type Server struct {
 	network, address string
 	report           func() Report
+	gpus             Releaser
 	log              hclog.Logger
 }
 
 // New returns a server for an address of the network "unix" or "tcp".
-func New(network, address string, report func() Report, log hclog.Logger) *Server {
-	return &Server{network: network, address: address, report: report, log: log}
+func New(network, address string, report func() Report, gpus Releaser, log hclog.Logger) *Server {
+	return &Server{network: network, address: address, report: report, gpus: gpus, log: log}
 }
 
 // Run serves until ctx ends.
@@ -73,6 +93,13 @@ func (s *Server) Run(ctx context.Context) error {
 		}
 		s.write(w, code, report)
 	})
+	if s.network == "unix" {
+		mux.HandleFunc("POST /gpus/release", s.release)
+		mux.HandleFunc("POST /gpus/acquire", func(w http.ResponseWriter, _ *http.Request) {
+			s.gpus.Acquire()
+			s.write(w, http.StatusOK, Released{})
+		})
+	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, WriteTimeout: 10 * time.Second}
 	stop := context.AfterFunc(ctx, func() { server.Close() })
 	defer stop()
@@ -81,6 +108,26 @@ func (s *Server) Run(ctx context.Context) error {
 		return fmt.Errorf("serve health: %w", err)
 	}
 	return nil
+}
+
+// Released is the answer to a release of GPUs, and to their acquisition.
+type Released struct {
+	Until time.Time `json:"until,omitzero"`
+	Error string    `json:"error,omitempty"` // a sentence for what did not work
+}
+
+func (s *Server) release(w http.ResponseWriter, r *http.Request) {
+	seconds, err := strconv.ParseUint(r.URL.Query().Get("seconds"), 10, 31)
+	if err != nil {
+		s.write(w, http.StatusBadRequest, Released{Error: "the number of seconds is missing"})
+		return
+	}
+	until, err := s.gpus.Release(time.Duration(seconds) * time.Second)
+	if err != nil {
+		s.write(w, http.StatusConflict, Released{Until: until, Error: fault.MessageOf(err)})
+		return
+	}
+	s.write(w, http.StatusOK, Released{Until: until})
 }
 
 // listen opens the socket.

@@ -22,7 +22,7 @@ func serving(t *testing.T, path string, report func() Report) (stop func() error
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	result := make(chan error, 1)
-	go func() { result <- New("unix", path, report, hclog.NewNullLogger()).Run(ctx) }()
+	go func() { result <- New("unix", path, report, &letting{}, hclog.NewNullLogger()).Run(ctx) }()
 	t.Cleanup(cancel)
 	for late := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
 		conn, err := net.Dial("unix", path)
@@ -59,6 +59,58 @@ func get(t *testing.T, path, target string, v any) int {
 		}
 	}
 	return res.StatusCode
+}
+
+// letting lets go of GPUs, for an hour at most.
+type letting struct{ acquired bool }
+
+func (l *letting) Release(d time.Duration) (time.Time, error) {
+	if d > time.Hour {
+		return time.Time{}, fault.New(fault.Invalid, "for too long")
+	}
+	return time.Unix(0, 0).UTC().Add(d), nil
+}
+
+func (l *letting) Acquire() { l.acquired = true }
+
+func TestLettingGoOfGPUs(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "agent.sock")
+	stop := serving(t, path, func() Report { return Report{} })
+	post := func(target string) (code int, got Released) {
+		t.Helper()
+		transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			var d net.Dialer
+			return d.DialContext(ctx, "unix", path)
+		}}
+		defer transport.CloseIdleConnections()
+		res, err := (&http.Client{Transport: transport}).Post("http://agent"+target, "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer res.Body.Close()
+		if err := json.NewDecoder(res.Body).Decode(&got); err != nil {
+			t.Fatal(err)
+		}
+		return res.StatusCode, got
+	}
+	for target, want := range map[string]Released{
+		"/gpus/release?seconds=90":   {Until: time.Unix(90, 0).UTC()},
+		"/gpus/release?seconds=3601": {Error: "for too long"},
+		"/gpus/release?seconds=-1":   {Error: "the number of seconds is missing"},
+		"/gpus/release":              {Error: "the number of seconds is missing"},
+		"/gpus/acquire":              {},
+	} {
+		code, got := post(target)
+		if d := cmp.Diff(want, got); d != "" || (code == http.StatusOK) != (want.Error == "") {
+			t.Errorf("%s: %d %s", target, code, d)
+		}
+	}
+	if code := get(t, path, "/gpus/release?seconds=90", nil); code != http.StatusMethodNotAllowed {
+		t.Errorf("by GET: %d", code)
+	}
+	if err := stop(); err != nil {
+		t.Error(err)
+	}
 }
 
 func TestHealthOverAUnixSocket(t *testing.T) {
@@ -104,7 +156,7 @@ func TestHealthOverAUnixSocket(t *testing.T) {
 func TestWhatIsAtTheSocketsPathAlready(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "agent.sock")
 	run := func() error {
-		return New("unix", path, func() Report { return Report{} }, hclog.NewNullLogger()).Run(t.Context())
+		return New("unix", path, func() Report { return Report{} }, nil, hclog.NewNullLogger()).Run(t.Context())
 	}
 
 	if err := os.WriteFile(path, []byte("precious"), 0o600); err != nil {
@@ -138,7 +190,7 @@ func TestWhatIsAtTheSocketsPathAlready(t *testing.T) {
 
 func TestAnAddressThatCannotBeListenedAt(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "missing", "agent.sock")
-	if err := New("unix", path, nil, hclog.NewNullLogger()).Run(t.Context()); err == nil {
+	if err := New("unix", path, nil, nil, hclog.NewNullLogger()).Run(t.Context()); err == nil {
 		t.Error("Run = nil")
 	}
 }

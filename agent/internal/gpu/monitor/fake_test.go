@@ -84,6 +84,20 @@ func fakeProbe() {
 			say(gpu.Reading{Source: "nvml", State: gpu.NoDriver, Message: "No driver is loaded."})
 			time.Sleep(20 * time.Millisecond)
 		}
+	case "made up":
+		for {
+			r := twoCards()
+			r.Source = "demo"
+			say(r)
+			time.Sleep(20 * time.Millisecond)
+		}
+	case "silent processes":
+		for {
+			r := twoCards()
+			r.Devices[1].Absent = []gpu.Absence{{Field: "processes", Reason: gpu.Unsupported}}
+			say(r)
+			time.Sleep(20 * time.Millisecond)
+		}
 	case "one lost":
 		for {
 			r := twoCards()

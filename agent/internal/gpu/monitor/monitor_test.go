@@ -290,3 +290,33 @@ func TestAStoppedAgentIsNotASilentProbe(t *testing.T) {
 		t.Errorf("read %q, %v", b[:n], err)
 	}
 }
+
+// Who has what is told where it is sure, and of cards that are real.
+func TestUsage(t *testing.T) {
+	if !HostNumbers() {
+		t.Log("processes are counted otherwise than by the driver here, so that nothing is known")
+	}
+	h := begin(t, "well")
+	h.await(wire.GPUsOK)
+	u, known := h.Usage()
+	want := Usage{}
+	if HostNumbers() {
+		want = Usage{FreeBytes: 100, Shares: map[uint32][]wire.GPUShare{1: {{UUID: "GPU-0", MemoryBytes: 20}, {UUID: "GPU-1", MemoryBytes: 20}}}}
+	}
+	if d := cmp.Diff(want, u); d != "" || known != HostNumbers() {
+		t.Errorf("known %v (-want +got):\n%s", known, d)
+	}
+	for _, behaviour := range []string{"made up", "one lost", "silent processes", "hang"} {
+		h.behave(behaviour)
+		for _, pid := range h.probes() {
+			unix.Kill(pid, unix.SIGKILL)
+		}
+		h.within(patience, "nothing known, as it is "+behaviour, func() bool {
+			_, known := h.Usage()
+			return !known && h.report().State == wire.GPUsOK || behaviour == "hang" && h.report().State == wire.GPUsProbeSilent
+		})
+	}
+	if _, known := h.Usage(); known {
+		t.Error("of a probe that hangs something is known")
+	}
+}

@@ -48,7 +48,7 @@ func newRoot(version string, environ []string) *cobra.Command {
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return program.Usage(err) })
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(newRun(version, environ), newJoin(version, environ), newLeave(version, environ), newStatus(environ), newDoctor(version, environ), &cobra.Command{
+	root.AddCommand(newRun(version, environ), newJoin(version, environ), newLeave(version, environ), newStatus(environ), newDoctor(version, environ), newGPU(environ), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), version)
@@ -138,21 +138,27 @@ func newStatus(environ []string) *cobra.Command {
 func ask(ctx context.Context, network, address string) (report status.Report, err error) {
 	ctx, cancel := context.WithTimeout(ctx, statusTimeout)
 	defer cancel()
+	_, err = call(ctx, network, address, http.MethodGet, "/readyz", &report)
+	return report, err
+}
+
+// call asks the running agent for something, and returns the status of its answer.
+func call(ctx context.Context, network, address, method, target string, answer any) (code int, err error) {
 	transport := &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 		var d net.Dialer
 		return d.DialContext(ctx, network, address)
 	}}
 	defer transport.CloseIdleConnections()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://agent/readyz", nil)
+	req, err := http.NewRequestWithContext(ctx, method, "http://agent"+target, nil)
 	if err != nil {
-		return report, err
+		return 0, err
 	}
 	res, err := (&http.Client{Transport: transport}).Do(req)
 	if err != nil {
-		return report, fault.Wrap(fault.Unavailable, err, "no agent answers at %s; is it running with this data directory?", address)
+		return 0, fault.Wrap(fault.Unavailable, err, "no agent answers at %s; is it running with this data directory?", address)
 	}
 	defer func() { err = errors.Join(err, res.Body.Close()) }()
-	return report, json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(&report)
+	return res.StatusCode, json.NewDecoder(io.LimitReader(res.Body, 1<<20)).Decode(answer)
 }
 
 func printReport(w io.Writer, r status.Report) error {
@@ -169,6 +175,10 @@ func printReport(w io.Writer, r status.Report) error {
 		ollama += fmt.Sprintf(", version %s, %d models", r.Ollama.Version, r.Ollama.Models)
 	}
 	_, err := fmt.Fprintf(w, "host      %s\nagent     %s, %s\nollama    %s, %s\n", host, r.Version, connection, r.Ollama.Mode, ollama)
+	if text := gpuLine(r.GPUs); text != "" {
+		_, perr := fmt.Fprintf(w, "gpus      %s\n", text)
+		err = errors.Join(err, perr)
+	}
 	for _, p := range r.Problems {
 		_, perr := fmt.Fprintf(w, "problem   %s\n", p)
 		err = errors.Join(err, perr)

@@ -34,7 +34,7 @@ func TestVersion(t *testing.T) {
 
 func TestHelp(t *testing.T) {
 	for name, args := range map[string][]string{
-		"help": nil, "help-run": {"run"}, "help-status": {"status"}, "help-join": {"join"}, "help-leave": {"leave"}, "help-doctor": {"doctor"},
+		"help": nil, "help-run": {"run"}, "help-status": {"status"}, "help-join": {"join"}, "help-leave": {"leave"}, "help-doctor": {"doctor"}, "help-gpu": {"gpu"}, "help-gpu-release": {"gpu", "release"},
 	} {
 		code, got, errs := cli(t, append(args, "--help")...)
 		if code != 0 || errs != "" {
@@ -107,7 +107,7 @@ func TestStatusOfAnAgent(t *testing.T) {
 		dir := t.TempDir()
 		ctx, stop := context.WithCancel(t.Context())
 		ended := make(chan error, 1)
-		server := status.New("unix", filepath.Join(dir, "agent.sock"), func() status.Report { return report }, hclog.NewNullLogger())
+		server := status.New("unix", filepath.Join(dir, "agent.sock"), func() status.Report { return report }, nil, hclog.NewNullLogger())
 		go func() { ended <- server.Run(ctx) }()
 		code, out, errs := 1, "", ""
 		for late := time.Now().Add(10 * time.Second); code != 0 && time.Now().Before(late); time.Sleep(time.Millisecond) {
@@ -127,16 +127,20 @@ func TestStatusOfAnAgent(t *testing.T) {
 	f(status.Report{
 		Version: "1.2.3", Joined: true, HostID: "h1", Host: "rack-1", Connected: true, Server: "https://c:11435",
 		Ollama: status.Ollama{Mode: "managed", State: "ready", Version: "0.17.4", Models: 2},
+		GPUs:   status.GPUs{State: "ok", Source: "recorded:dgxh100", Driver: "570.1", Count: 8},
 	}, `host      rack-1 (h1)
 agent     1.2.3, connected to https://c:11435
 ollama    managed, ready, version 0.17.4, 2 models
+gpus      8, not real: recorded:dgxh100, driver 570.1
 `)
 	f(status.Report{
 		Version: "1.2.3", Ollama: status.Ollama{Mode: "attached", State: "stopped"},
+		GPUs:     status.GPUs{State: "probe_crashed", Message: "The GPU probe ended with status 2.", Count: 8},
 		Problems: []string{"not connected to the control plane yet", "Ollama is stopped: nothing answers"},
 	}, `host      not joined
 agent     1.2.3, not connected
 ollama    attached, stopped
+gpus      probe_crashed: The GPU probe ended with status 2.
 problem   not connected to the control plane yet
 problem   Ollama is stopped: nothing answers
 `)
