@@ -41,6 +41,7 @@ go run ./e2e/bench/cmd/chatbench -controlplane "$controlplane" -agent "$agent" -
 go run ./e2e/bench/cmd/chatbench -hosts 1 -controlplane "$controlplane" -agent "$agent" -out "$reports/chat-one-host.md"
 go run ./e2e/bench/cmd/streambench -controlplane "$controlplane" -agent "$agent" -out "$reports/streams.md"
 go run ./e2e/bench/cmd/agentbench -controlplane "$controlplane" -agent "$agent" -out "$reports/agent.md"
+go run ./e2e/bench/cmd/agentbench -gpu recorded:dgxh100 -controlplane "$controlplane" -agent "$agent" -out "$reports/agent-gpus.md"
 go run ./e2e/bench/cmd/socketbench -controlplane "$controlplane" -agent "$agent" -out "$reports/sockets.md"
 go run ./e2e/bench/cmd/fleetbench -controlplane "$controlplane" -out "$reports/fleet.md"
 scripts/deps.sh chromium

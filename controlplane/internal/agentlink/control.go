@@ -31,7 +31,11 @@ func (l *Link) take(s *session, frame wire.Frame, enc *wire.Encoder) error {
 	case *wire.Sample:
 		return l.takeSample(s, f, enc)
 	case *wire.Instances:
-		l.Registry.Report(s.hostID, s.epoch, l.Now(), instancesOf(f))
+		instances := instancesOf(f)
+		if l.CPUOnly() {
+			forgetFallbacks(instances)
+		}
+		l.Registry.Report(s.hostID, s.epoch, l.Now(), instances)
 	case *wire.GPUReport:
 		l.Registry.ReportGPUs(s.hostID, s.epoch, l.Now(), gpuReportOf(f))
 	case *wire.Ping:

@@ -34,6 +34,33 @@ func TestReportsAreShown(t *testing.T) {
 	l.awaitState(a.id(), fleet.HostOnline)
 }
 
+func TestAModelOnTheCPUIsAProblemUnlessThatIsWanted(t *testing.T) {
+	l, a := connected(t)
+	slow := &wire.Instances{List: []wire.Instance{{Name: "default", State: wire.InstanceReady, Reason: "cpu_fallback", Message: "it is slow"}}}
+	a.send(slow)
+	host := l.awaitState(a.id(), fleet.HostDegraded)
+	if host.Problems[0].Code != "cpu_fallback" || !host.Instances[0].Serves() {
+		t.Errorf("the host is %+v", host)
+	}
+	l.cpuOnly.Store(true)
+	a.send(slow)
+	l.awaitState(a.id(), fleet.HostOnline)
+}
+
+func TestHowGPUsAreReadIsShown(t *testing.T) {
+	l, a := connected(t)
+	a.send(&wire.GPUReport{State: wire.GPUsProbeSilent, Message: "the driver may hang", DriverVersion: "570.1", Cards: []wire.GPUCard{{UUID: "GPU-0"}}})
+	host := l.awaitState(a.id(), fleet.HostDegraded)
+	want := fleet.Problem{Code: "gpus_probe_silent", Message: "the driver may hang"}
+	if diff := cmp.Diff([]fleet.Problem{want}, host.Problems); diff != "" || host.GPUReport.DriverVersion != "570.1" || len(host.GPUReport.Cards) != 1 {
+		t.Errorf("the report is %+v; problems (-want +got)\n%s", host.GPUReport, diff)
+	}
+	a.send(&wire.GPUReport{State: "of a newer agent"})
+	if host := l.awaitState(a.id(), fleet.HostOnline); host.GPUReport.State != fleet.GPUsUnknown {
+		t.Errorf("the report is %+v", host.GPUReport)
+	}
+}
+
 func TestSamplesAreAcknowledgedOnceTheyAreStored(t *testing.T) {
 	l, a := connected(t)
 	for seq := range uint64(3) {

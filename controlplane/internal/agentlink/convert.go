@@ -130,3 +130,16 @@ func DecodeSample(payload []byte, takenAt time.Time) (*fleet.Sample, error) {
 	}
 	return sampleOf(&s, takenAt), nil
 }
+
+// cpuFallback is an agent's reason for an instance that serves: a model that would
+// fit on the GPUs is in main memory.
+const cpuFallback = "cpu_fallback"
+
+// forgetFallbacks forgets what is as it was asked for.
+func forgetFallbacks(instances []fleet.Instance) {
+	for i := range instances {
+		if instances[i].Reason == cpuFallback {
+			instances[i].Reason, instances[i].Message = "", ""
+		}
+	}
+}

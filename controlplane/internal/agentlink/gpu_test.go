@@ -3,6 +3,7 @@ package agentlink
 import (
 	"encoding/json"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -45,6 +46,22 @@ func TestAGPUStateThatIsNotKnownIsUnknown(t *testing.T) {
 		if got := gpuStateOf(told); got != want {
 			t.Errorf("%q is %q, want %q", told, got, want)
 		}
+	}
+}
+
+func TestWhyAGPUIsSlow(t *testing.T) {
+	rows := gpusOf([]wire.GPU{
+		{Clocks: wire.GPUClocks{Known: true, SMMegahertz: 345, MemoryMegahertz: float32(math.NaN()), ThrottleKnown: true, ThrottleReasons: 0x1 | 0x4 | 0x20 | 1<<40}},
+		{Clocks: wire.GPUClocks{SMMegahertz: 345, ThrottleReasons: 0x4}, Source: "demo", Memory: wire.GPUMemory{Known: true, ReservedBytes: 7}},
+	})
+	got, err := json.Marshal(rows)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `"sm_clock_mhz":345,"throttled":["power_cap","thermal"]}`
+	if text := string(got); !strings.Contains(text, want) || strings.Count(text, "throttled") != 1 || strings.Count(text, "clock") != 1 ||
+		!strings.Contains(text, `"memory_reserved_bytes":7,"source":"demo"`) {
+		t.Errorf("%s, want %s", text, want)
 	}
 }
 

@@ -31,6 +31,7 @@ type lab struct {
 	tokens   *auth.JoinTokens
 	registry *fleet.Registry
 	history  *shelf
+	cpuOnly  atomic.Bool  // whether models are meant to be in main memory
 	skew     atomic.Int64 // how far the control plane's clock was set, in nanoseconds
 	address  string
 	served   chan error // what Serve returned, one for each connection
@@ -54,7 +55,7 @@ func newLab(t *testing.T, hurry ...func(*pace)) *lab {
 	l.tokens = auth.NewJoinTokens(db, authority.Certificate(), l.now)
 	l.Link = New(Options{
 		Hosts: db, Registry: l.registry, History: l.history,
-		CACertificates: []byte("the authority"), DeadAfter: func() time.Duration { return time.Hour }, Log: log, Now: l.now,
+		CACertificates: []byte("the authority"), DeadAfter: func() time.Duration { return time.Hour }, CPUOnly: l.cpuOnly.Load, Log: log, Now: l.now,
 	})
 	for _, h := range hurry {
 		h(&l.pace)

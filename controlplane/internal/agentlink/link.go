@@ -39,6 +39,7 @@ type Options struct {
 	History        Historian
 	CACertificates []byte               // PEM; handed to agents that join
 	DeadAfter      func() time.Duration // how long a host is missing until it counts as dead; 0 is for ever
+	CPUOnly        func() bool          // whether hosts are told to load models on the CPU alone
 	Log            hclog.Logger
 	Now            func() time.Time
 }

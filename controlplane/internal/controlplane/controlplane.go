@@ -104,7 +104,8 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	samples := history.New(db, c.log.Named("history"))
 	link := agentlink.New(agentlink.Options{
 		Hosts: db, Registry: registry, History: samples,
-		CACertificates: authority.CertificatePEM(), DeadAfter: deadAfterOf(manager), Log: c.log.Named("agents"), Now: c.now,
+		CACertificates: authority.CertificatePEM(), DeadAfter: deadAfterOf(manager),
+		CPUOnly: func() bool { return !manager.Current().Models.GPUEnabled }, Log: c.log.Named("agents"), Now: c.now,
 	})
 	guard, err := router.NewGuard(c.now)
 	if err != nil {

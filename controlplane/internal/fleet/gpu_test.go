@@ -73,6 +73,8 @@ func TestHoldersKnowWhatTheirGPUsHaveToSpare(t *testing.T) {
 	r.Report("a", 1, noon(), []fleet.Instance{ready("default", model("tiny", "d1", 1))})
 	const gib = 1 << 30
 	has := func(used, total int64) fleet.GPU { return fleet.GPU{MemoryUsedBytes: &used, MemoryTotalBytes: &total} }
+	reserved := has(10*gib, 80*gib)
+	reserved.MemoryReservedBytes = new(int64(gib))
 	lost := has(0, 80*gib)
 	lost.State = fleet.GPULost
 	for name, c := range map[string]struct {
@@ -83,6 +85,7 @@ func TestHoldersKnowWhatTheirGPUsHaveToSpare(t *testing.T) {
 		"none":              {nil, 0, false},
 		"two":               {[]fleet.GPU{has(10*gib, 80*gib), has(80*gib, 80*gib)}, 70 * gib, true},
 		"full":              {[]fleet.GPU{has(80*gib, 80*gib)}, 0, true},
+		"some is reserved":  {[]fleet.GPU{reserved}, 69 * gib, true},
 		"one is lost":       {[]fleet.GPU{lost, has(79*gib, 80*gib)}, gib, true},
 		"one does not tell": {[]fleet.GPU{has(0, 80*gib), {UUID: "GPU-1"}}, 0, false},
 	} {
@@ -91,5 +94,63 @@ func TestHoldersKnowWhatTheirGPUsHaveToSpare(t *testing.T) {
 		if known != c.known || known && free != c.free {
 			t.Errorf("%s: %d bytes are free, %v", name, free, known)
 		}
+	}
+}
+
+func TestHowGPUsAreRead(t *testing.T) {
+	r := registry("a")
+	report := func(report fleet.GPUReport) (changed bool) {
+		t.Helper()
+		waiting := r.Changed()
+		r.ReportGPUs("a", 1, noon(), &report)
+		select {
+		case <-waiting:
+			return true
+		default:
+			return false
+		}
+	}
+	want := func(state fleet.HostState, codes ...string) {
+		t.Helper()
+		v := find(t, r, "a")
+		var got []string
+		for _, p := range v.Problems {
+			if p.Message == "" {
+				t.Errorf("%s has no sentence", p.Code)
+			}
+			got = append(got, p.Code)
+		}
+		if diff := cmp.Diff(codes, got); diff != "" || v.State != state {
+			t.Errorf("the host is %s, want %s (-want +got)\n%s", v.State, state, diff)
+		}
+	}
+	if !report(fleet.GPUReport{State: fleet.GPUsOK}) {
+		t.Error("nobody is told of the first report")
+	}
+	if report(fleet.GPUReport{State: fleet.GPUsOK, Cards: []fleet.GPUCard{{UUID: "GPU-0", Figures: map[string]int64{"p_state": 1}}}}) {
+		t.Error("a number of a card is told of as a change")
+	}
+	if cards := find(t, r, "a").GPUReport.Cards; len(cards) != 1 {
+		t.Errorf("the cards are %v", cards)
+	}
+	want(fleet.HostOnline)
+	for _, fine := range []fleet.GPUReading{fleet.GPUsNone, fleet.GPUsOff, fleet.GPUsStarting, fleet.GPUsReleased, fleet.GPUsUnknown} {
+		report(fleet.GPUReport{State: fine, Message: "as it should be"})
+		want(fleet.HostOnline)
+	}
+	if !report(fleet.GPUReport{State: fleet.GPUsNoDriver}) {
+		t.Error("nobody is told of a driver that is missing")
+	}
+	want(fleet.HostDegraded, "gpus_no_driver")
+	report(fleet.GPUReport{State: fleet.GPUsOK, Conditions: []fleet.Problem{{Code: "kernel_log_unreadable", Message: "x"}, {Code: "driver_replaced", Message: "y"}}})
+	want(fleet.HostDegraded, "gpus_driver_replaced")
+
+	r.Disconnect("a", 1, noon(), fleet.HostAway)
+	if v := find(t, r, "a"); v.GPUReport != nil {
+		t.Errorf("of a host that is away is told %+v", v.GPUReport)
+	}
+	r.ReportGPUs("a", 1, noon(), &fleet.GPUReport{State: fleet.GPUsOK})
+	if v := find(t, r, "a"); v.GPUReport != nil {
+		t.Error("a late report is taken")
 	}
 }

@@ -87,11 +87,11 @@ func (c *ControlPlane) Stop() error { return c.process.Stop() }
 
 // Join starts the agent program binary with its data in dir, attached to the
 // Ollama at ollamaURL. The agent runs when Join returns; it has not joined yet.
-func (c *ControlPlane) Join(ctx context.Context, binary, dir, ollamaURL string) (*child.Process, error) {
-	return child.Start(ctx, "agent", []string{
+func (c *ControlPlane) Join(ctx context.Context, binary, dir, ollamaURL string, flags ...string) (*child.Process, error) {
+	return child.Start(ctx, "agent", append([]string{
 		binary, "run", "--data-dir", dir, "--server", c.URL, "--token", c.Token,
 		"--ollama-mode", "attached", "--ollama-url", ollamaURL, "--log-format", "json",
-	}, nil)
+	}, flags...), nil)
 }
 
 // printed runs a command and decodes the JSON that it prints into dst.

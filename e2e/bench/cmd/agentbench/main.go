@@ -29,6 +29,7 @@ const joinLimit = 30 * time.Second
 type options struct {
 	controlPlane string
 	agent        string
+	gpu          string
 	pid          int
 	settle       time.Duration
 	over         time.Duration
@@ -43,6 +44,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags.SetOutput(stderr)
 	flags.StringVar(&o.controlPlane, "controlplane", "", "`path` of corral-controlplane")
 	flags.StringVar(&o.agent, "agent", "", "`path` of corral-agent")
+	flags.StringVar(&o.gpu, "gpu", "none", "`source` of the agent's GPUs, such as recorded:dgxh100")
 	flags.IntVar(&o.pid, "pid", 0, "process `id` of an agent that runs already, in place of the two programs")
 	flags.DurationVar(&o.settle, "settle", 10*time.Second, "time before the measurement")
 	flags.DurationVar(&o.over, "for", time.Minute, "time of the measurement")
@@ -70,7 +72,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	return document(loads).Publish(stdout, o.out, o.enforce)
+	return document(loads, o.gpu).Publish(stdout, o.out, o.enforce)
 }
 
 // startAgent starts the stand-in, a control plane and an agent, waits until an
@@ -86,7 +88,7 @@ func startAgent(ctx context.Context, st *stage.Stage, o options) (int, error) {
 		return 0, err
 	}
 	st.Add(cp.Stop)
-	agent, err := cp.Join(ctx, o.agent, st.Path("agent"), ollama.URL)
+	agent, err := cp.Join(ctx, o.agent, st.Path("agent"), ollama.URL, "--gpu", o.gpu)
 	if err != nil {
 		return 0, err
 	}

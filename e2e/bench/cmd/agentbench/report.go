@@ -2,22 +2,32 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/corral-fleet/corral/e2e/bench/procstat"
 	"github.com/corral-fleet/corral/e2e/bench/report"
 )
 
-// What was promised of an agent without a GPU that reports once a second.
+// What was promised of an agent that reports once a second: without a GPU, and with
+// eight of them, which a program of its own reads. 1 MB is 1e6 bytes, percent are of
+// one core.
 const (
-	maxResidentMB  = 15  // 1 MB is 1e6 bytes
-	maxCorePercent = 0.3 // of one core
+	maxResidentMB  = 15
+	maxCorePercent = 0.3
+
+	maxResidentWithGPUsMB  = 18
+	maxProbeResidentMB     = 20
+	maxCorePercentWithGPUs = 0.8 // of agent and probe together
 )
+
+// probeName is what the kernel calls the program that reads GPUs.
+const probeName = "corral-gpuprobe"
 
 func megabytes(n uint64) float64 { return float64(n) / 1e6 }
 
 // document puts what was measured into words. The first load is the agent.
-func document(loads []procstat.Load) report.Document {
+func document(loads []procstat.Load, gpu string) report.Document {
 	t := report.Table{Header: []string{"process", "peak resident", "of it anonymous", "of it files", "threads", "CPU of a core"}}
 	for _, l := range loads {
 		t.Rows = append(t.Rows, []string{
@@ -27,7 +37,7 @@ func document(loads []procstat.Load) report.Document {
 		})
 	}
 	agent := loads[0]
-	return report.Document{
+	doc := report.Document{
 		Title: "What an agent uses of its host",
 		Method: fmt.Sprintf("An agent that is attached to an idle stand-in Ollama reports to a control plane on the same machine.\n"+
 			"Read from /proc once a second for %.0f s, after it had settled; CPU time is counted in 10 ms.\n"+
@@ -38,4 +48,17 @@ func document(loads []procstat.Load) report.Document {
 			report.AtMost("agent, CPU of a core", "%.2f%%", maxCorePercent, agent.CorePercent()),
 		},
 	}
+	at := slices.IndexFunc(loads, func(l procstat.Load) bool { return l.Name == probeName })
+	if at < 0 {
+		return doc
+	}
+	probe := loads[at]
+	doc.Title = "What an agent with GPUs uses of its host"
+	doc.Method += fmt.Sprintf("\nThe GPUs are %s: no driver is loaded and no library, which has a memory of its own.", gpu)
+	doc.Targets = []report.Target{
+		report.AtMost("agent, resident", "%.1f MB", maxResidentWithGPUsMB, megabytes(agent.PeakRSS)),
+		report.AtMost("probe, resident", "%.1f MB", maxProbeResidentMB, megabytes(probe.PeakRSS)),
+		report.AtMost("both, CPU of a core", "%.2f%%", maxCorePercentWithGPUs, agent.CorePercent()+probe.CorePercent()),
+	}
+	return doc
 }
