@@ -17,6 +17,7 @@ func TestSamplesDoNotAllocate(t *testing.T) {
 	sample := wire.Sample{
 		CPU:   wire.CPU{Known: true, PerCorePercent: make([]float32, 64)},
 		Disks: []wire.Disk{{Mount: "/", Device: "/dev/sda1", FileSystem: "ext4", TotalBytes: 1 << 40}},
+		GPUs:  make([]wire.GPU, 8),
 	}
 	// Numbers grow on the wire; these have the same size as those to come.
 	r.lastSeq, s.sentSeq = 1<<20, 1<<20
