@@ -44,6 +44,7 @@ func (a *Agent) Examine(ctx context.Context, running *status.Report) []doctor.Ch
 	if running != nil {
 		f.Agent = doctor.Agent{
 			Running: true, PID: identity.HolderOf(a.cfg.DataDir), Connected: running.Connected, Server: running.Server, Problems: running.Problems,
+			GPUs: running.GPUs.State, GPUMessage: running.GPUs.Message,
 		}
 		f.Agent.OpenFiles = openFiles(f.Agent.PID)
 	}

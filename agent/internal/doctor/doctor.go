@@ -72,6 +72,9 @@ type Agent struct {
 	Server    string
 	Problems  []string
 	OpenFiles uint64 // the most that it may have open; 0 is not known
+
+	GPUs       string // how it reads them, as it tells the control plane
+	GPUMessage string // a sentence for that
 }
 
 // Server is one address of the control plane.
@@ -102,7 +105,7 @@ func Examine(f *Findings, now time.Time) []Check {
 	checks = append(checks, f.servers(now)...)
 	checks = append(checks, f.clock())
 	checks = append(checks, f.ollama()...)
-	return append(checks, f.openFiles(), f.driver())
+	return append(checks, f.openFiles(), f.driver(), f.gpuReadings())
 }
 
 // Healthy reports whether nothing has failed.

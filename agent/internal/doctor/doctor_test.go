@@ -25,7 +25,7 @@ func healthy() *Findings {
 	return &Findings{
 		DataDir: DataDir{Path: "/d", Disk: survey.Disk{TotalBytes: 100 * gib, FreeBytes: 50 * gib}},
 		Member:  Member{Joined: true, Name: "rack-1", ID: "h_1", KeyMode: 0o600},
-		Agent:   Agent{Running: true, PID: 7, Connected: true, Server: "https://c", OpenFiles: 1 << 20},
+		Agent:   Agent{Running: true, PID: 7, Connected: true, Server: "https://c", OpenFiles: 1 << 20, GPUs: "ok"},
 		Servers: []Server{{URL: "https://c", Sight: uplink.Sight{Took: time.Millisecond, Certificate: certificate, ClockOffset: 20 * time.Millisecond}}},
 		Ollama:  Ollama{Mode: config.ModeAuto, Bin: "/usr/bin/ollama", OpenFiles: 1 << 20},
 		Nodes:   []Node{{Path: "/dev/nvidia0"}, {Path: "/dev/nvidiactl"}},
@@ -105,6 +105,9 @@ func TestWhatCanBeWrong(t *testing.T) {
 		{"open files", Warning, func(f *Findings) { f.Agent.OpenFiles = 256 }},
 		{"GPU driver", Failed, func(f *Findings) { f.Host.Driver = "" }},
 		{"GPU driver", Failed, func(f *Findings) { f.Nodes[0].Err = broken }},
+		{"GPU readings", Warning, func(f *Findings) { f.Agent.GPUs, f.Agent.GPUMessage = "probe_missing", "It can't be started." }},
+		{"GPU readings", Warning, func(f *Findings) { f.Agent.GPUs, f.Agent.GPUMessage = "released", "It is let go of." }},
+		{"GPU readings", Warning, func(f *Findings) { f.Agent.GPUs = "of a newer agent" }},
 	} {
 		f := healthy()
 		c.change(f)
