@@ -256,7 +256,7 @@ func (h *host) within(limit time.Duration, what string, ok func() bool) time.Dur
 	began := time.Now()
 	for !ok() {
 		if time.Since(began) > limit {
-			h.t.Fatalf("%s: not after %v; the report is %+v", what, limit, h.report())
+			h.t.Fatalf("%s: not after %v; the report is %+v", what, limit, h.shown())
 		}
 		time.Sleep(5 * time.Millisecond)
 	}

@@ -21,11 +21,11 @@ import (
 // patience is for what comes by itself, on a machine that others keep busy.
 const patience = 20 * time.Second
 
-func (h *host) report() *wire.GPUReport { return h.Report(func(uint32) string { return "" }) }
+func (h *host) shown() *wire.GPUReport { return h.Report(func(uint32) string { return "" }) }
 
 func (h *host) await(state string) time.Duration {
 	h.t.Helper()
-	return h.within(patience, "state "+state, func() bool { return h.report().State == state })
+	return h.within(patience, "state "+state, func() bool { return h.shown().State == state })
 }
 
 var sameFloat = cmp.Comparer(func(a, b float32) bool { return a == b || a != a && b != b })
@@ -58,7 +58,7 @@ func TestCardsAreInSamples(t *testing.T) {
 	h := begin(t, "well")
 	h.await(wire.GPUsOK)
 	h.wantRows(wellRow(0, "GPU-0"), wellRow(1, "GPU-1"))
-	r := h.report()
+	r := h.shown()
 	if r.DriverVersion != "570.1" || r.Source != "nvml" || len(r.Cards) != 2 || r.Cards[1].Address != "0000:01:00.0" {
 		t.Errorf("the report is %+v", r)
 	}
@@ -101,7 +101,7 @@ func TestFaultsOfAProbe(t *testing.T) {
 				unix.Kill(pid, unix.SIGKILL)
 			}
 			seen := h.within(patience, "state "+want.state, func() bool {
-				r := h.report()
+				r := h.shown()
 				return r.State == want.state && strings.Contains(r.Message, want.sentence)
 			})
 			h.wantRows(unknownRow(0, "GPU-0"), unknownRow(1, "GPU-1"))
@@ -131,7 +131,7 @@ func TestAProbeThatIsTakenAway(t *testing.T) {
 			}
 			took := h.within(patience, "another probe", func() bool {
 				now := h.probes()
-				return len(now) == 1 && now[0] != before && h.report().State == wire.GPUsOK
+				return len(now) == 1 && now[0] != before && h.shown().State == wire.GPUsOK
 			})
 			t.Logf("replaced after %v", took.Round(time.Millisecond))
 		})
@@ -143,7 +143,7 @@ func TestAProbeThatIsNotThere(t *testing.T) {
 	path := filepath.Join(dir, "corral-gpuprobe")
 	h := begin(t, "well", func(o *Options) { o.Probe = path })
 	h.await(wire.GPUsProbeMissing)
-	if m := h.report().Message; !strings.Contains(m, path) || !strings.Contains(m, "no such file") {
+	if m := h.shown().Message; !strings.Contains(m, path) || !strings.Contains(m, "no such file") {
 		t.Errorf("the sentence is %q", m)
 	}
 	self, err := os.Executable()
@@ -167,7 +167,7 @@ func TestACardThatIsNoLongerListed(t *testing.T) {
 	h.within(patience, "a lost card", func() bool {
 		return cmp.Equal([]wire.GPU{wellRow(1, "GPU-1"), lost}, h.AppendGPUs(nil), sameFloat)
 	})
-	if got := h.report().State; got != wire.GPUsOK {
+	if got := h.shown().State; got != wire.GPUsOK {
 		t.Errorf("the state is %q", got)
 	}
 }
@@ -213,14 +213,14 @@ func TestRelease(t *testing.T) {
 	if left := h.probes(); len(left) > 0 {
 		t.Errorf("a probe still runs: %v", left)
 	}
-	r := h.report()
+	r := h.shown()
 	if r.State != wire.GPUsReleased || r.UntilUnixMillis != until.UnixMilli() || until.Before(before.Add(time.Hour)) || !strings.Contains(r.Message, until.UTC().Format(time.RFC3339)) {
 		t.Errorf("until %v: %+v", until, r)
 	}
 	h.wantRows(unknownRow(0, "GPU-0"), unknownRow(1, "GPU-1"))
 	h.Acquire()
 	h.await(wire.GPUsOK)
-	if r := h.report(); r.UntilUnixMillis != 0 {
+	if r := h.shown(); r.UntilUnixMillis != 0 {
 		t.Errorf("the report still says until when: %+v", r)
 	}
 	if _, err := h.Release(time.Second); err != nil {
@@ -254,7 +254,7 @@ func TestAHostWithoutGPUs(t *testing.T) {
 	device("0000:01:00.1", "0x10de", "0x040300") // the sound of a card
 	looked := time.Now()
 	h.within(patience, "a few looks", func() bool { return time.Since(looked) > 10*h.Pace.Look })
-	if r := h.report(); r.State != wire.GPUsNone || r.Message != "" || len(h.probes()) > 0 || len(h.AppendGPUs(nil)) > 0 {
+	if r := h.shown(); r.State != wire.GPUsNone || r.Message != "" || len(h.probes()) > 0 || len(h.AppendGPUs(nil)) > 0 {
 		t.Errorf("%+v, probes %v", r, h.probes())
 	}
 	device("0000:01:00.0", "0x10de", "0x030200")
@@ -313,7 +313,7 @@ func TestUsage(t *testing.T) {
 		}
 		h.within(patience, "nothing known, as it is "+behaviour, func() bool {
 			_, known := h.Usage()
-			return !known && h.report().State == wire.GPUsOK || behaviour == "hang" && h.report().State == wire.GPUsProbeSilent
+			return !known && h.shown().State == wire.GPUsOK || behaviour == "hang" && h.shown().State == wire.GPUsProbeSilent
 		})
 	}
 	if _, known := h.Usage(); known {

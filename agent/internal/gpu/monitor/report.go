@@ -19,6 +19,19 @@ const (
 // run a model, instance says by their numbers, with the name of an Ollama instance
 // or "".
 func (m *Monitor) Report(instance func(pid uint32) string) *wire.GPUReport {
+	r := m.report()
+	for i := range r.Cards {
+		for j := range r.Cards[i].Processes {
+			p := &r.Cards[i].Processes[j]
+			p.Instance = instance(p.PID)
+			p.User, p.Name = whoIs(p.PID)
+		}
+	}
+	return r
+}
+
+// report is Report, but for what others know of processes.
+func (m *Monitor) report() *wire.GPUReport {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := &wire.GPUReport{State: m.state.state, Message: m.state.sentence, Events: slices.Clone(m.events)}
@@ -38,23 +51,21 @@ func (m *Monitor) Report(instance func(pid uint32) string) *wire.GPUReport {
 		return r
 	}
 	for i := range now.Devices[:min(len(now.Devices), maxCards)] {
-		r.Cards = append(r.Cards, cardOf(&now.Devices[i], instance))
+		r.Cards = append(r.Cards, cardOf(&now.Devices[i]))
 	}
 	return r
 }
 
-func cardOf(d *gpu.Device, instance func(pid uint32) string) wire.GPUCard {
+func cardOf(d *gpu.Device) wire.GPUCard {
 	card := wire.GPUCard{
 		UUID: d.UUID, Address: d.Address, Serial: d.Serial, VBIOS: d.VBIOS,
 		Architecture: d.Architecture, ComputeCapability: d.ComputeCapability, Figures: figuresOf(d),
 	}
 	card.UnaccountedBytes, card.UnaccountedKnown = unaccounted(d)
 	for _, p := range d.Processes[:min(len(d.Processes), maxProcesses)] {
-		of := wire.GPUProcess{
-			PID: p.PID, Kind: string(p.Kind), MemoryKnown: p.MemoryBytes.Known, MemoryBytes: p.MemoryBytes.V, Instance: instance(p.PID),
-		}
-		of.User, of.Name = whoIs(p.PID)
-		card.Processes = append(card.Processes, of)
+		card.Processes = append(card.Processes, wire.GPUProcess{
+			PID: p.PID, Kind: string(p.Kind), MemoryKnown: p.MemoryBytes.Known, MemoryBytes: p.MemoryBytes.V,
+		})
 	}
 	for _, p := range d.Parts[:min(len(d.Parts), maxParts)] {
 		card.Parts = append(card.Parts, wire.GPUPart{

@@ -1,7 +1,7 @@
 import { queryOptions } from '@tanstack/react-query';
 
 import { call } from './client';
-import type { Host, ModelInfo, Sample, SystemStatus, TokenCreated } from './types.gen';
+import type { GPUProcess, Host, HostGPUs, ModelInfo, Sample, SystemStatus, TokenCreated } from './types.gen';
 
 /** Every host; the live connection keeps it current. */
 export const hostsQuery = queryOptions({
@@ -26,6 +26,25 @@ export async function history(host: string, from: Date, to: Date, signal?: Abort
   const answer = await call<{ samples: Sample[] }>(`/api/history?${query}`, { signal });
   return answer.samples;
 }
+
+/** How often what is seldom of interest of GPUs is asked for while somebody looks at it, in milliseconds. */
+const gpusIntervalMs = 10_000;
+
+/** What a host's GPUs are, beside what is live. */
+export const gpusQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['gpus', id],
+    queryFn: ({ signal }) => call<HostGPUs>(`/api/hosts/${encodeURIComponent(id)}/gpus`, { signal }),
+    refetchInterval: gpusIntervalMs,
+  });
+
+/** Who uses a host's GPUs; for operators. */
+export const gpuProcessesQuery = (id: string) =>
+  queryOptions({
+    queryKey: ['gpus', id, 'processes'],
+    queryFn: ({ signal }) => call<GPUProcess[]>(`/api/hosts/${encodeURIComponent(id)}/gpus/processes`, { signal }),
+    refetchInterval: gpusIntervalMs,
+  });
 
 export function drainHost(id: string, drain: boolean): Promise<Host> {
   return call<Host>(`/api/hosts/${encodeURIComponent(id)}/${drain ? 'drain' : 'undrain'}`, { method: 'POST', body: {} });

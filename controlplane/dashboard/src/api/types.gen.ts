@@ -93,6 +93,32 @@ export interface Restart {
   message?: string;
 }
 
+/** HostGPUs is how a host's GPUs are read, and what each of them is. */
+export interface HostGPUs {
+  state: GPUReading;
+  message?: string; // a sentence for the state
+  source?: string; // nvml, none, demo or recorded:NAME; the latter two are not real
+  driver_version?: string;
+  kernel_module_version?: string; // of the driver in the kernel, which may be another one
+  nvml_version?: string;
+  cuda_version?: string;
+  released_until?: string;
+  conditions?: Problem[]; // worth knowing, and nothing that keeps them from being read
+  events?: GPUEvent[]; // the latest, newest last
+  cards: GPUCard[];
+}
+
+/** GPUProcess is a process that uses a GPU of a host. Its command line isn't told. */
+export interface GPUProcess {
+  gpu: string; // the UUID
+  pid: number;
+  user?: string;
+  name?: string; // of its program
+  kind?: string; // compute or graphics
+  memory_bytes?: number;
+  instance?: string; // the Ollama that it runs a model for; empty for others' processes
+}
+
 /** Sample is one reading of a host. What could not be read is nil or missing. */
 export interface Sample {
   taken_at: string; // by the agent's clock, corrected by its measured offset
@@ -298,6 +324,37 @@ export interface GPUShare {
   memory_bytes?: number;
 }
 
+/** GPUReading is whether, and by what, a host's GPUs are read. */
+export type GPUReading = "unknown" | "ok" | "none" | "off" | "starting" | "released" | "no_driver" | "no_library" | "version_mismatch" | "failed" | "probe_missing" | "probe_crashed" | "probe_silent" | "probe_garbled" | "driver_unresponsive";
+
+/** GPUEvent is a fault that a GPU's driver reported. */
+export interface GPUEvent {
+  at: string;
+  uuid?: string; // of the GPU, where it is known
+  pci_address?: string;
+  xid?: number;
+  name?: string; // NVIDIA's short one
+  message: string; // a sentence: what happened
+  action?: string; // NVIDIA's word for what is to be done
+  advice?: string; // a sentence for that
+  pid?: number; // of the process that it hit
+  process?: string;
+}
+
+/** GPUCard is what one GPU is, and what is seldom of interest. */
+export interface GPUCard {
+  uuid: string;
+  pci_address?: string;
+  serial?: string;
+  vbios?: string;
+  architecture?: string;
+  compute_capability?: string;
+  figures: Record<string, number>; // what else it tells, by names with their units
+  mig_parts?: GPUPart[];
+  /** UnaccountedBytes is the memory in use that no process accounts for. */
+  unaccounted_bytes?: number;
+}
+
 /** Memory is a host's memory. Used is total less what is available to a new program. */
 export interface Memory {
   total_bytes: number;
@@ -449,21 +506,12 @@ export interface StorageStatus {
   status: string;
 }
 
-/** GPUReading is whether, and by what, a host's GPUs are read. */
-export type GPUReading = "unknown" | "ok" | "none" | "off" | "starting" | "released" | "no_driver" | "no_library" | "version_mismatch" | "failed" | "probe_missing" | "probe_crashed" | "probe_silent" | "probe_garbled" | "driver_unresponsive";
-
-/** GPUEvent is a fault that a GPU's driver reported. */
-export interface GPUEvent {
-  at: string;
-  uuid?: string; // of the GPU, where it is known
-  pci_address?: string;
-  xid?: number;
-  name?: string; // NVIDIA's short one
-  message: string; // a sentence: what happened
-  action?: string; // NVIDIA's word for what is to be done
-  advice?: string; // a sentence for that
-  pid?: number; // of the process that it hit
-  process?: string;
+/** GPUPart is one MIG device of a GPU. */
+export interface GPUPart {
+  uuid: string;
+  name?: string;
+  memory_total_bytes?: number;
+  memory_used_bytes?: number;
 }
 
 /** GPUState is what a GPU is able to do. */

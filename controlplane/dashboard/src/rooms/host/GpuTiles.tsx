@@ -6,6 +6,7 @@ import { Meter } from '../../ui/Meter';
 import { asSentence } from '../../ui/sentences';
 import { Status } from '../../ui/Status';
 import { bytes, unknown } from '../../ui/units';
+import { GpuMore } from './GpuMore';
 import { GpuReading, notReal } from './GpuReading';
 import styles from './GpuTiles.module.css';
 
@@ -25,6 +26,7 @@ export function GpuTiles({ host }: { host: Host }) {
           <Tile key={gpu.uuid} gpu={gpu} />
         ))}
       </ul>
+      {reachable(host.state) && <GpuMore host={host} gpus={gpus} />}
     </section>
   );
 }

@@ -67,6 +67,25 @@ describe('the GPUs of a host', () => {
     expect(screen.getByText(/These GPUs are not real/)).toBeTruthy();
   });
 
+  it('show more of them, and to operators who uses them', async () => {
+    const cards = [{ uuid: 'GPU-1', serial: '1653', unaccounted_bytes: 2 ** 30, figures: { pcie_width: 16 } }];
+    const processes = [
+      { gpu: 'GPU-1', pid: 7, user: 'ollama', name: 'ollama', memory_bytes: 2 ** 31, instance: 'default' },
+      { gpu: 'GPU-gone', pid: 8 },
+    ];
+    const answers = { 'GET /api/hosts/h_alpha/gpus': { state: 'ok', cards }, 'GET /api/hosts/h_alpha/gpus/processes': processes };
+    const { asked } = await openPage('/hosts/alpha', { hosts: [aHost('alpha', { sample, gpu_report: { state: 'ok' } })], answers });
+    const more = await screen.findByText('More of these GPUs');
+    expect(asked).not.toContain('GET /api/hosts/h_alpha/gpus');
+    fireEvent.click(more);
+    const card = within(await screen.findByRole('region', { name: 'GPU 0' }));
+    expect(card.getByText('1653')).toBeTruthy();
+    expect(card.getByText('1.0 GiB')).toBeTruthy();
+    expect(card.getByText('pcie_width')).toBeTruthy();
+    const rows = (await screen.findByRole('list', { name: 'Processes on the GPUs' })).querySelectorAll('li');
+    expect([...rows].map((row) => row.textContent)).toEqual(['GPU 0: ollama (ollama, 7), 2.0 GiB, for Ollama “default”', 'GPU-gone: a process (8)']);
+  });
+
   it('that are let go of say until when', async () => {
     await openPage('/hosts/alpha', { hosts: [aHost('alpha', { sample, gpu_report: { state: 'released', released_until: '2026-03-01T12:00:00Z' } })] });
     expect(await screen.findByText(/has let go of the GPU driver/)).toBeTruthy();

@@ -35,6 +35,8 @@ func types() []typescript.Type {
 		{Package: fleet, Name: "HostModel", As: "Model"},
 		{Package: fleet, Name: "LoadedModel"},
 		{Package: fleet, Name: "Restart"},
+		{Package: api, Name: "gpusAnswer", As: "HostGPUs"},
+		{Package: fleet, Name: "GPUProcess"},
 		{Package: fleet, Name: "Sample"},
 		{Package: fleet, Name: "Model", As: "ModelInfo"},
 		{Package: summary, Name: "MetricsUpdate"},
