@@ -29,19 +29,23 @@ export function GpuMore({ host, gpus }: { host: Host; gpus: readonly GPU[] }) {
 function Cards({ id, gpus }: { id: string; gpus: readonly GPU[] }) {
   const { data, error } = useQuery(gpusQuery(id));
   if (data === undefined) return <p className="quiet">{error === null ? 'Loading…' : messageOf(error)}</p>;
-  return data.cards.map((card) => (
-    <section key={card.uuid} className={styles.tile} aria-label={placeOf(card.uuid, gpus)}>
-      <h3>{placeOf(card.uuid, gpus)}</h3>
-      <dl className={styles.values}>
-        {rowsOf(card).map(([name, value]) => (
-          <div key={name} className={styles.row}>
-            <dt>{name}</dt>
-            <dd className="number">{value}</dd>
-          </div>
-        ))}
-      </dl>
-    </section>
-  ));
+  return (
+    <div className={styles.tiles}>
+      {data.cards.map((card) => (
+        <section key={card.uuid} className={styles.tile} aria-label={placeOf(card.uuid, gpus)}>
+          <h3>{placeOf(card.uuid, gpus)}</h3>
+          <dl className={styles.values}>
+            {rowsOf(card).map(([name, value]) => (
+              <div key={name} className={styles.row}>
+                <dt>{name}</dt>
+                <dd className="number">{value}</dd>
+              </div>
+            ))}
+          </dl>
+        </section>
+      ))}
+    </div>
+  );
 }
 
 function rowsOf(card: GPUCard): [string, string][] {
