@@ -51,7 +51,11 @@ func (m *Monitor) report() *wire.GPUReport {
 		return r
 	}
 	for i := range now.Devices[:min(len(now.Devices), maxCards)] {
-		r.Cards = append(r.Cards, cardOf(&now.Devices[i]))
+		card := cardOf(&now.Devices[i])
+		if Real(now.Source) {
+			card.UnaccountedBytes, card.UnaccountedKnown = unaccounted(&now.Devices[i])
+		}
+		r.Cards = append(r.Cards, card)
 	}
 	return r
 }
@@ -61,7 +65,6 @@ func cardOf(d *gpu.Device) wire.GPUCard {
 		UUID: d.UUID, Address: d.Address, Serial: d.Serial, VBIOS: d.VBIOS,
 		Architecture: d.Architecture, ComputeCapability: d.ComputeCapability, Figures: figuresOf(d),
 	}
-	card.UnaccountedBytes, card.UnaccountedKnown = unaccounted(d)
 	for _, p := range d.Processes[:min(len(d.Processes), maxProcesses)] {
 		card.Processes = append(card.Processes, wire.GPUProcess{
 			PID: p.PID, Kind: string(p.Kind), MemoryKnown: p.MemoryBytes.Known, MemoryBytes: p.MemoryBytes.V,
@@ -78,9 +81,10 @@ func cardOf(d *gpu.Device) wire.GPUCard {
 
 // unaccounted returns the memory in use that no process accounts for, as one that
 // ended without giving it back, or one in a container that the driver does not
-// list. It is not known where a process does not tell how much it has.
+// list. It is not known where a process does not tell how much it has, or a card
+// does not tell of its processes.
 func unaccounted(d *gpu.Device) (bytes uint64, known bool) {
-	if !d.MemoryUsedBytes.Known {
+	if !d.MemoryUsedBytes.Known || hidesProcesses(d) {
 		return 0, false
 	}
 	seen := map[uint32]uint64{} // one that computes and draws is listed twice with all that it has

@@ -29,12 +29,17 @@ func (m *Monitor) Usage() (Usage, bool) {
 	for i := range m.reading.Devices {
 		d := &m.reading.Devices[i]
 		if stateOf(d.Health) == wire.GPULost || stateOf(d.Health) == wire.GPUUnknown || d.Health == gpu.Erring ||
-			slices.ContainsFunc(d.Absent, func(a gpu.Absence) bool { return a.Field == "processes" }) {
+			hidesProcesses(d) {
 			return Usage{}, false
 		}
 		u.add(d)
 	}
 	return u, true
+}
+
+// hidesProcesses reports whether a card does not tell who uses it.
+func hidesProcesses(d *gpu.Device) bool {
+	return slices.ContainsFunc(d.Absent, func(a gpu.Absence) bool { return a.Field == "processes" })
 }
 
 func (u *Usage) add(d *gpu.Device) {

@@ -34,7 +34,8 @@ function Cards({ id, gpus }: { id: string; gpus: readonly GPU[] }) {
       {data.cards.map((card) => (
         <section key={card.uuid} className={styles.tile} aria-label={placeOf(card.uuid, gpus)}>
           <h3>{placeOf(card.uuid, gpus)}</h3>
-          <dl className={styles.values}>
+          <p className="quiet">{card.uuid}</p>
+          <dl className={styles.figures}>
             {rowsOf(card).map(([name, value]) => (
               <div key={name} className={styles.row}>
                 <dt>{name}</dt>
@@ -50,7 +51,6 @@ function Cards({ id, gpus }: { id: string; gpus: readonly GPU[] }) {
 
 function rowsOf(card: GPUCard): [string, string][] {
   const words: [string, string | undefined][] = [
-    ['UUID', card.uuid],
     ['PCI address', card.pci_address],
     ['Serial number', card.serial],
     ['VBIOS', card.vbios],
