@@ -24,21 +24,15 @@ type field struct {
 	set  func(*gpu.Device, gpu.Value[uint64])
 }
 
-// oftenFields are few, as each may be a question to the card's own processor: a
-// reading with twenty of them kept this process busy for five milliseconds on a
-// host with an H200.
-func oftenFields() []field {
+// fields are read seldom: the question by numbers, whichever they are, kept this
+// process busy for four to eight milliseconds on a host with an H200, where the
+// functions of often take a few microseconds together. What is counted here is
+// counted since the driver was loaded, so that nothing is missed between two readings.
+func fields() []field {
 	return []field{
 		{nvml.FI_DEV_MEMORY_TEMP, "memory_temperature_celsius", func(d *gpu.Device, v gpu.Value[uint64]) { d.MemoryTemperatureCelsius = short(v) }},
 		{nvml.FI_DEV_TOTAL_ENERGY_CONSUMPTION, "energy_mj", func(d *gpu.Device, v gpu.Value[uint64]) { d.EnergyMillijoules = v }},
 		{nvml.FI_DEV_GET_GPU_RECOVERY_ACTION, "recovery_action", func(d *gpu.Device, v gpu.Value[uint64]) { d.RecoveryAction = v }},
-	}
-}
-
-// seldomFields have what is counted since the driver was loaded, so that nothing
-// is missed between two readings.
-func seldomFields() []field {
-	return []field{
 		{nvml.FI_DEV_POWER_INSTANT, "power_instant_mw", func(d *gpu.Device, v gpu.Value[uint64]) { d.PowerInstantMilliwatts = short(v) }},
 		{nvml.FI_DEV_CLOCKS_EVENT_REASON_SW_POWER_CAP, "throttled.power_cap_ns", func(d *gpu.Device, v gpu.Value[uint64]) { d.Throttled.PowerCapNanoseconds = v }},
 		{nvml.FI_DEV_CLOCKS_EVENT_REASON_SW_THERM_SLOWDOWN, "throttled.thermal_ns", func(d *gpu.Device, v gpu.Value[uint64]) { d.Throttled.ThermalNanoseconds = v }},

@@ -26,15 +26,14 @@ type card struct {
 	absent     map[string]gpu.Absence // by the field, or by the part of one
 	changed    bool                   // absent is not as the device says
 	used       uint64                 // bytes of memory when the processes were read last
-	often      batch
-	seldom     batch
+	fields     batch
 	registered bool // its faults are reported
 }
 
 func newCard(s *nvmlSource, uuid string) *card {
 	return &card{
 		source: s, device: gpu.Device{UUID: uuid}, absent: map[string]gpu.Absence{},
-		often: batch{fields: oftenFields()}, seldom: batch{fields: seldomFields()},
+		fields: batch{fields: fields()},
 	}
 }
 

@@ -146,7 +146,7 @@ func TestACardThatIsNotWell(t *testing.T) {
 		t.Errorf("%s: %s", d.Health, d.Message)
 	}
 	r.say()
-	if d := r.read().Devices[0]; d.Health != gpu.Healthy || d.Message != "" {
+	if d := r.slowly().Devices[0]; d.Health != gpu.Healthy || d.Message != "" {
 		t.Errorf("%s: %s", d.Health, d.Message)
 	}
 }

@@ -23,7 +23,6 @@ func (c *card) readOften() {
 	p := ask(c, "p_state", h.GetPerformanceState)
 	d.PState = gpu.If(p.Known && p.V != nvml.PSTATE_UNKNOWN, uint32(p.V))
 	c.readThrottleReasons()
-	c.often.read(c)
 }
 
 // readMemory prefers the version that tells what is reserved from what is used.

@@ -36,7 +36,7 @@ func (c *card) readSeldom() {
 	d.PCIeWidthMax = whole(ask(c, "pcie_width_max", h.GetMaxPcieLinkWidth))
 	persistence := ask(c, "persistence", h.GetPersistenceMode)
 	d.Persistence = gpu.If(persistence.Known, persistence.V == nvml.FEATURE_ENABLED)
-	c.seldom.read(c)
+	c.fields.read(c)
 	c.readFans()
 	c.readProcesses()
 	c.source.faults.register(c)
