@@ -44,7 +44,7 @@ CGO_corral-gpuprobe := CGO_ENABLED=1 CGO_CFLAGS="-g -O2 -Wno-deprecated-declarat
 
 # What the tests may not do without: where one of these is missing, a test that
 # needs it fails instead of being skipped.
-export CORRAL_MUST_RUN ?= ollama,node,chromium
+export CORRAL_MUST_RUN ?= ollama,node,chromium,systemd
 
 FUZZTIME ?= 10s
 SOAKTIME ?= 10m
@@ -178,12 +178,13 @@ screenshots: build node ## pictures of every room of the dashboard, into docs/im
 # What the targets above need.
 
 # A folder with a package-lock.json has its modules installed, exactly as locked,
-# and those of e2e drive a browser. Hosts that the network cuts off need ip.
+# and those of e2e drive a browser. Hosts that the network cuts off need ip, and
+# what reads the units is of systemd.
 LOCKS := $(shell find $(MODULES) -name node_modules -prune -o -name package-lock.json -print)
 
 .PHONY: node
 node: $(LOCKS:%/package-lock.json=%/node_modules/.package-lock.json)
-	@$(if $(filter e2e/%,$(LOCKS)),scripts/deps.sh chromium curl ip=iproute2)
+	@$(if $(filter e2e/%,$(LOCKS)),scripts/deps.sh chromium curl ip=iproute2 systemd-analyze=systemd)
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	@scripts/node.sh
