@@ -178,13 +178,14 @@ screenshots: build node ## pictures of every room of the dashboard, into docs/im
 # What the targets above need.
 
 # A folder with a package-lock.json has its modules installed, exactly as locked,
-# and those of e2e drive a browser. Hosts that the network cuts off need ip, and
-# what reads the units is of systemd.
+# and those of e2e drive a browser. Hosts that the network cuts off need ip, what
+# reads the units is of systemd, and a systemd that is booted needs its bus and
+# who decides there.
 LOCKS := $(shell find $(MODULES) -name node_modules -prune -o -name package-lock.json -print)
 
 .PHONY: node
 node: $(LOCKS:%/package-lock.json=%/node_modules/.package-lock.json)
-	@$(if $(filter e2e/%,$(LOCKS)),scripts/deps.sh chromium curl ip=iproute2 systemd-analyze=systemd)
+	@$(if $(filter e2e/%,$(LOCKS)),scripts/deps.sh chromium curl ip=iproute2 systemd-analyze=systemd dbus-daemon=dbus pkaction=polkitd)
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	@scripts/node.sh
