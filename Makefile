@@ -76,6 +76,20 @@ build-program = echo "build bin/$(notdir $(2))"; GOWORK=off $(or $(CGO_$(notdir 
 run: build ## a control plane, an agent and an Ollama on this machine
 	@scripts/run.sh
 
+# Where `make install` takes programs from and puts them; DESTDIR stands before
+# every path, as for a package.
+BIN    ?= $(CURDIR)/bin
+PREFIX ?= /usr/local
+export PREFIX DESTDIR
+
+.PHONY: install
+install: ## what `make build` made, and units for systemd, below PREFIX (/usr/local) and DESTDIR
+	@scripts/install.sh install $(BIN)
+
+.PHONY: uninstall
+uninstall: ## takes it away again, and leaves settings and state
+	@scripts/install.sh uninstall
+
 .PHONY: gen
 gen: $(BUF) ## generated code, from the schemas in sdk/proto and, for the dashboard, from the API's types
 	cd sdk && $(BUF) generate proto --template proto/buf.gen.yaml

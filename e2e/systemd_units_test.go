@@ -21,11 +21,12 @@ func TestSystemdUnits(t *testing.T) {
 		t.Skip(err)
 	}
 	for _, test := range []struct {
-		name     string
-		exposure float64 // at most, of 10
+		name, start string
+		exposure    float64 // at most, of 10
 	}{
-		{"corral-agent", 3.0},
-		{"corral-controlplane", 2.0},
+		{"corral-agent", "/usr/bin/corral-agent ", 3.0},
+		{"corral-controlplane", "/usr/bin/corral-controlplane ", 2.0},
+		{"corral-ollama@", "ollama ", 3.0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			unit := filepath.Join(t.TempDir(), test.name+".service")
@@ -33,11 +34,10 @@ func TestSystemdUnits(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			program := "/usr/bin/" + test.name + " "
-			if !strings.Contains(string(text), "ExecStart="+program) {
-				t.Fatalf("the unit does not start %s", program)
+			if !strings.Contains(string(text), "\nExecStart="+test.start) {
+				t.Fatalf("the unit does not start %s", test.start)
 			}
-			runnable := strings.ReplaceAll(string(text), program, "/bin/true ")
+			runnable := strings.ReplaceAll(string(text), "ExecStart="+test.start, "ExecStart=/bin/true ")
 			if err := os.WriteFile(unit, []byte(runnable), 0o600); err != nil {
 				t.Fatal(err)
 			}

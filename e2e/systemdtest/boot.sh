@@ -65,4 +65,5 @@ mkdir .old
 pivot_root . .old
 umount -l .old
 rmdir .old
+mount --make-rshared / # as whoever starts a container does; credentials need it
 exec env -i container=other PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --system --show-status=no

@@ -5,6 +5,7 @@ package systemdtest
 
 import (
 	"context"
+	"crypto/rand"
 	_ "embed"
 	"errors"
 	"fmt"
@@ -83,7 +84,7 @@ func mayBoot() error {
 	try := exec.Command("bash", "-ec", `mount --make-rprivate /
 		mount -t tmpfs tmpfs "$0"; mkdir "$0"/{upper,work,root,groups}
 		mount -t overlay -o "lowerdir=/,upperdir=$0/upper,workdir=$0/work" overlay "$0/root"
-		mount -t cgroup2 cgroup2 "$0/groups"; mkdir "$0/groups/corral-may-boot"; rmdir "$0/groups/corral-may-boot"`, dir)
+		mount -t cgroup2 cgroup2 "$0/groups"; mkdir "$0/groups/$1"; rmdir "$0/groups/$1"`, dir, filepath.Base(dir))
 	try.SysProcAttr = namespaces()
 	if out, err := try.CombinedOutput(); err != nil {
 		return fmt.Errorf("only root may make such namespaces and mounts: %w: %s", err, out)
@@ -119,7 +120,7 @@ func controlGroup(t testing.TB) string {
 	if err := unix.Mount("cgroup2", root, "cgroup2", 0, ""); err != nil {
 		t.Fatal(err)
 	}
-	group := filepath.Join(root, fmt.Sprintf("corral-test-%d", os.Getpid()))
+	group := filepath.Join(root, "corral-test-"+rand.Text())
 	if err := os.Mkdir(group, 0o755); err != nil {
 		t.Fatal(err)
 	}

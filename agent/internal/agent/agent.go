@@ -27,6 +27,7 @@ import (
 	"github.com/corral-fleet/corral/agent/internal/status"
 	"github.com/corral-fleet/corral/agent/internal/uplink"
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/sdnotify"
 	"github.com/corral-fleet/corral/sdk/wire"
 )
 
@@ -56,8 +57,9 @@ func New(cfg config.Config, version string, log hclog.Logger) *Agent {
 
 // Run works until ctx ends, takes on no more requests then, and lets those under
 // way go on for their grace. It returns nil when everything that the agent
-// started is gone, or the first error of a part that cannot go on.
-func (a *Agent) Run(ctx context.Context) (err error) {
+// started is gone, or the first error of a part that cannot go on. How it is, it
+// tells the service that it is run as.
+func (a *Agent) Run(ctx context.Context, service sdnotify.Service) (err error) {
 	if joined, _, err := identity.Peek(a.cfg.DataDir); err == nil && len(a.servers(joined)) == 0 {
 		return noServer() // before anything is made
 	}
@@ -94,18 +96,23 @@ func (a *Agent) Run(ctx context.Context) (err error) {
 		Serve:   func(ctx context.Context, stream net.Conn) { calls.Serve(ctx, stream) },
 		Leaving: leaving, Grace: a.cfg.DrainGrace,
 	})
+	report := func() status.Report { return a.report(id, link, supervisor, gpus, leaving) }
 	network, address := a.cfg.StatusAddress()
-	health := status.New(network, address, func() status.Report { return a.report(id, link, supervisor, gpus, leaving) }, gpus, a.log.Named("status"))
+	health := status.New(network, address, report, gpus, a.log.Named("status"))
+	turning := newPulse(a.cfg.SampleInterval + slowTurn)
 
 	work, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	parts := map[string]func(context.Context) error{
 		"ollama": supervisor.Run,
 		"host":   sampler.Run,
-		"sample": func(ctx context.Context) error { return a.sample(ctx, sampler, gpus, samples, calls) },
+		"sample": func(ctx context.Context) error { return a.sample(ctx, sampler, gpus, samples, calls, turning) },
 		"gpu":    gpus.Run,
 		"uplink": link.Run,
 		"status": health.Run,
+		"service": func(ctx context.Context) error {
+			return service.Run(ctx, leaving, func(context.Context) sdnotify.Beat { return beatOf(report(), turning.beats()) })
+		},
 		"leave": func(work context.Context) error {
 			select {
 			case <-work.Done(): // another part failed
@@ -193,7 +200,7 @@ func (a *Agent) facts(ctx context.Context, sampler *hostmetrics.Sampler) (wire.H
 }
 
 // sample takes a sample at each interval. One sample's memory serves for all.
-func (a *Agent) sample(ctx context.Context, sampler *hostmetrics.Sampler, gpus *monitor.Monitor, samples *uplink.Ring, calls *relay.Relay) error {
+func (a *Agent) sample(ctx context.Context, sampler *hostmetrics.Sampler, gpus *monitor.Monitor, samples *uplink.Ring, calls *relay.Relay, turning *pulse) error {
 	tick := time.NewTicker(a.cfg.SampleInterval)
 	defer tick.Stop()
 	var s wire.Sample
@@ -203,6 +210,7 @@ func (a *Agent) sample(ctx context.Context, sampler *hostmetrics.Sampler, gpus *
 		s.GPUs = gpus.AppendGPUs(s.GPUs)
 		s.UnixMillis, s.InFlight = time.Now().UnixMilli(), uint32(calls.InFlight())
 		samples.Push(&s)
+		turning.beat()
 		select {
 		case <-ctx.Done():
 			return nil

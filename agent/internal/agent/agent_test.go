@@ -31,6 +31,7 @@ import (
 	sdkconfig "github.com/corral-fleet/corral/sdk/config"
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
+	"github.com/corral-fleet/corral/sdk/sdnotify"
 	"github.com/corral-fleet/corral/sdk/wire"
 	"github.com/corral-fleet/corral/sdk/wire/exchange"
 	"github.com/corral-fleet/corral/sdk/wire/tunnel"
@@ -148,7 +149,7 @@ func TestAnAgentFromStartToEnd(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	result := make(chan error, 1)
-	go func() { result <- New(cfg, "1.2.3", hclog.NewNullLogger()).Run(ctx) }()
+	go func() { result <- New(cfg, "1.2.3", hclog.NewNullLogger()).Run(ctx, sdnotify.Service{}) }()
 
 	var p *peer
 	select {
@@ -283,7 +284,7 @@ func leftOver() string {
 func TestWhatAnAgentCannotStartWithout(t *testing.T) {
 	f := func(cfg config.Config, kind fault.Kind, sentence string) {
 		t.Helper()
-		err := New(cfg, "dev", hclog.NewNullLogger()).Run(t.Context())
+		err := New(cfg, "dev", hclog.NewNullLogger()).Run(t.Context(), sdnotify.Service{})
 		if fault.KindOf(err) != kind || !strings.Contains(fault.MessageOf(err), sentence) {
 			t.Errorf("Run = %v, want %q", err, sentence)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/settings"
 	"github.com/corral-fleet/corral/sdk/config"
 	"github.com/corral-fleet/corral/sdk/program"
+	"github.com/corral-fleet/corral/sdk/sdnotify"
 )
 
 func newRoot(version string, environ []string) *cobra.Command {
@@ -44,7 +45,7 @@ func newServe(version string, environ []string) *cobra.Command {
 			return err
 		}
 		log := program.NewLogger("corral-controlplane", loaded.Config.App.Server.LogLevel, loaded.Config.LogFormat, cmd.ErrOrStderr())
-		return controlplane.New(loaded, version, log).Run(cmd.Context())
+		return controlplane.New(loaded, version, log).Run(cmd.Context(), sdnotify.Under(environ, log))
 	}
 	return cmd
 }

@@ -27,6 +27,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/sqlite"
 	"github.com/corral-fleet/corral/controlplane/internal/stats"
 	"github.com/corral-fleet/corral/controlplane/internal/usage"
+	"github.com/corral-fleet/corral/sdk/sdnotify"
 	"github.com/corral-fleet/corral/sdk/wire"
 	"github.com/corral-fleet/corral/sdk/wire/nowait"
 )
@@ -51,8 +52,9 @@ func New(loaded settings.Loaded, version string, log hclog.Logger) *ControlPlane
 }
 
 // Run serves until ctx ends and returns nil when everything has ended, or the
-// first error of a part that cannot go on.
-func (c *ControlPlane) Run(ctx context.Context) (err error) {
+// first error of a part that cannot go on. How it is, it tells the service that it
+// is run as.
+func (c *ControlPlane) Run(ctx context.Context, service sdnotify.Service) (err error) {
 	dir := c.loaded.Config.DataDir
 	claimed, err := claim(dir)
 	if err != nil {
@@ -68,7 +70,7 @@ func (c *ControlPlane) Run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	parts, err := c.assemble(ctx, db, authority)
+	parts, err := c.assemble(ctx, db, authority, service)
 	if err != nil {
 		return err
 	}
@@ -82,7 +84,7 @@ type parts struct {
 }
 
 // assemble makes the parts and tells each of the others.
-func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *pki.Authority) (*parts, error) {
+func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *pki.Authority, service sdnotify.Service) (*parts, error) {
 	manager := settings.New(c.loaded, db)
 	if err := manager.Load(ctx); err != nil {
 		return nil, err
@@ -154,6 +156,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 			return err
 		}
 		c.log.Info("listening", "address", listener.Addr().String(), "version", c.version)
+		defer tellService(ctx, service, listener.Addr(), registry)()
 		return server.Run(ctx, nowait.Listener(listener))
 	}
 	return &parts{serve: serve, support: support}, nil

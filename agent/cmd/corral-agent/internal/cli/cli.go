@@ -23,6 +23,7 @@ import (
 	sdkconfig "github.com/corral-fleet/corral/sdk/config"
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/program"
+	"github.com/corral-fleet/corral/sdk/sdnotify"
 )
 
 // Main runs the program and returns its exit code.
@@ -87,7 +88,7 @@ func newRun(version string, environ []string) *cobra.Command {
 		}
 		beFrugal(environ)
 		log := program.NewLogger("corral-agent", cfg.LogLevel, cfg.LogFormat, cmd.ErrOrStderr())
-		return agent.New(cfg, version, log).Run(cmd.Context())
+		return agent.New(cfg, version, log).Run(cmd.Context(), sdnotify.Under(environ, log))
 	}
 	return cmd
 }
