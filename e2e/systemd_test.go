@@ -21,18 +21,20 @@ const serviceLimit = 20 * time.Second
 // installed is a machine on which everything was installed by make.
 type installed struct {
 	*systemdtest.Machine
-	t *testing.T
+	t   *testing.T
+	key string // of the control plane
 }
 
 // installEverything boots a machine, installs everything there and starts the control
-// plane. Its Ollama is the test build.
-func installEverything(t *testing.T) *installed {
+// plane. Its Ollama is the test build. paths are folders that are there as well.
+func installEverything(t *testing.T, paths ...string) *installed {
 	t.Helper()
 	ollama := ollamatest.Bin(t)
-	m := &installed{t: t, Machine: systemdtest.Boot(t, corraltest.Root(t), corraltest.BinDir(t), filepath.Dir(ollama))}
+	m := &installed{t: t, Machine: systemdtest.Boot(t, append(paths, corraltest.Root(t), corraltest.BinDir(t), filepath.Dir(ollama))...)}
 	m.Run("install -D " + ollama + " /usr/local/bin/ollama")
 	m.install()
 	m.Run("systemctl enable --now corral-controlplane")
+	m.key = m.secret("key create --name test --role admin --json", "key")
 	return m
 }
 

@@ -5,7 +5,7 @@ import "time"
 // Instance is one Ollama on a host, as its agent last told.
 type Instance struct {
 	Name         string        `json:"name"`
-	Mode         string        `json:"mode"`  // "managed" or "attached"
+	Mode         string        `json:"mode"`  // "managed", "attached" or "systemd"
 	State        string        `json:"state"` // "unknown", "starting", "ready", "degraded", "stopped" or "failed"
 	Reason       string        `json:"reason,omitempty"`
 	Message      string        `json:"message,omitempty"` // a sentence for the state
@@ -19,6 +19,17 @@ type Instance struct {
 	ModelsKnown  bool          `json:"models_known"`       // false until this Ollama was asked for the first time
 	Models       []HostModel   `json:"models"`
 	Loaded       []LoadedModel `json:"loaded"`
+	Unit         *Unit         `json:"unit,omitempty"` // where it is a unit of systemd
+}
+
+// Unit is how systemd has an instance, in systemd's words.
+type Unit struct {
+	Name         string `json:"name"`
+	ActiveState  string `json:"active_state"`
+	SubState     string `json:"sub_state"`
+	Result       string `json:"result,omitempty"` // "success", or why it ended
+	RestartCount int    `json:"restart_count"`    // by systemd itself
+	MemoryBytes  int64  `json:"memory,omitempty"` // in use by all its processes; 0 where it is not counted
 }
 
 // Restart is one restart of an instance.

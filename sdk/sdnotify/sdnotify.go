@@ -58,6 +58,10 @@ func Under(environ []string, log hclog.Logger) Service {
 	return s
 }
 
+// Asked reports whether a systemd wants to be told, and so whether it runs this
+// process.
+func (s Service) Asked() bool { return s.socket != "" }
+
 // Beat is what a service says of itself each time that it is asked.
 type Beat struct {
 	Alive  bool   // false keeps the watchdog waiting
@@ -69,7 +73,7 @@ type Beat struct {
 // watchdog waits. Once leaving is closed the service is ending, and may take as
 // long for that as it goes on being alive.
 func (s Service) Run(ctx context.Context, leaving <-chan struct{}, beat func(context.Context) Beat) error {
-	if s.socket == "" {
+	if !s.Asked() {
 		return nil
 	}
 	every := mostQuiet

@@ -134,5 +134,9 @@ func exampleInstance() wire.Instance {
 			ContextLength: 8192, ExpiresUnixMillis: 1_790_000_300_000,
 			GPUsKnown: true, GPUs: []wire.GPUShare{{UUID: "GPU-8f2c1d34-0001", MemoryBytes: 5 << 30}},
 		}},
+		Unit: wire.Unit{
+			Name: "corral-ollama@default.service", ActiveState: "activating", SubState: "auto-restart", Result: "exit-code",
+			RestartCount: 3, MemoryBytes: 7 << 30,
+		},
 	}
 }

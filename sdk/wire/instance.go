@@ -26,6 +26,7 @@ type Instance struct {
 	Models            []Model
 	Loaded            []LoadedModel
 	Parallel          uint32 // requests that one model serves at a time; 0 is unknown
+	Unit              Unit   // where it is a unit of systemd
 }
 
 func (i *Instance) fields(c *codec) {
@@ -44,6 +45,26 @@ func (i *Instance) fields(c *codec) {
 	list(c, 13, &i.Models)
 	list(c, 14, &i.Loaded)
 	c.uint32(15, &i.Parallel)
+	c.message(16, &i.Unit)
+}
+
+// Unit is how systemd has an instance, in systemd's words.
+type Unit struct {
+	Name         string // such as "corral-ollama@default.service"; empty where there is none
+	ActiveState  string // such as "active"
+	SubState     string // such as "running"
+	Result       string // "success", or why it ended, such as "exit-code"
+	RestartCount uint32 // by systemd itself
+	MemoryBytes  uint64 // in use by all its processes; 0 where it is not counted
+}
+
+func (u *Unit) fields(c *codec) {
+	c.string(1, &u.Name)
+	c.string(2, &u.ActiveState)
+	c.string(3, &u.SubState)
+	c.string(4, &u.Result)
+	c.uint32(5, &u.RestartCount)
+	c.uint64(6, &u.MemoryBytes)
 }
 
 // The states of an instance. The empty string is unknown.

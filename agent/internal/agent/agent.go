@@ -72,7 +72,7 @@ func (a *Agent) Run(ctx context.Context, service sdnotify.Service) (err error) {
 		return fault.New(fault.Invalid, "this agent has not joined a control plane; join one by corral-agent join, or start it with --token and a token from `corral-controlplane token create`")
 	}
 	gpus := a.gpuMonitor()
-	supervised := ollamaConfig(&a.cfg)
+	supervised := ollamaConfig(&a.cfg, service.Asked())
 	supervised.GPUs = func() ollama.GPUs { return usageOf(gpus) }
 	supervisor, err := ollama.New(supervised, a.log.Named("ollama"))
 	if err != nil {
@@ -301,15 +301,16 @@ func (a *Agent) report(id *identity.Identity, link *uplink.Uplink, supervisor *o
 	return report
 }
 
-// ollamaConfig translates the settings for the supervisor.
-func ollamaConfig(cfg *config.Config) ollama.Config {
+// ollamaConfig translates the settings for the supervisor of an agent that is a
+// service of systemd, or is not.
+func ollamaConfig(cfg *config.Config, service bool) ollama.Config {
 	set := cfg.Ollama.Settings
 	dataDir, err := filepath.Abs(filepath.Join(cfg.DataDir, "ollama", wire.DefaultInstance))
 	if err != nil {
 		dataDir = filepath.Join(cfg.DataDir, "ollama", wire.DefaultInstance) // the supervisor says what is wrong with it
 	}
 	return ollama.Config{
-		Instance: wire.DefaultInstance, Mode: ollama.Mode(cfg.Ollama.Mode), Bin: cfg.Ollama.Bin, URL: cfg.Ollama.URL, DataDir: dataDir,
+		Instance: wire.DefaultInstance, Mode: ollama.Mode(cfg.Ollama.Mode), Bin: cfg.Ollama.Bin, URL: cfg.Ollama.URL, DataDir: dataDir, Service: service,
 		Settings: ollama.Settings{
 			KeepAlive: keepAlive(set.KeepAlive), NumParallel: uint(set.NumParallel), MaxLoadedModels: uint(set.MaxLoadedModels),
 			ContextLength: uint(set.ContextLength), FlashAttention: flashAttention(set.FlashAttention),

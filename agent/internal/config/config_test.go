@@ -169,7 +169,7 @@ func TestTLSIsNeededBeyondThisMachine(t *testing.T) {
 func TestEveryFaultIsListedAtOnce(t *testing.T) {
 	_, _, err := load(t, "", []string{"CORRAL_AGENT_TOKEN=crt_secret", "CORRAL_AGENT_OLLAMA_NUM_PARALLEL=-1"},
 		"--data-dir", "", "--server", "ws://far,ws://far", "--name", "two\nlines", "--label", "a b=c", "--label", "d=\x00",
-		"--ollama-mode", "systemd", "--ollama-url", "https://far:11434", "--ollama-keep-alive", "soon",
+		"--ollama-mode", "service", "--ollama-url", "https://far:11434", "--ollama-keep-alive", "soon",
 		"--ollama-flash-attention", "off", "--ollama-kv-cache-type", "q8_0", "--ollama-models-dir", "models",
 		"--ollama-max-loaded-models", "9999", "--ollama-context-length", "many",
 		"--gpu", "cuda", "--gpu-probe", "probe", "--status-listen", "nowhere", "--log-level", "loud", "--log-format", "xml", "--sample-interval", "1ms")
@@ -178,7 +178,7 @@ func TestEveryFaultIsListedAtOnce(t *testing.T) {
 		"server[0]: ws://far has no TLS", "server[1]: ws://far is there twice",
 		"CORRAL_AGENT_TOKEN: token: the join token is cut off",
 		`name: "two\nlines" has characters`, `the key "a b"`, `the value of "d"`,
-		"ollama.mode: systemd comes later", "ollama.url: an Ollama that the agent may start listens on loopback",
+		`ollama.mode: "service" is none of`, "ollama.url: an Ollama that the agent may start listens on loopback",
 		"ollama.settings.keep_alive", "kv_cache_type: q8_0 needs flash attention", "ollama.settings.models_dir",
 		"ollama.settings.num_parallel", "ollama.settings.max_loaded_models", "ollama.settings.context_length",
 		`gpu.source: "cuda" is none of auto`, `gpu.probe: "probe" is not an absolute path`,
@@ -199,6 +199,7 @@ func TestWhatOneSettingMayNotBe(t *testing.T) {
 		wrong string
 	}{
 		{[]string{"--ollama-mode", "magic"}, "none of auto"},
+		{[]string{"--ollama-mode", "systemd", "--ollama-url", "http://127.0.0.1:0"}, "the same one at each start"},
 		{[]string{"--ollama-mode", "managed", "--ollama-bin", "./ollama"}, "neither an absolute path"},
 		{[]string{"--ollama-url", "127.0.0.1:11434"}, "not an address"},
 		{[]string{"--ollama-url", "http://127.0.0.1:1/api"}, "only a scheme"},

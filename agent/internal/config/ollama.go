@@ -14,8 +14,8 @@ import (
 
 // The modes in which an agent looks after an Ollama.
 const (
-	ModeAuto     = "auto"     // attached where one answers already, else managed
-	ModeSystemd  = "systemd"  // a unit of its own; not in this build
+	ModeAuto     = "auto"     // attached where one answers already, else systemd or managed
+	ModeSystemd  = "systemd"  // a unit of its own, which outlives the agent
 	ModeManaged  = "managed"  // the agent starts it as its child
 	ModeAttached = "attached" // somebody else runs it
 )
@@ -29,7 +29,7 @@ const (
 
 // Ollama is which Ollama an agent looks after, and how.
 type Ollama struct {
-	Mode     string         `yaml:"mode" help:"auto, managed or attached; auto attaches to an Ollama that answers and starts one otherwise"`
+	Mode     string         `yaml:"mode" help:"auto, systemd, managed or attached; auto attaches to an Ollama that answers, else uses its unit of systemd where there is one, else starts one"`
 	Bin      string         `yaml:"bin" help:"the ollama program; empty searches the PATH"`
 	URL      string         `yaml:"url" help:"where Ollama answers, or will; port 0 picks a free one"`
 	Settings OllamaSettings `yaml:"settings"`
@@ -76,9 +76,7 @@ type OllamaSettings struct {
 // Validate implements [config.Validator].
 func (o *Ollama) Validate(report config.Report) {
 	switch o.Mode {
-	case ModeAuto, ModeManaged, ModeAttached:
-	case ModeSystemd:
-		report("mode", "systemd comes later; use auto, managed or attached")
+	case ModeAuto, ModeSystemd, ModeManaged, ModeAttached:
 	default:
 		report("mode", "%q is none of auto, systemd, managed and attached", o.Mode)
 	}
@@ -103,6 +101,8 @@ func (o *Ollama) validateURL(report config.Report) {
 		if u.Port() == "0" {
 			report("url", "port 0 picks a free port, but an attached Ollama has one already")
 		}
+	case o.Mode == ModeSystemd && u.Port() == "0":
+		report("url", "port 0 picks a free port, but a unit of systemd has the same one at each start")
 	case u.Scheme != "http" || !loopback(u.Hostname()):
 		report("url", "an Ollama that the agent may start listens on loopback by http; for one elsewhere the mode is attached")
 	}

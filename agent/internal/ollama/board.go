@@ -15,9 +15,10 @@ const keptRestarts = 10
 type board struct {
 	mu       sync.Mutex
 	instance wire.Instance
-	troubles map[Cause]string // what a running instance fails to do, with a sentence
-	slow     string           // a sentence for ReasonCPUFallback; empty is none
-	runners  []uint32         // its processes that run models, as far as GPUs are known
+	troubles map[Cause]string                  // what a running instance fails to do, with a sentence
+	slow     string                            // a sentence for ReasonCPUFallback; empty is none
+	runners  []uint32                          // its processes that run models, as far as GPUs are known
+	remarked struct{ reason, sentence string } // of an instance that is ready
 	changed  chan struct{}
 }
 
@@ -47,8 +48,12 @@ func (b *board) snapshot() wire.Instance {
 			return i
 		}
 	}
-	if i.State == wire.InstanceReady && i.Reason == "" && b.slow != "" {
+	switch {
+	case i.State != wire.InstanceReady || i.Reason != "":
+	case b.slow != "":
 		i.Reason, i.Message = ReasonCPUFallback, b.slow // it serves all the same
+	default:
+		i.Reason, i.Message = b.remarked.reason, b.remarked.sentence
 	}
 	return i
 }
@@ -118,6 +123,18 @@ func (b *board) trouble(cause Cause, sentence string) {
 	b.mu.Lock()
 	same := b.troubles[cause] == sentence
 	b.troubles[cause] = sentence
+	b.mu.Unlock()
+	if !same {
+		b.signal()
+	}
+}
+
+// remark says something of an instance that is ready; empty takes it back.
+func (b *board) remark(reason, sentence string) {
+	b.mu.Lock()
+	before := b.remarked
+	b.remarked.reason, b.remarked.sentence = reason, sentence
+	same := before == b.remarked
 	b.mu.Unlock()
 	if !same {
 		b.signal()

@@ -25,4 +25,14 @@ const (
 	ReasonUnreachable   = "unreachable"    // nobody listens where the attached Ollama was
 	ReasonStopped       = "stopped"        // the agent ends
 	ReasonCPUFallback   = "cpu_fallback"   // it serves, but a model that would fit on the GPUs is in main memory
+	ReasonMissingUnit   = "missing_unit"   // systemd has no such unit, or it is masked
+	ReasonUnitStopped   = "unit_stopped"   // somebody stopped the unit
+	ReasonForbidden     = "forbidden"      // polkit does not let the agent manage the unit
+	ReasonNoSystemd     = "no_systemd"     // systemd can't be asked
+)
+
+// Reasons of an instance that is ready, beside which its sentence is a remark.
+const (
+	ReasonSettingsPending = "settings_pending" // what is set takes effect at its next start
+	ReasonSettingsLost    = "settings_lost"    // what is set does not reach it
 )

@@ -10,6 +10,7 @@ import (
 
 	"github.com/corral-fleet/corral/agent/internal/ollama/keeper"
 	"github.com/corral-fleet/corral/agent/internal/ollama/runlog"
+	"github.com/corral-fleet/corral/agent/internal/ollama/systemd"
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
@@ -18,10 +19,13 @@ type Mode string
 
 // The modes.
 const (
-	// ModeAuto attaches to an Ollama that answers at the URL and runs one of
-	// its own otherwise. It is decided once, when Run starts: an attached Ollama
-	// that is away for a moment, as during its own upgrade, is not replaced.
+	// ModeAuto attaches to an Ollama that answers at the URL, unless that is our
+	// unit's. Where none answers, the unit is started by an agent that is a
+	// service of systemd itself and finds one; any other runs an Ollama of its
+	// own. It is decided once, when Run starts: an attached Ollama that is away
+	// for a moment, as during its own upgrade, is not replaced.
 	ModeAuto     Mode = "auto"
+	ModeSystemd  Mode = "systemd"  // ours, as a unit of systemd that outlives the agent
 	ModeManaged  Mode = "managed"  // ours
 	ModeAttached Mode = "attached" // somebody else's; it is watched and never touched
 )
@@ -29,12 +33,14 @@ const (
 // Config says what to supervise and how. Only Instance and DataDir have no
 // default.
 type Config struct {
-	Instance string   // its name, such as "default"
-	Mode     Mode     // default ModeAuto
-	Bin      string   // path of the ollama program; default the one on PATH
-	URL      string   // where to serve or attach; default http://127.0.0.1:11434; port 0 picks a free one
-	DataDir  string   // a folder of this instance alone
-	Keeper   []string // command line that runs keeper.Main; default this very program with keeper.Subcommand
+	Instance string       // its name, such as "default"
+	Mode     Mode         // default ModeAuto
+	Bin      string       // path of the ollama program; default the one on PATH
+	URL      string       // where to serve or attach; default http://127.0.0.1:11434; port 0 picks a free one
+	DataDir  string       // a folder of this instance alone
+	Keeper   []string     // command line that runs keeper.Main; default this very program with keeper.Subcommand
+	Unit     systemd.Unit // of ModeSystemd; default corral-ollama@INSTANCE.service
+	Service  bool         // the agent is a service of systemd
 
 	// GPUs tells of the host's GPUs; nil knows nothing of them.
 	GPUs func() GPUs
@@ -74,6 +80,7 @@ type Timing struct {
 	StartTimeout   time.Duration // from the start to the first answer; default 60 s
 	StopGrace      time.Duration // from SIGTERM to SIGKILL; default 10 s
 	BlockedRetry   time.Duration // while the port is taken, the program missing, …; default 30 s
+	JobTimeout     time.Duration // of what systemd is told to do; default 90 s
 	// StallHold is how long an attached instance stays degraded after its last
 	// stalled generation went away, unless one succeeds before; default 60 s.
 	StallHold time.Duration
@@ -117,6 +124,7 @@ func (c Config) withDefaults() Config {
 	orDefault(&t.StartTimeout, time.Minute)
 	orDefault(&t.StopGrace, 10*time.Second)
 	orDefault(&t.BlockedRetry, 30*time.Second)
+	orDefault(&t.JobTimeout, 90*time.Second)
 	orDefault(&t.StallHold, time.Minute)
 	orDefault(&t.FallbackHold, 15*time.Second)
 	return c
@@ -126,9 +134,9 @@ func (c Config) withDefaults() Config {
 // port of its URL.
 func (c Config) address() (host string, port uint16, err error) {
 	switch c.Mode {
-	case ModeAuto, ModeManaged, ModeAttached:
+	case ModeAuto, ModeSystemd, ModeManaged, ModeAttached:
 	default:
-		return "", 0, fault.New(fault.Invalid, "there is no ollama mode %q; there are auto, managed and attached", c.Mode)
+		return "", 0, fault.New(fault.Invalid, "there is no ollama mode %q; there are auto, systemd, managed and attached", c.Mode)
 	}
 	if c.Instance == "" {
 		return "", 0, fault.New(fault.Invalid, "an ollama instance needs a name")
@@ -161,8 +169,17 @@ func (c Config) address() (host string, port uint16, err error) {
 		return "", 0, fault.New(fault.Invalid, "an Ollama of the agent serves on this machine alone, so %q must name a loopback address", c.URL)
 	case c.Mode == ModeAttached && port == 0:
 		return "", 0, fault.New(fault.Invalid, "%q has no port to attach to", c.URL)
+	case c.Mode == ModeSystemd && port == 0:
+		return "", 0, fault.New(fault.Invalid, "%q has no port; a unit of systemd has the same one at each start", c.URL)
 	}
 	return host, port, nil
+}
+
+// unit is the instance's unit of systemd.
+func (c Config) unit() *systemd.Unit {
+	u := c.Unit
+	orDefault(&u.Name, "corral-ollama@"+c.Instance+".service")
+	return &u
 }
 
 // logsDir is where the output of the runs is kept.

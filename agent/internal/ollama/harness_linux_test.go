@@ -107,8 +107,7 @@ func supervise(t *testing.T, c Config) *subject {
 		}
 		c.Keeper = []string{"/usr/bin/env", "GORACE=atexit_sleep_ms=0", self, keeper.Subcommand}
 	}
-	log := hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: testLog{t}, DisableTime: true})
-	s, err := New(quick(c), log)
+	s, err := New(quick(c), testLogger(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,6 +126,10 @@ func supervise(t *testing.T, c Config) *subject {
 		}
 	})
 	return sub
+}
+
+func testLogger(t *testing.T) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: testLog{t}, DisableTime: true})
 }
 
 // testLog writes log lines to the test's log.

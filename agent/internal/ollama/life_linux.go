@@ -17,49 +17,8 @@ const endPatience = 10 * time.Second
 // life is one Ollama of ours, from its start to its end.
 type life struct {
 	*manager
-	child    *keeper.Child
-	at       string // host:port
-	verdicts chan verdict
-	ready    chan struct{} // closed at the first answer
-	readyAt  time.Time
-	version  string // valid when ready is closed
-	parallel uint32 // likewise
-}
-
-// watch waits for the first answer and then watches.
-func (l *life) watch(ctx context.Context) {
-	c := newClient(l.at)
-	defer c.close()
-	w := &watcher{
-		files: map[string]string{},
-		cfg:   l.cfg, log: l.log, client: c, progress: l.progress, board: l.board,
-		refresh: l.refresh, used: l.used, verdicts: l.verdicts, serving: servedBy(l.child.PID(), l.at),
-	}
-	if !l.awaitAnswer(ctx, c) {
-		w.tell(ctx, verdict{cause: CauseStartTimeout, message: fmt.Sprintf("Ollama did not answer within %v of its start.", l.cfg.Timing.StartTimeout)})
-		return
-	}
-	l.parallel = w.parallel(l.version)
-	l.endpoint.Store(&l.at) // before anybody says that it is ready, the watcher included
-	close(l.ready)
-	w.run(ctx)
-}
-
-// awaitAnswer waits until this very Ollama answers: another one that took the
-// address first may answer as well.
-func (l *life) awaitAnswer(ctx context.Context, c *client) bool {
-	ctx, cancel := context.WithTimeout(ctx, l.cfg.Timing.StartTimeout)
-	defer cancel()
-	every(ctx, l.cfg.Timing.ReadyEvery, func() {
-		asking, done := context.WithTimeout(ctx, l.cfg.Timing.VersionTimeout)
-		defer done()
-		version, err := c.version(asking)
-		if err == nil && !listensElsewhere(l.at, l.child.PID()) {
-			l.version = version
-			cancel()
-		}
-	})
-	return l.version != ""
+	*vigil
+	child *keeper.Child
 }
 
 // follow stays with the child until it is gone, when it returns no cause, or
@@ -75,6 +34,7 @@ func (l *life) follow(ctx context.Context) ending {
 		case <-ready:
 			ready = nil // closed
 			l.isReady()
+			l.answer(nil)
 		case r := <-l.requests:
 			l.waiting = append(l.waiting, r)
 			return ending{cause: CauseRequested, message: "Somebody asked for it."}
@@ -83,33 +43,11 @@ func (l *life) follow(ctx context.Context) ending {
 			case v.cause == CauseStartTimeout: // as good as gone
 				return ending{cause: v.cause, message: v.message}
 			case v.cause == CauseStalled && l.hitRunners(v):
-			case l.mayRestart(v):
+			case l.mayRestart(l.governor, v):
 				return ending{cause: v.cause, message: v.message, paid: true}
 			}
 		}
 	}
-}
-
-func (l *life) isReady() {
-	l.readyAt = time.Now()
-	l.log.Info("ollama is ready", "pid", l.child.PID(), "address", l.at, "version", l.version)
-	l.board.update(func(i *wire.Instance) {
-		i.State, i.Reason, i.Message, i.Version, i.Parallel = wire.InstanceReady, "", "", l.version, l.parallel
-	})
-	l.answer(nil)
-}
-
-// mayRestart takes a restart from the cause's budget. Without one the instance
-// stays as it is and says why.
-func (l *life) mayRestart(v verdict) bool {
-	wait := l.governor.spend(v.cause, time.Now())
-	if wait == 0 {
-		return true
-	}
-	message := fmt.Sprintf("%s It is left alone: it was restarted for this %d times within the last hour.", v.message, l.cfg.Restarts.PerHour[v.cause])
-	l.log.Error("ollama is not restarted again", "cause", v.cause, "message", message, "budget_in", wait)
-	l.board.trouble(v.cause, message)
-	return false
 }
 
 // hitRunners kills the runners alone, which mostly is enough and leaves other

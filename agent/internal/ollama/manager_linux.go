@@ -133,7 +133,7 @@ func (m *manager) live(ctx context.Context) ending {
 		i.State, i.Reason, i.Message = wire.InstanceStarting, "", ""
 		i.PID, i.StartedUnixMillis = uint32(child.PID()), time.Now().UnixMilli()
 	})
-	l := &life{manager: m, child: child, at: at, verdicts: make(chan verdict), ready: make(chan struct{})}
+	l := &life{manager: m, vigil: newVigil(m.Supervisor, child.PID(), at), child: child}
 	watching, unwatch := context.WithCancel(ctx)
 	var watchers sync.WaitGroup
 	watchers.Go(func() { l.watch(watching) })
@@ -153,8 +153,6 @@ func (m *manager) live(ctx context.Context) ending {
 	if end.cause == "" {
 		end = m.endingOf(exit, at)
 	}
-	if !l.readyAt.IsZero() {
-		end.uptime = time.Since(l.readyAt)
-	}
+	end.uptime = l.uptime()
 	return end
 }

@@ -23,6 +23,9 @@ func (w *watcher) parallel(version string) uint32 {
 	if n := w.cfg.Settings.NumParallel; n > 0 {
 		return uint32(min(n, maxParallel))
 	}
+	if w.ours { // it was told what is set, and may be another user's process
+		return parallelBy(version, "")
+	}
 	serve, ok := w.serving.process()
 	if !ok || !isOllama(serve) {
 		return 0

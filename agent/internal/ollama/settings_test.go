@@ -60,7 +60,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		t.Errorf("New(%+v) = %v", good, err)
 	}
 	for want, change := range map[string]func(*Config){
-		"mode":          func(c *Config) { c.Mode = "systemd" },
+		"mode":          func(c *Config) { c.Mode = "service" },
 		"name":          func(c *Config) { c.Instance = "" },
 		"absolute path": func(c *Config) { c.DataDir = "data" },
 		"KV cache":      func(c *Config) { c.Settings.KVCacheType = "q5_1" },
@@ -68,6 +68,7 @@ func TestNewRefusesWhatCannotWork(t *testing.T) {
 		"no address":    func(c *Config) { c.URL = "http://127.0.0.1:11434/path" },
 		"loopback":      func(c *Config) { c.URL = "http://0.0.0.0:11434" },
 		"attach":        func(c *Config) { c.Mode, c.URL = ModeAttached, "http://127.0.0.1:0" },
+		"has no port":   func(c *Config) { c.Mode, c.URL = ModeSystemd, "http://127.0.0.1:0" },
 		"valid port":    func(c *Config) { c.URL = "http://127.0.0.1:70000" },
 	} {
 		c := good

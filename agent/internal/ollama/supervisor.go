@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/corral-fleet/corral/agent/internal/ollama/runlog"
+	"github.com/corral-fleet/corral/agent/internal/ollama/systemd"
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/wire"
 )
@@ -61,7 +62,7 @@ func New(cfg Config, log hclog.Logger) (*Supervisor, error) {
 }
 
 // Run supervises until ctx is done and returns once everything that it started
-// is gone; an attached Ollama goes on. It must be called once. It returns an
+// is gone; an attached Ollama goes on, and so does a unit of systemd. It must be called once. It returns an
 // error, fault.Conflict, only when another process holds the instance's folder,
 // or when that folder can't be made.
 func (s *Supervisor) Run(ctx context.Context) error {
@@ -73,9 +74,12 @@ func (s *Supervisor) Run(ctx context.Context) error {
 	defer unlock()
 	mode := s.decide(ctx)
 	s.board.update(func(i *wire.Instance) { i.Mode = string(mode) })
-	if mode == ModeAttached {
+	switch mode {
+	case ModeAttached:
 		s.runAttached(ctx)
-	} else {
+	case ModeSystemd:
+		newUnitManager(s).run(ctx)
+	default:
 		newManager(s).run(ctx)
 	}
 	s.endpoint.Store(nil)
@@ -98,12 +102,31 @@ func (s *Supervisor) decide(ctx context.Context) Mode {
 	}
 	c := newClient(s.configuredAddress())
 	defer c.close()
-	ctx, cancel := context.WithTimeout(ctx, s.cfg.Timing.VersionTimeout)
+	asking, cancel := context.WithTimeout(ctx, s.cfg.Timing.VersionTimeout)
 	defer cancel()
-	if version, err := c.version(ctx); err == nil && version != "" {
+	version, err := c.version(asking)
+	answers := err == nil && version != ""
+	switch {
+	case s.mayUseUnit(ctx, answers):
+		return ModeSystemd
+	case answers:
 		return ModeAttached
 	}
 	return ModeManaged
+}
+
+// mayUseUnit reports whether there is a unit of ours to run the Ollama. While one
+// answers, it has to be the unit's, or it would be somebody else's.
+func (s *Supervisor) mayUseUnit(ctx context.Context, answers bool) bool {
+	if !s.cfg.Service {
+		return false
+	}
+	state, err := s.cfg.unit().State(ctx)
+	if err != nil {
+		s.log.Warn("systemd does not say whether there is a unit for ollama", "unit", s.cfg.unit().Name, "error", err)
+		return false
+	}
+	return state.Load == systemd.LoadLoaded && (!answers || state.Active == systemd.ActiveActive)
 }
 
 func (s *Supervisor) configuredAddress() string {
@@ -140,7 +163,7 @@ func (s *Supervisor) Changed() <-chan struct{} { return s.board.changed }
 // Progress returns what the relay reports its requests to.
 func (s *Supervisor) Progress() *Progress { return s.progress }
 
-// Logs returns what a managed Ollama writes.
+// Logs returns what an Ollama of ours writes.
 func (s *Supervisor) Logs() *runlog.Log { return s.output }
 
 // Refresh has the models listed anew, now. It does not wait for it.
@@ -170,7 +193,7 @@ func (s *Supervisor) Endpoint() (hostPort string, ok bool) {
 	return *at, true
 }
 
-// Restart stops and starts a managed Ollama and returns when the new one
+// Restart stops and starts an Ollama of ours and returns when the new one
 // serves. Requests in flight fail. For an attached one it is fault.Conflict;
 // when the new one does not come up it is fault.Unavailable with the reason.
 // When ctx is done first the restart goes on.

@@ -40,6 +40,7 @@ type watcher struct {
 	used     <-chan struct{}
 	serving  *serving
 	verdicts chan<- verdict
+	ours     bool // it is not somebody else's
 
 	// Of the goroutine that polls:
 	files map[string]string // of models, by their digests; see runnerOf

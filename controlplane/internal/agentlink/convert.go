@@ -84,6 +84,7 @@ func instancesOf(f *wire.Instances) []fleet.Instance {
 			Version: in.Version, PID: int(in.PID), StartedAt: timeOf(in.StartedUnixMillis), InFlight: int(in.InFlight), Parallel: int(in.Parallel),
 			RestartCount: int(in.RestartCount), ModelsKnown: in.ModelsKnown,
 			Models: make([]fleet.HostModel, len(in.Models)), Loaded: make([]fleet.LoadedModel, len(in.Loaded)),
+			Unit: unitOf(&in.Unit),
 		}
 		for _, r := range in.Restarts {
 			out[i].Restarts = append(out[i].Restarts, fleet.Restart{At: timeOf(r.UnixMillis), Cause: r.Cause, Message: r.Message})
@@ -103,6 +104,16 @@ func instancesOf(f *wire.Instances) []fleet.Instance {
 		}
 	}
 	return out
+}
+
+func unitOf(u *wire.Unit) *fleet.Unit {
+	if u.Name == "" {
+		return nil
+	}
+	return &fleet.Unit{
+		Name: u.Name, ActiveState: u.ActiveState, SubState: u.SubState, Result: u.Result,
+		RestartCount: int(u.RestartCount), MemoryBytes: int64(min(u.MemoryBytes, math.MaxInt64)),
+	}
 }
 
 func stateOf(s string) fleet.InstanceState {

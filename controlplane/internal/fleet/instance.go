@@ -32,6 +32,7 @@ type Instance struct {
 	ModelsKnown  bool          `json:"models_known"` // false until this Ollama was asked for the first time
 	Models       []HostModel   `json:"models"`
 	Loaded       []LoadedModel `json:"loaded"`
+	Unit         *Unit         `json:"unit,omitempty"` // where it is a unit of systemd
 }
 
 // Serves reports whether requests may be sent to the instance.
@@ -46,6 +47,16 @@ func (i *Instance) loaded(name, digest string) (LoadedModel, bool) {
 		}
 	}
 	return LoadedModel{}, false
+}
+
+// Unit is how systemd has an instance, in systemd's words.
+type Unit struct {
+	Name         string `json:"name"`
+	ActiveState  string `json:"active_state"`
+	SubState     string `json:"sub_state"`
+	Result       string `json:"result,omitempty"` // "success", or why it ended
+	RestartCount int    `json:"restart_count"`    // by systemd itself
+	MemoryBytes  int64  `json:"memory,omitempty"` // in use by all its processes; 0 where it is not counted
 }
 
 // Restart is one restart of an instance.

@@ -60,6 +60,7 @@ export interface Instance {
   models_known: boolean; // false until this Ollama was asked for the first time
   models: Model[];
   loaded: LoadedModel[];
+  unit?: Unit; // where it is a unit of systemd
 }
 
 /** Model is a model in an instance's store. */
@@ -317,6 +318,16 @@ export interface GPUReport {
 
 /** InstanceState is what an Ollama instance is able to do. */
 export type InstanceState = "unknown" | "starting" | "ready" | "degraded" | "stopped" | "failed";
+
+/** Unit is how systemd has an instance, in systemd's words. */
+export interface Unit {
+  name: string;
+  active_state: string;
+  sub_state: string;
+  result?: string; // "success", or why it ended
+  restart_count: number; // by systemd itself
+  memory?: number; // in use by all its processes; 0 where it is not counted
+}
 
 /** GPUShare is what a loaded model has of one GPU. */
 export interface GPUShare {

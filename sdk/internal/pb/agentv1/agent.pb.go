@@ -2688,7 +2688,9 @@ type Instance struct {
 	Models      []*Model       `protobuf:"bytes,13,rep,name=models,proto3" json:"models,omitempty"`
 	Loaded      []*LoadedModel `protobuf:"bytes,14,rep,name=loaded,proto3" json:"loaded,omitempty"`
 	// Requests that one model serves at a time; 0 is unknown.
-	Parallel      uint32 `protobuf:"varint,15,opt,name=parallel,proto3" json:"parallel,omitempty"`
+	Parallel uint32 `protobuf:"varint,15,opt,name=parallel,proto3" json:"parallel,omitempty"`
+	// Where it is a unit of systemd.
+	Unit          *Unit `protobuf:"bytes,16,opt,name=unit,proto3" json:"unit,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2828,6 +2830,104 @@ func (x *Instance) GetParallel() uint32 {
 	return 0
 }
 
+func (x *Instance) GetUnit() *Unit {
+	if x != nil {
+		return x.Unit
+	}
+	return nil
+}
+
+// Unit is how systemd has an instance, in systemd's words.
+type Unit struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Such as "corral-ollama@default.service"; empty where there is none.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Such as "active".
+	ActiveState string `protobuf:"bytes,2,opt,name=active_state,json=activeState,proto3" json:"active_state,omitempty"`
+	// Such as "running".
+	SubState string `protobuf:"bytes,3,opt,name=sub_state,json=subState,proto3" json:"sub_state,omitempty"`
+	// "success", or why it ended, such as "exit-code".
+	Result string `protobuf:"bytes,4,opt,name=result,proto3" json:"result,omitempty"`
+	// By systemd itself.
+	RestartCount uint32 `protobuf:"varint,5,opt,name=restart_count,json=restartCount,proto3" json:"restart_count,omitempty"`
+	// In use by all its processes; 0 where it is not counted.
+	MemoryBytes   uint64 `protobuf:"varint,6,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Unit) Reset() {
+	*x = Unit{}
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Unit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Unit) ProtoMessage() {}
+
+func (x *Unit) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Unit.ProtoReflect.Descriptor instead.
+func (*Unit) Descriptor() ([]byte, []int) {
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *Unit) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Unit) GetActiveState() string {
+	if x != nil {
+		return x.ActiveState
+	}
+	return ""
+}
+
+func (x *Unit) GetSubState() string {
+	if x != nil {
+		return x.SubState
+	}
+	return ""
+}
+
+func (x *Unit) GetResult() string {
+	if x != nil {
+		return x.Result
+	}
+	return ""
+}
+
+func (x *Unit) GetRestartCount() uint32 {
+	if x != nil {
+		return x.RestartCount
+	}
+	return 0
+}
+
+func (x *Unit) GetMemoryBytes() uint64 {
+	if x != nil {
+		return x.MemoryBytes
+	}
+	return 0
+}
+
 // Restart is one restart of an instance.
 type Restart struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
@@ -2841,7 +2941,7 @@ type Restart struct {
 
 func (x *Restart) Reset() {
 	*x = Restart{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[30]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2853,7 +2953,7 @@ func (x *Restart) String() string {
 func (*Restart) ProtoMessage() {}
 
 func (x *Restart) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[30]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2866,7 +2966,7 @@ func (x *Restart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Restart.ProtoReflect.Descriptor instead.
 func (*Restart) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{30}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Restart) GetUnixMillis() int64 {
@@ -2911,7 +3011,7 @@ type Model struct {
 
 func (x *Model) Reset() {
 	*x = Model{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[31]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2923,7 +3023,7 @@ func (x *Model) String() string {
 func (*Model) ProtoMessage() {}
 
 func (x *Model) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[31]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2936,7 +3036,7 @@ func (x *Model) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Model.ProtoReflect.Descriptor instead.
 func (*Model) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{31}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Model) GetName() string {
@@ -3015,7 +3115,7 @@ type LoadedModel struct {
 
 func (x *LoadedModel) Reset() {
 	*x = LoadedModel{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[32]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3027,7 +3127,7 @@ func (x *LoadedModel) String() string {
 func (*LoadedModel) ProtoMessage() {}
 
 func (x *LoadedModel) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[32]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3040,7 +3140,7 @@ func (x *LoadedModel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadedModel.ProtoReflect.Descriptor instead.
 func (*LoadedModel) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{32}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *LoadedModel) GetName() string {
@@ -3111,7 +3211,7 @@ type GPUShare struct {
 
 func (x *GPUShare) Reset() {
 	*x = GPUShare{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[33]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3123,7 +3223,7 @@ func (x *GPUShare) String() string {
 func (*GPUShare) ProtoMessage() {}
 
 func (x *GPUShare) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[33]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3136,7 +3236,7 @@ func (x *GPUShare) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GPUShare.ProtoReflect.Descriptor instead.
 func (*GPUShare) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{33}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *GPUShare) GetUuid() string {
@@ -3170,7 +3270,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[34]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3182,7 +3282,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[34]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3195,7 +3295,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{34}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *Action) GetId() uint64 {
@@ -3239,7 +3339,7 @@ type ActionResult struct {
 
 func (x *ActionResult) Reset() {
 	*x = ActionResult{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[35]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3251,7 +3351,7 @@ func (x *ActionResult) String() string {
 func (*ActionResult) ProtoMessage() {}
 
 func (x *ActionResult) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[35]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3264,7 +3364,7 @@ func (x *ActionResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActionResult.ProtoReflect.Descriptor instead.
 func (*ActionResult) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{35}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ActionResult) GetId() uint64 {
@@ -3299,7 +3399,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[36]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3311,7 +3411,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[36]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3324,7 +3424,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{36}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *Goodbye) GetReason() string {
@@ -3353,7 +3453,7 @@ type Leaving struct {
 
 func (x *Leaving) Reset() {
 	*x = Leaving{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[37]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3365,7 +3465,7 @@ func (x *Leaving) String() string {
 func (*Leaving) ProtoMessage() {}
 
 func (x *Leaving) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[37]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3378,7 +3478,7 @@ func (x *Leaving) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leaving.ProtoReflect.Descriptor instead.
 func (*Leaving) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{37}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Leaving) GetGraceMillis() uint32 {
@@ -3627,7 +3727,7 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\x03Ack\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\":\n" +
 	"\tInstances\x12-\n" +
-	"\x04list\x18\x01 \x03(\v2\x19.corral.agent.v1.InstanceR\x04list\"\xf3\x03\n" +
+	"\x04list\x18\x01 \x03(\v2\x19.corral.agent.v1.InstanceR\x04list\"\x9e\x04\n" +
 	"\bInstance\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04mode\x18\x02 \x01(\tR\x04mode\x12\x14\n" +
@@ -3644,7 +3744,15 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\fmodels_known\x18\f \x01(\bR\vmodelsKnown\x12.\n" +
 	"\x06models\x18\r \x03(\v2\x16.corral.agent.v1.ModelR\x06models\x124\n" +
 	"\x06loaded\x18\x0e \x03(\v2\x1c.corral.agent.v1.LoadedModelR\x06loaded\x12\x1a\n" +
-	"\bparallel\x18\x0f \x01(\rR\bparallel\"Z\n" +
+	"\bparallel\x18\x0f \x01(\rR\bparallel\x12)\n" +
+	"\x04unit\x18\x10 \x01(\v2\x15.corral.agent.v1.UnitR\x04unit\"\xba\x01\n" +
+	"\x04Unit\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
+	"\factive_state\x18\x02 \x01(\tR\vactiveState\x12\x1b\n" +
+	"\tsub_state\x18\x03 \x01(\tR\bsubState\x12\x16\n" +
+	"\x06result\x18\x04 \x01(\tR\x06result\x12#\n" +
+	"\rrestart_count\x18\x05 \x01(\rR\frestartCount\x12!\n" +
+	"\fmemory_bytes\x18\x06 \x01(\x04R\vmemoryBytes\"Z\n" +
 	"\aRestart\x12\x1f\n" +
 	"\vunix_millis\x18\x01 \x01(\x03R\n" +
 	"unixMillis\x12\x14\n" +
@@ -3701,7 +3809,7 @@ func file_corral_agent_v1_agent_proto_rawDescGZIP() []byte {
 	return file_corral_agent_v1_agent_proto_rawDescData
 }
 
-var file_corral_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_corral_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
 var file_corral_agent_v1_agent_proto_goTypes = []any{
 	(*Frame)(nil),        // 0: corral.agent.v1.Frame
 	(*Challenge)(nil),    // 1: corral.agent.v1.Challenge
@@ -3733,14 +3841,15 @@ var file_corral_agent_v1_agent_proto_goTypes = []any{
 	(*Ack)(nil),          // 27: corral.agent.v1.Ack
 	(*Instances)(nil),    // 28: corral.agent.v1.Instances
 	(*Instance)(nil),     // 29: corral.agent.v1.Instance
-	(*Restart)(nil),      // 30: corral.agent.v1.Restart
-	(*Model)(nil),        // 31: corral.agent.v1.Model
-	(*LoadedModel)(nil),  // 32: corral.agent.v1.LoadedModel
-	(*GPUShare)(nil),     // 33: corral.agent.v1.GPUShare
-	(*Action)(nil),       // 34: corral.agent.v1.Action
-	(*ActionResult)(nil), // 35: corral.agent.v1.ActionResult
-	(*Goodbye)(nil),      // 36: corral.agent.v1.Goodbye
-	(*Leaving)(nil),      // 37: corral.agent.v1.Leaving
+	(*Unit)(nil),         // 30: corral.agent.v1.Unit
+	(*Restart)(nil),      // 31: corral.agent.v1.Restart
+	(*Model)(nil),        // 32: corral.agent.v1.Model
+	(*LoadedModel)(nil),  // 33: corral.agent.v1.LoadedModel
+	(*GPUShare)(nil),     // 34: corral.agent.v1.GPUShare
+	(*Action)(nil),       // 35: corral.agent.v1.Action
+	(*ActionResult)(nil), // 36: corral.agent.v1.ActionResult
+	(*Goodbye)(nil),      // 37: corral.agent.v1.Goodbye
+	(*Leaving)(nil),      // 38: corral.agent.v1.Leaving
 }
 var file_corral_agent_v1_agent_proto_depIdxs = []int32{
 	1,  // 0: corral.agent.v1.Frame.challenge:type_name -> corral.agent.v1.Challenge
@@ -3752,10 +3861,10 @@ var file_corral_agent_v1_agent_proto_depIdxs = []int32{
 	9,  // 6: corral.agent.v1.Frame.sample:type_name -> corral.agent.v1.Sample
 	27, // 7: corral.agent.v1.Frame.ack:type_name -> corral.agent.v1.Ack
 	28, // 8: corral.agent.v1.Frame.instances:type_name -> corral.agent.v1.Instances
-	34, // 9: corral.agent.v1.Frame.action:type_name -> corral.agent.v1.Action
-	35, // 10: corral.agent.v1.Frame.action_result:type_name -> corral.agent.v1.ActionResult
-	36, // 11: corral.agent.v1.Frame.goodbye:type_name -> corral.agent.v1.Goodbye
-	37, // 12: corral.agent.v1.Frame.leaving:type_name -> corral.agent.v1.Leaving
+	35, // 9: corral.agent.v1.Frame.action:type_name -> corral.agent.v1.Action
+	36, // 10: corral.agent.v1.Frame.action_result:type_name -> corral.agent.v1.ActionResult
+	37, // 11: corral.agent.v1.Frame.goodbye:type_name -> corral.agent.v1.Goodbye
+	38, // 12: corral.agent.v1.Frame.leaving:type_name -> corral.agent.v1.Leaving
 	20, // 13: corral.agent.v1.Frame.gpu_report:type_name -> corral.agent.v1.GPUReport
 	3,  // 14: corral.agent.v1.Hello.host:type_name -> corral.agent.v1.HostFacts
 	4,  // 15: corral.agent.v1.HostFacts.labels:type_name -> corral.agent.v1.Label
@@ -3776,15 +3885,16 @@ var file_corral_agent_v1_agent_proto_depIdxs = []int32{
 	23, // 30: corral.agent.v1.GPUCard.processes:type_name -> corral.agent.v1.GPUProcess
 	24, // 31: corral.agent.v1.GPUCard.parts:type_name -> corral.agent.v1.GPUPart
 	29, // 32: corral.agent.v1.Instances.list:type_name -> corral.agent.v1.Instance
-	30, // 33: corral.agent.v1.Instance.restarts:type_name -> corral.agent.v1.Restart
-	31, // 34: corral.agent.v1.Instance.models:type_name -> corral.agent.v1.Model
-	32, // 35: corral.agent.v1.Instance.loaded:type_name -> corral.agent.v1.LoadedModel
-	33, // 36: corral.agent.v1.LoadedModel.gpus:type_name -> corral.agent.v1.GPUShare
-	37, // [37:37] is the sub-list for method output_type
-	37, // [37:37] is the sub-list for method input_type
-	37, // [37:37] is the sub-list for extension type_name
-	37, // [37:37] is the sub-list for extension extendee
-	0,  // [0:37] is the sub-list for field type_name
+	31, // 33: corral.agent.v1.Instance.restarts:type_name -> corral.agent.v1.Restart
+	32, // 34: corral.agent.v1.Instance.models:type_name -> corral.agent.v1.Model
+	33, // 35: corral.agent.v1.Instance.loaded:type_name -> corral.agent.v1.LoadedModel
+	30, // 36: corral.agent.v1.Instance.unit:type_name -> corral.agent.v1.Unit
+	34, // 37: corral.agent.v1.LoadedModel.gpus:type_name -> corral.agent.v1.GPUShare
+	38, // [38:38] is the sub-list for method output_type
+	38, // [38:38] is the sub-list for method input_type
+	38, // [38:38] is the sub-list for extension type_name
+	38, // [38:38] is the sub-list for extension extendee
+	0,  // [0:38] is the sub-list for field type_name
 }
 
 func init() { file_corral_agent_v1_agent_proto_init() }
@@ -3814,7 +3924,7 @@ func file_corral_agent_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_corral_agent_v1_agent_proto_rawDesc), len(file_corral_agent_v1_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   39,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
