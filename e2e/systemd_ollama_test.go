@@ -89,10 +89,14 @@ func TestOllamaUnderSystemd(t *testing.T) {
 		t.Errorf("its log is %d: %s", log.Status, log.Body)
 	}
 
-	t.Log("settings wait for a restart, and say so")
+	t.Log("settings wait for a restart, and say so, and what they cost by Ollama's own count")
+	if log := caller.Get("/api/hosts/" + m.hosts()[0].ID + "/logs?lines=1000"); !strings.Contains(log.Body, "KV buffer size =     8.00 MiB") {
+		t.Errorf("its log does not say how much memory a context takes: %s", log.Body)
+	}
 	m.Run("echo CORRAL_AGENT_OLLAMA_NUM_PARALLEL=3 >> /etc/corral/agent.env; systemctl restart corral-agent")
 	pending := m.awaitInstance("has settings that wait", func(i *client.Instance) bool { return i.Reason == "settings_pending" })
-	if pending.State != "ready" || !strings.Contains(pending.Message, "OLLAMA_NUM_PARALLEL to 3") {
+	if pending.State != "ready" || !strings.Contains(pending.Message, "OLLAMA_NUM_PARALLEL to 3") ||
+		!strings.Contains(pending.Message, "the context of "+corraltest.Endless+" would take about 24 MiB instead of 8 MiB") {
 		t.Errorf("it is %s: %s", pending.State, pending.Message)
 	}
 	reloads := m.Run("journalctl --no-pager --output=cat _PID=1 | grep -c '^Reloading' || true")

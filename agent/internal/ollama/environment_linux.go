@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -76,40 +77,37 @@ func (s *Supervisor) noteStarted(at time.Time) error {
 	return replaceFile(s.startedPath(), string(text))
 }
 
-// pending returns in words what the process that was started at a time was told
-// differently from what is set now; empty when it was told the same.
-func (s *Supervisor) pending(at time.Time) string {
+// pending returns what the process that was started at a time was told and what
+// is set now, and reports whether that differs. Where it is no longer known what it
+// was told, was is nil.
+func (s *Supervisor) pending(at time.Time) (was, is map[string]string, differs bool) {
 	info, err := os.Stat(s.envPath())
 	if err != nil || !info.ModTime().After(at) {
-		return ""
+		return nil, nil, false
 	}
 	now, err := os.ReadFile(s.envPath())
 	if err != nil {
-		return ""
+		return nil, nil, false
 	}
+	is = entries(string(now))
 	started, err := os.ReadFile(s.startedPath())
 	if err != nil {
-		return "its settings"
+		return nil, is, true
 	}
-	return strings.Join(changes(string(started), string(now)), ", ")
+	was = entries(string(started))
+	return was, is, !maps.Equal(was, is)
 }
 
 // changes returns in words in which entries two environments differ.
-func changes(before, now string) []string {
-	was, is := entries(before), entries(now)
+func changes(was, is map[string]string) []string {
+	names := map[string]bool{}
+	for _, env := range []map[string]string{was, is} {
+		for name := range env {
+			names[name] = true
+		}
+	}
 	var words []string
-	for _, name := range slices.Sorted(func(yield func(string) bool) {
-		for name := range is {
-			if !yield(name) {
-				return
-			}
-		}
-		for name := range was {
-			if _, both := is[name]; !both && !yield(name) {
-				return
-			}
-		}
-	}) {
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		a, had := was[name]
 		b, has := is[name]
 		switch {

@@ -93,7 +93,7 @@ func (m *unitManager) run(ctx context.Context) {
 		case <-ready:
 			m.life.ready = nil
 			m.life.isReady()
-			m.remarkSettings()
+			m.remarkSettings(ctx)
 			m.answer(nil)
 		case r := <-m.requests:
 			m.waiting = append(m.waiting, r)

@@ -47,7 +47,7 @@ func (m *unitManager) see(ctx context.Context, n unitNews) {
 	case m.life == nil:
 		m.begin(ctx, pid)
 	default:
-		m.remarkSettings()
+		m.remarkSettings(ctx)
 	}
 }
 
@@ -182,13 +182,25 @@ func (m *unitManager) tryAgain(ctx context.Context) {
 	}
 }
 
-// remarkSettings says what of the settings the unit that runs was not told.
-func (m *unitManager) remarkSettings() {
-	switch changed := m.pending(m.state.Started); {
+// remarkSettings says what of the settings the unit that runs was not told, and
+// what they would cost.
+func (m *unitManager) remarkSettings(ctx context.Context) {
+	was, is, differs := m.pending(m.state.Started)
+	switch {
 	case !slices.Contains(m.state.EnvFiles, m.envPath()):
 		m.board.remark(ReasonSettingsLost, fmt.Sprintf("What is set for it has no effect: its unit does not read %s.", m.envPath()))
-	case changed != "":
-		m.board.remark(ReasonSettingsPending, fmt.Sprintf("A restart would change %s.", changed))
+	case differs && was == nil:
+		m.board.remark(ReasonSettingsPending, "Its settings have changed since it was started; they take effect when it is restarted.")
+	case differs:
+		ctx, cancel := context.WithTimeout(ctx, m.cfg.Timing.VersionTimeout)
+		defer cancel()
+		c := newClient(m.configuredAddress())
+		defer c.close()
+		sentence := fmt.Sprintf("A restart would change %s", strings.Join(changes(was, is), ", "))
+		if cost := contextCost(ctx, c, was, is); len(cost) > 0 {
+			sentence += "; " + strings.Join(cost, ", ")
+		}
+		m.board.remark(ReasonSettingsPending, sentence+".")
 	default:
 		m.board.remark("", "")
 	}

@@ -39,11 +39,15 @@ func fleetOfTwo() []fleet.HostView {
 			Sample:    &fleet.Sample{CPUPercent: new(12.4), Memory: &fleet.Memory{TotalBytes: 256 * gib, UsedBytes: 64 * gib}, GPUs: gpus()},
 			GPUReport: gpuReport(),
 			Instances: []fleet.Instance{{
-				Name: "default", Mode: "managed", State: fleet.InstanceReady, Version: "0.17.4", StartedAt: now().Add(-5 * time.Minute),
+				Name: "default", Mode: "systemd", State: fleet.InstanceReady, Version: "0.17.4", StartedAt: now().Add(-5 * time.Minute),
 				InFlight: 2, RestartCount: 3, ModelsKnown: true,
 				Restarts: []fleet.Restart{{At: now().Add(-5 * time.Minute), Cause: "generation_stalled"}},
 				Models:   []fleet.HostModel{llama, {Name: "tiny:latest", Digest: "bb"}},
 				Loaded:   []fleet.LoadedModel{{Name: "llama3:latest", Digest: "aa", SizeBytes: 6 * gib, SizeVRAMBytes: 3 * gib, GPUs: []fleet.GPUShare{{UUID: "GPU-aa"}}}},
+				Unit: &fleet.Unit{
+					Name: "corral-ollama@default.service", ActiveState: "active", SubState: "running", Result: "success",
+					RestartCount: 1, MemoryBytes: 7 * gib,
+				},
 			}},
 		},
 		{

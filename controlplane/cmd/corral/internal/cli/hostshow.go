@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -78,7 +79,7 @@ func (s *session) showInstance(instance *client.Instance, sample *client.Sample)
 	t := newTable(s.Stdout, "OLLAMA", "MODE", "STATE", "VERSION", "UP", "BUSY", "RESTARTS")
 	t.row(instance.Name, instance.Mode, instance.State, instance.Version,
 		s.since(instance.StartedAt), strconv.Itoa(instance.InFlight), s.restarts(instance))
-	if err := t.flush(); err != nil || len(instance.Models) == 0 {
+	if err := errors.Join(t.flush(), s.showUnit(instance.Unit)); err != nil || len(instance.Models) == 0 {
 		return err
 	}
 	fmt.Fprintln(s.Stdout)
@@ -92,6 +93,21 @@ func (s *session) showInstance(instance *client.Instance, sample *client.Sample)
 		}
 		t.row(m.Name, size(m.SizeBytes), m.ParameterSize, m.Quantization, inMemory, onGPU)
 	}
+	return t.flush()
+}
+
+// showUnit shows how systemd has an Ollama, where it does.
+func (s *session) showUnit(unit *client.Unit) error {
+	if unit == nil {
+		return nil
+	}
+	memory := unknown
+	if unit.MemoryBytes > 0 {
+		memory = size(unit.MemoryBytes)
+	}
+	fmt.Fprintln(s.Stdout)
+	t := newTable(s.Stdout, "UNIT", "STATE", "RESULT", "RESTARTS", "MEMORY")
+	t.row(unit.Name, unit.ActiveState+" ("+unit.SubState+")", unit.Result, strconv.Itoa(unit.RestartCount), memory)
 	return t.flush()
 }
 
