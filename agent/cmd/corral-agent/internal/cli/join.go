@@ -150,13 +150,21 @@ func (j *joining) printPlan(host *survey.Host) error {
 // intent is what a running agent does about Ollama.
 func (j *joining) intent(host *survey.Host) string {
 	answers := host.Ollama.Err == nil
+	ours := strings.HasPrefix(host.Ollama.Unit, "corral-ollama@")
+	mode := j.cfg.Ollama.Mode
 	switch {
-	case j.cfg.Ollama.Mode == config.ModeAttached || j.cfg.Ollama.Mode == config.ModeAuto && answers:
+	case mode == config.ModeSystemd && !answers, (mode == config.ModeSystemd || mode == config.ModeAuto) && ours:
+		return fmt.Sprintf("have systemd run an Ollama at %s, as a unit of its own that goes on when the agent ends", j.cfg.Ollama.URL)
+	case mode == config.ModeAttached || mode == config.ModeAuto && answers:
 		return fmt.Sprintf("watch the Ollama at %s and pass requests on to it; it would not start, stop, restart or configure it", j.cfg.Ollama.URL)
 	case answers:
 		return fmt.Sprintf("start an Ollama of its own, but %s is taken by the one that answers there; give another --ollama-url, or --ollama-mode attached", j.cfg.Ollama.URL)
 	}
-	return fmt.Sprintf("start an Ollama of its own at %s, as its child, and stop it when it ends", j.cfg.Ollama.URL)
+	child := fmt.Sprintf("start an Ollama of its own at %s, as its child, and stop it when it ends", j.cfg.Ollama.URL)
+	if mode == config.ModeAuto {
+		child += "; as a service of systemd it would use its unit for Ollama instead, where that is installed"
+	}
+	return child
 }
 
 // agree asks, unless it was agreed already.

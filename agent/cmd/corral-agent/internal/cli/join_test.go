@@ -81,6 +81,7 @@ func TestJoiningThatCannotWork(t *testing.T) {
 
 func TestWhatTheAgentWouldDo(t *testing.T) {
 	answers, none := survey.Host{}, survey.Host{Ollama: survey.Ollama{Err: os.ErrNotExist}}
+	ours := survey.Host{Ollama: survey.Ollama{Unit: "corral-ollama@default.service"}}
 	for _, c := range []struct {
 		mode string
 		host *survey.Host
@@ -91,6 +92,12 @@ func TestWhatTheAgentWouldDo(t *testing.T) {
 		{config.ModeAttached, &none, "watch the Ollama"},
 		{config.ModeManaged, &none, "start an Ollama of its own"},
 		{config.ModeManaged, &answers, "is taken"},
+		{config.ModeManaged, &ours, "is taken"},
+		{config.ModeAuto, &none, "use its unit for Ollama instead, where that is installed"},
+		{config.ModeAuto, &ours, "have systemd run"},
+		{config.ModeSystemd, &none, "have systemd run"},
+		{config.ModeSystemd, &ours, "have systemd run"},
+		{config.ModeSystemd, &answers, "is taken"},
 	} {
 		j := joining{cfg: config.Default()}
 		j.cfg.Ollama.Mode = c.mode
