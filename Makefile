@@ -157,6 +157,7 @@ test: check unit dashboard-test e2e ## everything that CI runs
 
 .PHONY: unit
 unit: ## the tests of every module but e2e, with the race detector where it can be
+	@scripts/deps.sh dbus-daemon
 	@CORRAL_OLLAMA_BIN=$${CORRAL_OLLAMA_BIN:-$$(scripts/ollama.sh path)}; export CORRAL_OLLAMA_BIN; \
 	go test -race -timeout 20m $(filter-out ./e2e/...,$(PACKAGES)); \
 	go test -timeout 20m $$(scripts/norace.sh $(MODULES))
