@@ -19,7 +19,7 @@ units=$prefix/lib/systemd/system
 rules=/etc/polkit-1/rules.d
 [[ $prefix == /usr ]] && rules=/usr/share/polkit-1/rules.d
 
-programs=(corral corral-controlplane corral-agent)
+programs=(corral corral-controlplane corral-agent corral-gpuprobe)
 services=(corral-agent.service corral-controlplane.service corral-ollama@.service)
 
 # put FILE PATH [MODE] copies a file. Its programs are named as they are installed.

@@ -22,7 +22,7 @@ go test -race -count=3 -timeout 20m -v ./e2e/bench/storm
 
 CORRAL_FAULT_CLIENTS=200 CORRAL_FAULT_ROUNDS=10 CORRAL_FAULT_SLOW=30s go test -race -count=1 -timeout 60m -v -run '^TestFaults$' ./e2e
 
-CORRAL_MUST_RUN=${CORRAL_MUST_RUN:+$CORRAL_MUST_RUN,}boot go test -race -count=3 -timeout 20m -run 'Systemd|OllamaAlone' ./e2e ./e2e/systemdtest
+CORRAL_MUST_RUN=${CORRAL_MUST_RUN:+$CORRAL_MUST_RUN,}boot go test -race -count=3 -timeout 20m -run 'Systemd|OllamaAlone|Machine' ./e2e ./e2e/systemdtest
 
 go run ./e2e/bench/cmd/dashbench -controlplane "$bin/corral-controlplane" -heap 10m -enforce
 

@@ -22,6 +22,10 @@ type Instance struct {
 	Unit         *Unit         `json:"unit,omitempty"` // where it is a unit of systemd
 }
 
+// ReasonSettingsPending is the reason of an instance whose settings take effect at
+// its next start; its message says which, and what they cost in memory.
+const ReasonSettingsPending = "settings_pending"
+
 // Unit is how systemd has an instance, in systemd's words.
 type Unit struct {
 	Name         string `json:"name"`

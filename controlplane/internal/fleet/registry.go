@@ -305,11 +305,15 @@ func (e *entry) assess() {
 	}
 }
 
+// reasonSettingsPending is an instance's whose settings take effect at its next
+// start. Nothing is wrong with it, and its message says so.
+const reasonSettingsPending = "settings_pending"
+
 func (i *Instance) problem() (Problem, bool) {
 	switch i.State {
 	case InstanceDegraded, InstanceFailed, InstanceStopped:
 	default:
-		return Problem{Code: i.Reason, Message: i.Message}, i.Reason != ""
+		return Problem{Code: i.Reason, Message: i.Message}, i.Reason != "" && i.Reason != reasonSettingsPending
 	}
 	message := i.Message
 	if message == "" {

@@ -44,6 +44,7 @@ func fleetOfTwo() []fleet.HostView {
 				Restarts: []fleet.Restart{{At: now().Add(-5 * time.Minute), Cause: "generation_stalled"}},
 				Models:   []fleet.HostModel{llama, {Name: "tiny:latest", Digest: "bb"}},
 				Loaded:   []fleet.LoadedModel{{Name: "llama3:latest", Digest: "aa", SizeBytes: 6 * gib, SizeVRAMBytes: 3 * gib, GPUs: []fleet.GPUShare{{UUID: "GPU-aa"}}}},
+				Reason:   "settings_pending", Message: "A restart would change OLLAMA_NUM_PARALLEL to 3.",
 				Unit: &fleet.Unit{
 					Name: "corral-ollama@default.service", ActiveState: "active", SubState: "running", Result: "success",
 					RestartCount: 1, MemoryBytes: 7 * gib,

@@ -79,7 +79,7 @@ func (s *session) showInstance(instance *client.Instance, sample *client.Sample)
 	t := newTable(s.Stdout, "OLLAMA", "MODE", "STATE", "VERSION", "UP", "BUSY", "RESTARTS")
 	t.row(instance.Name, instance.Mode, instance.State, instance.Version,
 		s.since(instance.StartedAt), strconv.Itoa(instance.InFlight), s.restarts(instance))
-	if err := errors.Join(t.flush(), s.showUnit(instance.Unit)); err != nil || len(instance.Models) == 0 {
+	if err := errors.Join(t.flush(), s.showUnit(instance)); err != nil || len(instance.Models) == 0 {
 		return err
 	}
 	fmt.Fprintln(s.Stdout)
@@ -96,8 +96,10 @@ func (s *session) showInstance(instance *client.Instance, sample *client.Sample)
 	return t.flush()
 }
 
-// showUnit shows how systemd has an Ollama, where it does.
-func (s *session) showUnit(unit *client.Unit) error {
+// showUnit shows how systemd has an Ollama, where it does, and what a restart of it
+// would change.
+func (s *session) showUnit(instance *client.Instance) error {
+	unit := instance.Unit
 	if unit == nil {
 		return nil
 	}
@@ -108,7 +110,11 @@ func (s *session) showUnit(unit *client.Unit) error {
 	fmt.Fprintln(s.Stdout)
 	t := newTable(s.Stdout, "UNIT", "STATE", "RESULT", "RESTARTS", "MEMORY")
 	t.row(unit.Name, unit.ActiveState+" ("+unit.SubState+")", unit.Result, strconv.Itoa(unit.RestartCount), memory)
-	return t.flush()
+	err := t.flush()
+	if instance.Reason == client.ReasonSettingsPending {
+		fmt.Fprintf(s.Stdout, "\n%s\n", instance.Message)
+	}
+	return err
 }
 
 // restarts is how often an Ollama was restarted, and why it was the last time.
