@@ -77,10 +77,12 @@ func (l *Link) handshake(ctx context.Context, ws *websocket.Conn) (*session, err
 	}
 	// From here on the handshake costs us something. Strangers who say nothing
 	// don't get as far, so that they can't keep agents out.
+	patience := time.NewTimer(l.pace.handshake / 2)
+	defer patience.Stop()
 	select {
 	case l.handshakes <- struct{}{}:
 		defer func() { <-l.handshakes }()
-	default:
+	case <-patience.C: // those who come again have to be greeted again, which costs as much as the rest
 		r := reject(wire.RejectBusy, "too many agents are connecting at once")
 		r.RetryAfterMillis = uint32(time.Second.Milliseconds())
 		return nil, r

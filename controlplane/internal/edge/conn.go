@@ -67,7 +67,12 @@ func (c *conn) read(p []byte) (int, error) {
 	}
 	first := make([]byte, n)
 	copy(first, p)
-	t := tls.Server(&prefixed{transport: c.transport, first: first}, c.owner.tls)
+	done, err := c.owner.greetings.begin()
+	if err != nil {
+		return 0, err
+	}
+	defer done() // of a handshake that fails early
+	t := tls.Server(&prefixed{transport: c.transport, first: first, greeted: done}, c.owner.tls)
 	c.secure.Store(t)
 	return t.Read(p) // after the handshake
 }
@@ -144,19 +149,28 @@ func (c *conn) moved(state fasthttp.ConnState) {
 // that the connection is closed, which the next read tells better.
 func (c *conn) readWithin(d time.Duration) { _ = c.Conn.SetReadDeadline(time.Now().Add(d)) }
 
-// prefixed is a transport of which some bytes were read already.
+// prefixed is a transport of which some bytes were read already, the beginning of a
+// TLS handshake.
 type prefixed struct {
 	*transport
-	first []byte
+	first   []byte
+	greeted func() // called whenever the peer is waited for or answered
 }
 
 func (p *prefixed) Read(b []byte) (int, error) {
 	if len(p.first) == 0 {
+		p.greeted()
 		return p.Conn.Read(b)
 	}
 	n := copy(b, p.first)
 	p.first = p.first[n:]
 	return n, nil
+}
+
+// Write implements net.Conn.
+func (p *prefixed) Write(b []byte) (int, error) {
+	p.greeted()
+	return p.transport.Write(b)
 }
 
 var (

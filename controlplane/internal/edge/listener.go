@@ -22,6 +22,8 @@ type listener struct {
 	upgraded tally // hijacked connections whose handler has not ended
 	open     tally // connections, upgraded ones included
 
+	greetings greetings
+
 	closing sync.Once
 	closed  chan struct{}
 
@@ -31,7 +33,7 @@ type listener struct {
 }
 
 func newListener(ln net.Listener, config *tls.Config, policy func() *Snapshot) *listener {
-	return &listener{Listener: ln, tls: config, policy: policy, closed: make(chan struct{}), conns: map[*conn]struct{}{}}
+	return &listener{Listener: ln, tls: config, policy: policy, greetings: newGreetings(), closed: make(chan struct{}), conns: map[*conn]struct{}{}}
 }
 
 // Accept implements net.Listener. It never waits for anything but a connection.
