@@ -163,7 +163,9 @@ func (p *prefixed) Read(b []byte) (int, error) {
 		return p.Conn.Read(b)
 	}
 	n := copy(b, p.first)
-	p.first = p.first[n:]
+	if p.first = p.first[n:]; len(p.first) == 0 {
+		p.first = nil // and its memory
+	}
 	return n, nil
 }
 

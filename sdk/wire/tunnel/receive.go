@@ -21,7 +21,9 @@ func (s *Session) receive() error {
 		}
 		h, err := parseHeader(&raw)
 		if err == nil {
-			piece = room(piece, int(h.number))
+			if h.kind == dataFrame {
+				piece = room(piece, int(h.number))
+			}
 			err = s.take(h, in, piece)
 		}
 		if err != nil {
@@ -31,7 +33,7 @@ func (s *Session) receive() error {
 }
 
 // room returns memory for the pieces of a body of this length, the same where it
-// will do. What it is of a frame without a body doesn't matter.
+// will do.
 func room(piece []byte, length int) []byte {
 	size := max(len(piece), leastPiece)
 	for size < min(length, pieceSize) {

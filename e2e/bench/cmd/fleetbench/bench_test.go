@@ -14,7 +14,7 @@ import (
 // TestASmallFleet measures a few hosts, of which no sample may be lost.
 func TestASmallFleet(t *testing.T) {
 	var out strings.Builder
-	args := []string{"-controlplane", corraltest.Bin(t, "corral-controlplane"), "-hosts", "20", "-idle", "30", "-settle", "1s", "-for", "2s", "-outage", "1s"}
+	args := []string{"-controlplane", corraltest.Bin(t, "corral-controlplane"), "-hosts", "20", "-idle", "30", "-settle", "1s", "-idle-settle", "1s", "-for", "2s", "-outage", "1s"}
 	if err := run(t.Context(), args, &out, io.Discard); err != nil {
 		t.Fatal(err)
 	}

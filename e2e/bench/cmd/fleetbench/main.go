@@ -24,6 +24,7 @@ type options struct {
 	hosts        int
 	idle         int
 	settle       time.Duration
+	idleSettle   time.Duration
 	over         time.Duration
 	outage       time.Duration
 	out          string
@@ -68,7 +69,8 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.controlPlane, "controlplane", "", "`path` of corral-controlplane")
 	flags.IntVar(&o.hosts, "hosts", 1000, "hosts that report once a second; 0 leaves them out")
 	flags.IntVar(&o.idle, "idle", 10_000, "idle hosts over TLS; 0 leaves them out")
-	flags.DurationVar(&o.settle, "settle", 20*time.Second, "time before each measurement")
+	flags.DurationVar(&o.settle, "settle", 20*time.Second, "time before the hosts at work are measured")
+	flags.DurationVar(&o.idleSettle, "idle-settle", 150*time.Second, "time before the idle hosts are measured: what joining took is given back slowly")
 	flags.DurationVar(&o.over, "for", time.Minute, "time of each measurement")
 	flags.DurationVar(&o.outage, "outage", 20*time.Second, "time between a control plane's crash and its restart")
 	flags.StringVar(&o.out, "out", "", "`file` to write the report to, as Markdown")
@@ -76,7 +78,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if o.controlPlane == "" || o.hosts < 0 || o.idle < 0 || o.hosts+o.idle == 0 || o.over <= 0 || o.settle < 0 || o.outage < 0 || flags.NArg() > 0 {
+	if o.controlPlane == "" || o.hosts < 0 || o.idle < 0 || o.hosts+o.idle == 0 || o.over <= 0 || o.settle < 0 || o.idleSettle < 0 || o.outage < 0 || flags.NArg() > 0 {
 		return o, errors.New("give -controlplane, hosts or idle ones, a positive -for, and no arguments")
 	}
 	return o, nil

@@ -99,6 +99,7 @@ func (r *result) resting(ctx context.Context, st *stage.Stage, o options, progre
 		return err
 	}
 	fmt.Fprintf(progress, "%d idle hosts join by TLS\n", o.idle)
+	o.settle = o.idleSettle
 	r.idle, err = measure(ctx, st, o, cp, fleet, o.idle)
 	return err
 }
