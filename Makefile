@@ -44,7 +44,7 @@ CGO_corral-gpuprobe := CGO_ENABLED=1 CGO_CFLAGS="-g -O2 -Wno-deprecated-declarat
 
 # What the tests may not do without: where one of these is missing, a test that
 # needs it fails instead of being skipped.
-export CORRAL_MUST_RUN ?= ollama,node,chromium,systemd
+export CORRAL_MUST_RUN ?= ollama,node,chromium,systemd,dbus
 
 FUZZTIME ?= 10s
 SOAKTIME ?= 10m

@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/corral-fleet/corral/sdk v0.0.0
 	github.com/fasthttp/websocket v1.5.12
+	github.com/godbus/dbus/v5 v5.2.4
 	github.com/google/go-cmp v0.7.0
 	github.com/valyala/fasthttp v1.77.0
 	golang.org/x/sys v0.49.0

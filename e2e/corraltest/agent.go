@@ -29,6 +29,7 @@ type AgentOptions struct {
 	Plain   bool         // connect without TLS
 	Ollama  string       // URL of an Ollama to attach to; "" is one at which nobody listens
 	Args    []string     // more flags, which override those before
+	Env     []string     // beside the test's own environment
 	On      *NetworkHost // where it runs; nil is where the test does
 }
 
@@ -56,7 +57,7 @@ func (c *ControlPlane) Agent(o AgentOptions) *Agent {
 	a.start = Command{Path: Bin(l.T, "corral-agent"), Args: append([]string{
 		"run", "--data-dir", o.DataDir, "--server", scheme + "://" + c.Address, "--name", o.Name, "--token", o.Token,
 		"--ollama-mode", "attached", "--ollama-url", o.Ollama,
-	}, o.Args...)}
+	}, o.Args...), Env: o.Env}
 	if o.On != nil {
 		a.start = o.On.command(a.start)
 	}

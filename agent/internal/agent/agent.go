@@ -22,6 +22,7 @@ import (
 	"github.com/corral-fleet/corral/agent/internal/gpu/monitor"
 	"github.com/corral-fleet/corral/agent/internal/hostmetrics"
 	"github.com/corral-fleet/corral/agent/internal/identity"
+	"github.com/corral-fleet/corral/agent/internal/logind"
 	"github.com/corral-fleet/corral/agent/internal/ollama"
 	"github.com/corral-fleet/corral/agent/internal/relay"
 	"github.com/corral-fleet/corral/agent/internal/status"
@@ -101,6 +102,8 @@ func (a *Agent) Run(ctx context.Context, service sdnotify.Service) (err error) {
 	health := status.New(network, address, report, gpus, a.log.Named("status"))
 	turning := newPulse(a.cfg.SampleInterval + slowTurn)
 
+	host := logind.New(uplink.ErrAsleep, a.log.Named("host"))
+
 	work, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	parts := map[string]func(context.Context) error{
@@ -108,7 +111,7 @@ func (a *Agent) Run(ctx context.Context, service sdnotify.Service) (err error) {
 		"host":   sampler.Run,
 		"sample": func(ctx context.Context) error { return a.sample(ctx, sampler, gpus, samples, calls, turning) },
 		"gpu":    gpus.Run,
-		"uplink": link.Run,
+		"uplink": func(ctx context.Context) error { return host.Run(ctx, link.Run) }, // whenever the host is awake
 		"status": health.Run,
 		"service": func(ctx context.Context) error {
 			return service.Run(ctx, leaving, func(context.Context) sdnotify.Beat { return beatOf(report(), turning.beats()) })

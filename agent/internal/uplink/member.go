@@ -81,7 +81,7 @@ func (u *Uplink) joinAt(ctx context.Context, server *url.URL) error {
 		return nil
 	}
 	s := &session{Uplink: u, out: wire.NewWriter(timedWriter{control})}
-	if err := s.goodbye(mux, control); err != nil {
+	if err := s.goodbye(mux, control, farewell(ctx)); err != nil {
 		u.Log.Debug("goodbye not delivered", "error", err)
 	}
 	return nil

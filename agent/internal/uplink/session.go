@@ -176,19 +176,27 @@ func (u *Uplink) session(ctx context.Context, ws *websocket.Conn, welcome *wire.
 	})
 	select {
 	case <-outer.Done():
-		return s.goodbye(mux, control)
+		return s.goodbye(mux, control, farewell(outer))
 	case err := <-ended:
 		return err
 	}
 }
 
-// goodbye says that the agent stops and ends the control stream. It returns
-// when the control plane, having read all of it, has ended the session: a socket
-// that is closed earlier may take the goodbye with it.
-func (s *session) goodbye(mux *tunnel.Session, control io.Closer) error {
+// farewell says why a session ends with its context.
+func farewell(ctx context.Context) *wire.Goodbye {
+	if cause := context.Cause(ctx); errors.Is(cause, ErrAsleep) {
+		return &wire.Goodbye{Reason: cause.Error(), Asleep: true}
+	}
+	return &wire.Goodbye{Reason: "the agent stops"}
+}
+
+// goodbye says why the agent is not there from now on and ends the control stream.
+// It returns when the control plane, having read all of it, has ended the session: a
+// socket that is closed earlier may take the goodbye with it.
+func (s *session) goodbye(mux *tunnel.Session, control io.Closer, farewell *wire.Goodbye) error {
 	late := time.AfterFunc(farewellTimeout, func() { mux.Close() })
 	defer late.Stop()
-	if err := s.out.Write(&wire.Goodbye{Reason: "the agent stops"}); err != nil {
+	if err := s.out.Write(farewell); err != nil {
 		return err
 	}
 	if err := control.Close(); err != nil {

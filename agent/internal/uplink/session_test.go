@@ -199,7 +199,9 @@ func TestGoodbyeArrivesBeforeTheEnd(t *testing.T) {
 		}
 		<-serving
 		r.stop()
-		await[*wire.Goodbye](p)
+		if got := await[*wire.Goodbye](p); got.Asleep {
+			t.Errorf("%+v", got)
+		}
 		if _, err := p.frame(); err != io.EOF {
 			t.Fatalf("after the goodbye: %v, want the end of the stream", err)
 		}
@@ -282,6 +284,28 @@ func TestLeavingIsToldInEverySession(t *testing.T) {
 			return
 		case *wire.Instances:
 			t.Fatal("the instances were told of before")
+		}
+	}
+}
+
+func TestAHostThatSleepsSaysSoAndComesBack(t *testing.T) {
+	cp := newControlPlane(t, nil, nil)
+	u := New(options(t, cp.url))
+	for range 2 {
+		ctx, sleep := context.WithCancelCause(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- u.Run(ctx) }()
+		p := cp.session()
+		sleep(ErrAsleep)
+		if got := await[*wire.Goodbye](p); !got.Asleep || got.Reason != ErrAsleep.Error() {
+			t.Errorf("%+v", got)
+		}
+		p.mux.Close()
+		if err := <-ended; err != nil {
+			t.Errorf("Run = %v", err)
+		}
+		if s := u.Status(); s.Connected {
+			t.Errorf("asleep, the status is %+v", s)
 		}
 	}
 }

@@ -103,8 +103,13 @@ func (u *Uplink) setStatus(s Status) {
 	u.status = s
 }
 
-// Run keeps the agent connected until ctx ends, and returns nil then. It gives
-// up only when an agent that never joined is refused: nothing but another
+// ErrAsleep is the cause with which a context of [Uplink.Run] ends when the host goes
+// to sleep.
+var ErrAsleep = errors.New("the host goes to sleep")
+
+// Run keeps the agent connected until ctx ends, and returns nil then, having told
+// the control plane whether the agent stops or the host sleeps. It may be called
+// again after that, as often as the host wakes. It gives up only when an agent that never joined is refused: nothing but another
 // token can help then.
 func (u *Uplink) Run(ctx context.Context) error {
 	var wait backoff
