@@ -14,12 +14,13 @@ import (
 // sleepLimit is how long it may take until a host's sleep, or its end, is known.
 const sleepLimit = 4 * time.Second
 
-// TestAHostThatSleeps has a host go to sleep in the middle of an answer, and wake.
+// TestAHostThatSleeps has a host go to sleep in the middle of an answer, and wake
+// after its control plane was restarted.
 func TestAHostThatSleeps(t *testing.T) {
 	t.Parallel()
 	lab := corraltest.New(t)
 	logind := lab.Logind()
-	controlplane := lab.ControlPlane()
+	controlplane := lab.ControlPlane("--fleet-dead-after", "2")
 	caller := controlplane.As(corraltest.Inference)
 	ollama := ollamatest.Start(t, ollamatest.Options{Env: []string{"OLLAMA_MODELS=" + lab.Models()}})
 	agent := controlplane.Agent(corraltest.AgentOptions{Ollama: ollama.URL, Env: logind.Env})
@@ -39,6 +40,13 @@ func TestAHostThatSleeps(t *testing.T) {
 		t.Errorf("half an answer ends with %s, %v", last, err)
 	}
 	ollama.AwaitIdle(sleepLimit)
+	controlplane.Kill()
+	controlplane.Restart()
+	for began := time.Now(); time.Since(began) < 4*time.Second; <-time.After(500 * time.Millisecond) { // twice what is dead
+		if h, err := controlplane.API().Host(t.Context(), agent.Name); err != nil || !isAsleep(h) {
+			t.Fatalf("after a restart of the control plane the host is %+v, %v", h, err)
+		}
+	}
 
 	logind.Say(false)
 	agent.AwaitModel(sleepLimit, corraltest.Endless)

@@ -37,26 +37,36 @@ func (l *lab) wantSeen(id string, ahead time.Duration) {
 	}
 }
 
-func TestWhenAHostWasSeenSurvivesARestart(t *testing.T) {
-	for name, end := range map[string]func(*lab, *agent){
-		"away": func(_ *lab, a *agent) { a.close() },
-		"stopped": func(_ *lab, a *agent) {
-			a.send(&wire.Goodbye{Reason: "the agent stops"})
+func TestHowAHostWasSeenLastSurvivesARestart(t *testing.T) {
+	farewell := func(f *wire.Goodbye) func(*lab, *agent) {
+		return func(_ *lab, a *agent) {
+			a.send(f)
 			a.roundTrip()
 			a.close()
-		},
-		"ended from here": func(l *lab, a *agent) { l.Disconnect(a.id()) },
-		"shut down":       func(l *lab, _ *agent) { l.stop() },
+		}
+	}
+	for name, c := range map[string]struct {
+		end  func(*lab, *agent)
+		then fleet.HostState // after a restart
+	}{
+		"lost":            {func(_ *lab, a *agent) { a.close() }, fleet.HostAway},
+		"stopped":         {farewell(&wire.Goodbye{Reason: "the agent stops"}), fleet.HostStopped},
+		"asleep":          {farewell(&wire.Goodbye{Asleep: true}), fleet.HostAsleep},
+		"ended from here": {func(l *lab, a *agent) { l.Disconnect(a.id()) }, fleet.HostAway},
+		"shut down":       {func(l *lab, _ *agent) { l.stop() }, fleet.HostAway},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l, a := connected(t)
 			l.wantSeen(a.id(), 0)
 			l.skew.Store(int64(time.Hour))
-			end(l, a)
+			c.end(l, a)
 			if err := l.ended(); err != nil {
 				t.Fatal(err)
 			}
 			l.wantSeen(a.id(), time.Hour)
+			if state := l.restarted(a.id()).State; state != c.then {
+				t.Errorf("after a restart it is %s, want %s", state, c.then)
+			}
 		})
 	}
 }

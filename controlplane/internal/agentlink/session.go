@@ -118,7 +118,7 @@ func (l *Link) run(ctx context.Context, s *session, ws *websocket.Conn) error {
 // storeTimeout is how long the end of a session may take to be stored.
 const storeTimeout = 5 * time.Second
 
-// depart notes when a session ended, whatever ended it. What becomes of the
+// depart notes when a session ended, whatever ended it, and what the agent said. What becomes of the
 // host's state is the registry's to say: it knows whether this was its latest.
 func (l *Link) depart(ctx context.Context, s *session) {
 	at := l.Now()
@@ -126,7 +126,7 @@ func (l *Link) depart(ctx context.Context, s *session) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), storeTimeout)
 	defer cancel()
 	// A host that was removed has nothing left to be stored with.
-	if err := l.Hosts.EndSession(ctx, s.hostID, at); err != nil && fault.KindOf(err) != fault.NotFound {
+	if err := l.Hosts.EndSession(ctx, s.hostID, s.epoch, at, s.said()); err != nil && fault.KindOf(err) != fault.NotFound {
 		l.Log.Warn("end of a session not stored", "host_id", s.hostID, "error", err)
 	}
 }
@@ -141,11 +141,19 @@ func (w timedWriter) Write(p []byte) (int, error) {
 	return w.Conn.Write(p)
 }
 
+// said returns what the agent said becomes of the host with the session's end, or "".
+func (s *session) said() fleet.HostState {
+	if said := s.parting.Load(); said != nil {
+		return *said
+	}
+	return ""
+}
+
 // farewell returns what becomes of the host with the session's end.
 func (s *session) farewell() fleet.HostState {
-	switch said := s.parting.Load(); {
-	case said != nil:
-		return *said
+	switch said := s.said(); {
+	case said != "":
+		return said
 	case s.silence.Load() > wire.SilentPings:
 		return fleet.HostAway
 	}

@@ -86,6 +86,16 @@ func TestHostsThatSaidWhyAreNeverDead(t *testing.T) {
 	}
 	r.Connect("a", 2, noon(), 0)
 	wantState(t, r, "a", fleet.HostOnline)
+
+	a, b := find(t, r, "a").Host, find(t, r, "b").Host // as they are stored
+	b.Labels = map[string]string{"seen": "since"}
+	r.Put(b)
+	r = fleet.NewRegistry([]fleet.Host{a, find(t, r, "b").Host, find(t, r, "c").Host})
+	if died := pass(r, 3*deadAfter, deadAfter); !cmp.Equal(died, []string{"a"}) {
+		t.Errorf("%v died after a restart, want the one that was connected before", died)
+	}
+	wantState(t, r, "b", fleet.HostStopped)
+	wantState(t, r, "c", fleet.HostAsleep)
 }
 
 func TestAFifthOfTheFleetAtOnceIsDoubted(t *testing.T) {

@@ -13,6 +13,7 @@ type Host struct {
 	Labels    map[string]string `json:"labels,omitempty"`
 	JoinedAt  time.Time         `json:"joined_at"`
 	SeenAt    time.Time         `json:"seen_at,omitzero"` // of the last session's end or start
+	Parted    HostState         `json:"-"`                // what its agent said at the last session's end becomes of it: asleep or stopped; "" is nothing
 	Draining  bool              `json:"draining"`
 	Pending   bool              `json:"pending"` // it joined, and an operator has yet to approve it
 	Facts     Facts             `json:"facts"`
@@ -44,18 +45,20 @@ type HostStore interface {
 	// token under its own, is returned. It is pending where the token wants an
 	// operator's approval.
 	Enrol(ctx context.Context, tokenHash []byte, now time.Time, h Host) (Host, error)
-	// SaveHost replaces a stored host, but for SeenAt, which its sessions set.
+	// SaveHost replaces a stored host, but for SeenAt and Parted, which its
+	// sessions set.
 	// An unknown id is fault.NotFound; a name that another host bears is
 	// fault.Conflict.
 	SaveHost(ctx context.Context, h Host) error
 	// RemoveHost forgets a host. An unknown id is fault.NotFound.
 	RemoveHost(ctx context.Context, id string) error
 	// BeginSession returns the next session epoch of a host, starting at 1, and
-	// stores when the host was seen. An unknown id is fault.NotFound.
+	// stores when the host was seen, which has nothing said of it any more. An
+	// unknown id is fault.NotFound.
 	BeginSession(ctx context.Context, id string, at time.Time) (epoch uint64, err error)
-	// EndSession stores when the host was seen last. An unknown id is
-	// fault.NotFound.
-	EndSession(ctx context.Context, id string, at time.Time) error
+	// EndSession stores when the host was seen last and, where this was its latest
+	// session, what its agent said becomes of it. An unknown id is fault.NotFound.
+	EndSession(ctx context.Context, id string, epoch uint64, at time.Time, parted HostState) error
 }
 
 // SettingsStore keeps what the API saved of the settings, as JSON.

@@ -30,6 +30,9 @@ func (s HostState) missing() bool {
 	return s == HostDisconnected || s == HostAway || s == HostDead
 }
 
+// said reports whether the host's agent is not connected and said why.
+func (s HostState) said() bool { return s == HostAsleep || s == HostStopped }
+
 // Reachable reports whether the host's agent is connected.
 func (s HostState) Reachable() bool { return s == HostOnline || s == HostDegraded }
 
@@ -110,12 +113,16 @@ func NewRegistry(hosts []Host) *Registry {
 	return r
 }
 
-// newEntry returns what is known of a host that was never connected.
+// newEntry returns what is known of a host that was not connected since we run.
 func newEntry(h Host) *entry {
-	if h.Pending {
-		return &entry{view: HostView{Host: h, State: HostPending}}
+	e := &entry{view: HostView{Host: h, State: HostAway}}
+	switch {
+	case h.Pending:
+		e.view.State = HostPending
+	case h.Parted.said():
+		e.view.State = h.Parted
 	}
-	return &entry{view: HostView{Host: h, State: HostAway}}
+	return e
 }
 
 // Changed returns a channel that is closed at the next change of a host, an
@@ -132,12 +139,12 @@ func (r *Registry) notify() {
 }
 
 // Put adds a host or replaces what is stored of it, not what is known of its
-// sessions, which SeenAt belongs to.
+// sessions, which SeenAt and Parted belong to.
 func (r *Registry) Put(h Host) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if e := r.hosts[h.ID]; e != nil {
-		h.SeenAt = e.view.SeenAt
+		h.SeenAt, h.Parted = e.view.SeenAt, e.view.Parted
 		e.view.Host = h
 		if e.view.State == HostPending && !h.Pending {
 			e.view.State = HostAway // until its agent comes, which asks every few seconds
@@ -168,7 +175,7 @@ func (r *Registry) Connect(id string, epoch uint64, at time.Time, clockOffset ti
 		e.epoch = epoch
 		e.view.SeenAt, e.view.ConnectedAt, e.view.LastFrameAt = at, at, at
 		e.view.setClockOffset(clockOffset)
-		e.view.State, e.absence = HostOnline, absence{}
+		e.view.State, e.absence, e.view.Parted = HostOnline, absence{}, ""
 		e.forgetReports()
 	})
 }
@@ -201,6 +208,9 @@ func (r *Registry) Disconnect(id string, epoch uint64, at time.Time, state HostS
 	r.update(id, epoch, func(e *entry) {
 		e.view.SeenAt = at
 		e.view.State, e.absence = state, absence{}
+		if state.said() {
+			e.view.Parted = state
+		}
 		e.forgetReports()
 	})
 }

@@ -76,6 +76,6 @@ func insertHost(ctx context.Context, tx *sql.Tx, h fleet.Host) (fleet.Host, erro
 		return fleet.Host{}, err
 	}
 	return scanHost(tx.QueryRowContext(ctx,
-		`INSERT INTO hosts (`+hostColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) RETURNING `+hostColumns,
-		h.ID, h.Name, h.PublicKey, labels, column(h.JoinedAt), optionalColumn(h.SeenAt), h.Draining, facts, h.Pending))
+		`INSERT INTO hosts (`+hostColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) RETURNING `+hostColumns,
+		h.ID, h.Name, h.PublicKey, labels, column(h.JoinedAt), optionalColumn(h.SeenAt), h.Draining, facts, h.Pending, h.Parted))
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
-const hostColumns = "id, name, public_key, labels, joined_at, seen_at, draining, facts, pending"
+const hostColumns = "id, name, public_key, labels, joined_at, seen_at, draining, facts, pending, parted"
 
 // Hosts implements [fleet.HostStore]. They come in the order of their names.
 func (s *State) Hosts(ctx context.Context) (hosts []fleet.Host, err error) {
@@ -62,7 +62,7 @@ func (s *State) RemoveHost(ctx context.Context, id string) error {
 func (s *State) BeginSession(ctx context.Context, id string, at time.Time) (epoch uint64, err error) {
 	err = s.write(ctx, "begin session", func(ctx context.Context, tx *sql.Tx) error {
 		err := tx.QueryRowContext(ctx,
-			`UPDATE hosts SET session_epoch = session_epoch + 1, seen_at = $1 WHERE id = $2 RETURNING session_epoch`,
+			`UPDATE hosts SET session_epoch = session_epoch + 1, seen_at = $1, parted = '' WHERE id = $2 RETURNING session_epoch`,
 			column(at), id).Scan(&epoch)
 		if errors.Is(err, sql.ErrNoRows) {
 			return noHost(id)
@@ -76,9 +76,11 @@ func (s *State) BeginSession(ctx context.Context, id string, at time.Time) (epoc
 }
 
 // EndSession implements [fleet.HostStore].
-func (s *State) EndSession(ctx context.Context, id string, at time.Time) error {
+func (s *State) EndSession(ctx context.Context, id string, epoch uint64, at time.Time, parted fleet.HostState) error {
 	return s.write(ctx, "end session", func(ctx context.Context, tx *sql.Tx) error {
-		known, err := changed(ctx, tx, "UPDATE hosts SET seen_at = $1 WHERE id = $2", column(at), id)
+		known, err := changed(ctx, tx,
+			"UPDATE hosts SET seen_at = $1, parted = CASE session_epoch WHEN $2 THEN $3 ELSE parted END WHERE id = $4",
+			column(at), epoch, parted, id)
 		if err == nil && !known {
 			return noHost(id)
 		}
@@ -103,7 +105,7 @@ func scanHost(row scanner) (fleet.Host, error) {
 		joined        int64
 		seen          sql.NullInt64
 	)
-	if err := row.Scan(&h.ID, &h.Name, &h.PublicKey, &labels, &joined, &seen, &h.Draining, &facts, &h.Pending); err != nil {
+	if err := row.Scan(&h.ID, &h.Name, &h.PublicKey, &labels, &joined, &seen, &h.Draining, &facts, &h.Pending, &h.Parted); err != nil {
 		return h, err
 	}
 	h.JoinedAt, h.SeenAt = timeOf(joined), optionalTime(seen)

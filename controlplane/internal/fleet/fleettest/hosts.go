@@ -48,14 +48,16 @@ func hostSentences() []sentence {
 		{"None at first", func(t *testing.T, s Stores) {
 			wantEqual(t, len(got(s.Hosts.Hosts(t.Context()))(t)), 0)
 		}},
-		{"Saving replaces every field but when the host was seen", func(t *testing.T, s Stores) {
+		{"Saving replaces every field but those of the host's sessions", func(t *testing.T, s Stores) {
 			joined(t, s, host("h1", "one"))
-			must(t, s.Hosts.EndSession(t.Context(), "h1", noon()))
+			epoch := got(s.Hosts.BeginSession(t.Context(), "h1", noon()))(t)
+			must(t, s.Hosts.EndSession(t.Context(), "h1", epoch, noon(), fleet.HostAsleep))
 			h := host("h1", "renamed")
 			h.PublicKey, h.Labels, h.Draining = []byte("new key"), map[string]string{"a": "b"}, true
 			h.JoinedAt, h.SeenAt, h.Facts = noon().Add(time.Hour), noon().Add(2*time.Hour), fleet.Facts{Hostname: "other"}
+			h.Parted = fleet.HostStopped
 			must(t, s.Hosts.SaveHost(t.Context(), h))
-			h.SeenAt = noon()
+			h.SeenAt, h.Parted = noon(), fleet.HostAsleep
 			wantEqual(t, got(s.Hosts.Hosts(t.Context()))(t), []fleet.Host{h})
 			must(t, s.Hosts.SaveHost(t.Context(), h))
 		}},
@@ -93,16 +95,37 @@ func hostSentences() []sentence {
 		{"A session of an unknown host is not found", func(t *testing.T, s Stores) {
 			_, err := s.Hosts.BeginSession(t.Context(), "h1", noon())
 			wantKind(t, err, fault.NotFound)
-			wantKind(t, s.Hosts.EndSession(t.Context(), "h1", noon()), fault.NotFound)
+			wantKind(t, s.Hosts.EndSession(t.Context(), "h1", 1, noon(), ""), fault.NotFound)
 		}},
 		{"A session's beginning and end are when a host was seen", func(t *testing.T, s Stores) {
 			joined(t, s, host("h1", "one"), host("h2", "two"))
 			began, ended := noon().Add(time.Hour), noon().Add(2*time.Hour)
 			got(s.Hosts.BeginSession(t.Context(), "h1", began))(t)
 			wantEqual(t, hostByID(t, s, "h1").SeenAt, began)
-			must(t, s.Hosts.EndSession(t.Context(), "h1", ended))
+			must(t, s.Hosts.EndSession(t.Context(), "h1", 1, ended, ""))
 			wantEqual(t, hostByID(t, s, "h1").SeenAt, ended)
 			wantEqual(t, hostByID(t, s, "h2"), host("h2", "two"))
+		}},
+		{"What is said at a session's end is kept until the next one", func(t *testing.T, s Stores) {
+			joined(t, s, host("h1", "one"), host("h2", "two"))
+			for _, said := range []fleet.HostState{fleet.HostAsleep, fleet.HostStopped, ""} {
+				epoch := got(s.Hosts.BeginSession(t.Context(), "h1", noon()))(t)
+				wantEqual(t, hostByID(t, s, "h1").Parted, fleet.HostState(""))
+				must(t, s.Hosts.EndSession(t.Context(), "h1", epoch, noon(), said))
+				wantEqual(t, hostByID(t, s, "h1").Parted, said)
+			}
+			wantEqual(t, hostByID(t, s, "h2"), host("h2", "two"))
+		}},
+		{"What an older session says is not kept", func(t *testing.T, s Stores) {
+			joined(t, s, host("h1", "one"))
+			older := got(s.Hosts.BeginSession(t.Context(), "h1", noon()))(t)
+			newer := got(s.Hosts.BeginSession(t.Context(), "h1", noon()))(t)
+			must(t, s.Hosts.EndSession(t.Context(), "h1", older, noon().Add(time.Hour), fleet.HostStopped))
+			wantEqual(t, hostByID(t, s, "h1").Parted, fleet.HostState(""))
+			wantEqual(t, hostByID(t, s, "h1").SeenAt, noon().Add(time.Hour))
+			must(t, s.Hosts.EndSession(t.Context(), "h1", newer, noon(), fleet.HostAsleep))
+			must(t, s.Hosts.EndSession(t.Context(), "h1", older, noon(), ""))
+			wantEqual(t, hostByID(t, s, "h1").Parted, fleet.HostAsleep)
 		}},
 	}
 }

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE hosts ADD COLUMN parted TEXT NOT NULL DEFAULT '';
