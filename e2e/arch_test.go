@@ -36,7 +36,7 @@ var controlplaneFloors = [][]string{
 		"pki", "relay", "router", "settings", "sqlite", "stats", "storages",
 		"summary", "usage",
 	},
-	{"api", "live", "ollamaapi", "openaiapi", "web"},
+	{"api", "doctor", "live", "ollamaapi", "openaiapi", "web"},
 	{"controlplane"},
 }
 

@@ -16,9 +16,9 @@ import (
 type check struct{ Name, Status, Evidence, Mend string }
 
 // examined has the doctor look, and returns its status and its checks by name.
-func examined(t *testing.T, args ...string) (code int, checks map[string]check) {
+func examined(t *testing.T, program string, args ...string) (code int, checks map[string]check) {
 	t.Helper()
-	code, out := command(t, nil, "corral-agent", append([]string{"doctor", "--json"}, args...)...)
+	code, out := command(t, nil, program, append([]string{"doctor", "--json"}, args...)...)
 	var list []check
 	text, _, _ := strings.Cut(out, "\n]") // what is said on stderr comes behind
 	if err := json.Unmarshal([]byte(text+"]"), &list); err != nil {
@@ -51,7 +51,7 @@ func TestDoctor(t *testing.T) {
 			t.Errorf("%s: %s is %+v, want %s with %q", when, name, c, status, evidence)
 		}
 	}
-	code, checks := examined(t, where...)
+	code, checks := examined(t, "corral-agent", where...)
 	if code != 1 {
 		t.Errorf("before it joins: status %d", code)
 	}
@@ -62,7 +62,7 @@ func TestDoctor(t *testing.T) {
 
 	agent := controlplane.Agent(corraltest.AgentOptions{Name: "rack-1", DataDir: folder, Ollama: ollama.URL})
 	connected := agent.AwaitServing(serveLimit)
-	code, checks = examined(t, where...)
+	code, checks = examined(t, "corral-agent", where...)
 	if code != 0 {
 		t.Errorf("while it runs: status %d, %+v", code, checks)
 	}
@@ -74,6 +74,13 @@ func TestDoctor(t *testing.T) {
 	want("running", checks, "requests at a time", "ok", "2 for each model")
 	want("running", checks, "binding", "ok", "loopback")
 	want("running", checks, "open files", "ok", "the agent may have")
+	code, itsChecks := examined(t, "corral-controlplane", "--data-dir", controlplane.DataDir)
+	if code != 0 {
+		t.Errorf("of the control plane: status %d, %+v", code, itsChecks)
+	}
+	want("control plane", itsChecks, "server", "ok", "serves, version")
+	want("control plane", itsChecks, "address", "ok", controlplane.Address+" answers with our certificate")
+	want("control plane", itsChecks, "hosts", "ok", "of 1, 1 were heard within a minute")
 	after := controlplane.AwaitHost(connectLimit, "rack-1", "is connected", corraltest.Reachable)
 	if !after.ConnectedAt.Equal(connected.ConnectedAt) || hasProblem(after, "duplicate_identity") {
 		t.Errorf("the doctor disturbed the agent: %+v", after)
@@ -84,7 +91,7 @@ func TestDoctor(t *testing.T) {
 		t.Fatal(err)
 	}
 	agent.Stop()
-	code, checks = examined(t, where...)
+	code, checks = examined(t, "corral-agent", where...)
 	if code != 1 {
 		t.Errorf("without a control plane: status %d", code)
 	}
@@ -92,7 +99,7 @@ func TestDoctor(t *testing.T) {
 	want("gone", checks, "agent", "warning", "no agent runs")
 	want("gone", checks, "key", "failed", "0644")
 
-	code, checks = examined(t, append(where, "--log-level", "loud")...)
+	code, checks = examined(t, "corral-agent", append(where, "--log-level", "loud")...)
 	if code != 1 || len(checks) != 1 {
 		t.Errorf("with wrong settings: status %d, %+v", code, checks)
 	}

@@ -8,31 +8,28 @@ import (
 
 	"github.com/corral-fleet/corral/agent/internal/survey"
 	"github.com/corral-fleet/corral/agent/internal/uplink"
-)
-
-// Status is how a check came out.
-type Status string
-
-// How a check can come out.
-const (
-	OK      Status = "ok"
-	Warning Status = "warning" // it works, or may, and not as well as it could
-	Failed  Status = "failed"
+	"github.com/corral-fleet/corral/sdk/checkup"
 )
 
 // Check is one thing that was looked at.
-type Check struct {
-	Name     string `json:"name"`
-	Status   Status `json:"status"`
-	Evidence string `json:"evidence"`       // what was seen
-	Mend     string `json:"mend,omitempty"` // what to do; empty where it is ok
-}
+type Check = checkup.Check
+
+// How a check can come out.
+const (
+	OK      = checkup.OK
+	Warning = checkup.Warning
+	Failed  = checkup.Failed
+)
 
 func ok(name, evidence string) Check { return Check{Name: name, Status: OK, Evidence: evidence} }
 
-func warning(name, evidence, mend string) Check { return Check{name, Warning, evidence, mend} }
+func warning(name, evidence, mend string) Check {
+	return Check{Name: name, Status: Warning, Evidence: evidence, Mend: mend}
+}
 
-func failed(name, evidence, mend string) Check { return Check{name, Failed, evidence, mend} }
+func failed(name, evidence, mend string) Check {
+	return Check{Name: name, Status: Failed, Evidence: evidence, Mend: mend}
+}
 
 // Findings are what the checks judge.
 type Findings struct {
@@ -106,14 +103,4 @@ func Examine(f *Findings, now time.Time) []Check {
 	checks = append(checks, f.clock())
 	checks = append(checks, f.ollama()...)
 	return append(checks, f.openFiles(), f.driver(), f.gpuReadings())
-}
-
-// Healthy reports whether nothing has failed.
-func Healthy(checks []Check) bool {
-	for _, c := range checks {
-		if c.Status == Failed {
-			return false
-		}
-	}
-	return true
 }

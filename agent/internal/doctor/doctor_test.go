@@ -11,6 +11,7 @@ import (
 	"github.com/corral-fleet/corral/agent/internal/config"
 	"github.com/corral-fleet/corral/agent/internal/survey"
 	"github.com/corral-fleet/corral/agent/internal/uplink"
+	"github.com/corral-fleet/corral/sdk/checkup"
 )
 
 func now() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
@@ -47,8 +48,8 @@ func TestAHealthyHost(t *testing.T) {
 			t.Errorf("%+v", c)
 		}
 	}
-	if !Healthy(checks) || len(checks) < 13 {
-		t.Errorf("%d checks, healthy %v", len(checks), Healthy(checks))
+	if !checkup.Healthy(checks) || len(checks) < 13 {
+		t.Errorf("%d checks, healthy %v", len(checks), checkup.Healthy(checks))
 	}
 	untouched := &Findings{ // a host before anything is there
 		DataDir: DataDir{Path: "/d", Missing: true, Disk: survey.Disk{FreeBytes: gib}},
@@ -57,7 +58,7 @@ func TestAHealthyHost(t *testing.T) {
 		Ollama:  Ollama{Mode: config.ModeAuto, Bin: "/usr/bin/ollama"},
 		Host:    survey.Host{Ollama: survey.Ollama{Err: errors.New("refused")}},
 	}
-	if checks := Examine(untouched, now()); !Healthy(checks) {
+	if checks := Examine(untouched, now()); !checkup.Healthy(checks) {
 		t.Errorf("before it joins: %+v", checks)
 	}
 }
@@ -66,7 +67,7 @@ func TestWhatCanBeWrong(t *testing.T) {
 	broken := errors.New("broken")
 	for _, c := range []struct {
 		check  string
-		status Status
+		status checkup.Status
 		change func(*Findings)
 	}{
 		{"data directory", Failed, func(f *Findings) { f.DataDir.Writable = broken }},
@@ -116,7 +117,7 @@ func TestWhatCanBeWrong(t *testing.T) {
 		if at < 0 || checks[at].Status != c.status || checks[at].Mend == "" || checks[at].Evidence == "" {
 			t.Errorf("%s, want %s: %+v", c.check, c.status, checks)
 		}
-		if c.status == Failed && Healthy(checks) {
+		if c.status == Failed && checkup.Healthy(checks) {
 			t.Errorf("%s failed, and all counts as healthy", c.check)
 		}
 	}

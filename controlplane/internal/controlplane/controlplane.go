@@ -156,6 +156,8 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 			return err
 		}
 		c.log.Info("listening", "address", listener.Addr().String(), "version", c.version)
+		ended := c.begin(listener.Addr().String(), app.AtStart())
+		defer ended()
 		defer tellService(ctx, service, listener.Addr(), registry)()
 		return server.Run(ctx, nowait.Listener(listener))
 	}

@@ -11,6 +11,9 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
+// claimFile is locked by the server that serves from the data directory.
+const claimFile = "serve.lock"
+
 // claim makes the data directory where it is missing and keeps other servers out
 // of it until the returned file is closed: each server holds what it knows of the
 // hosts in memory, and two would overwrite each other's changes. The kernel lets
@@ -20,7 +23,7 @@ func claim(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	f, err := os.OpenFile(filepath.Join(dir, "serve.lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, claimFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("claim the data directory: %w", err)
 	}

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 
@@ -112,6 +113,18 @@ func (a AppConfig) clone() AppConfig {
 	a.Server.CORSOrigins = slices.Clone(a.Server.CORSOrigins)
 	a.Security.AllowedIPs = slices.Clone(a.Security.AllowedIPs)
 	return a
+}
+
+// AtStart returns the settings that take effect only when the server starts, by
+// their paths.
+func (a *AppConfig) AtStart() map[string]string {
+	values := map[string]string{}
+	for _, f := range config.Fields(a) {
+		if needsRestart(f.Path) {
+			values[f.Path] = fmt.Sprint(f.Value())
+		}
+	}
+	return values
 }
 
 // needsRestart reports whether a change of this field takes effect only when

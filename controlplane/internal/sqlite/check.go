@@ -2,6 +2,7 @@ package sqlite
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -12,20 +13,19 @@ import (
 // long history is read as far as the time goes.
 const checkTimeout = 5 * time.Second
 
-// check reads the file for damage before anything is written to it.
-func (d *database) check(ctx context.Context) error {
+// check reads the file for damage, and returns whether there was time for all of it.
+func (d *database) check(ctx context.Context, pool *sql.DB) (whole bool, err error) {
 	limited, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
 	var verdict string
-	err := d.writer.pool.QueryRowContext(limited, "PRAGMA quick_check(1)").Scan(&verdict)
+	err = pool.QueryRowContext(limited, "PRAGMA quick_check(1)").Scan(&verdict)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil:
-		d.logger.Info("file is too large to be checked whole at start", "checked_for", checkTimeout)
-		return nil
+		return false, nil
 	case err != nil:
-		return err
+		return false, err
 	case verdict != "ok":
-		return fault.Wrap(fault.Corrupt, errors.New(verdict), "%s is damaged; restore it from a backup", d.path)
+		return false, fault.Wrap(fault.Corrupt, errors.New(verdict), "%s is damaged; restore it from a backup", d.path)
 	}
-	return nil
+	return true, nil
 }

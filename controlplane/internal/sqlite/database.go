@@ -64,8 +64,12 @@ func open(ctx context.Context, dir, name string, migrations fs.FS, logger hclog.
 
 // prepare checks the file before it changes anything in it.
 func (d *database) prepare(ctx context.Context, migrations fs.FS) error {
-	if err := d.check(ctx); err != nil {
+	whole, err := d.check(ctx, d.writer.pool)
+	if err != nil {
 		return err
+	}
+	if !whole {
+		d.logger.Info("file is too large to be checked whole at start", "checked_for", checkTimeout)
 	}
 	if err := useWAL(ctx, d.writer.pool, d.path); err != nil {
 		return err

@@ -1,17 +1,13 @@
 package cli
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-
 	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
 	"github.com/corral-fleet/corral/agent/internal/agent"
 	"github.com/corral-fleet/corral/agent/internal/doctor"
 	"github.com/corral-fleet/corral/agent/internal/status"
+	"github.com/corral-fleet/corral/sdk/checkup"
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
@@ -42,31 +38,13 @@ where a check failed; warnings leave it 0.`,
 			valid := doctor.Check{Name: "settings", Status: doctor.OK, Evidence: "every one is valid"}
 			checks = append([]doctor.Check{valid}, agent.New(cfg, version, hclog.NewNullLogger()).Examine(cmd.Context(), running)...)
 		}
-		if err := printChecks(cmd.OutOrStdout(), checks, *asJSON); err != nil {
+		if err := checkup.Print(cmd.OutOrStdout(), checks, *asJSON); err != nil {
 			return err
 		}
-		if !doctor.Healthy(checks) {
+		if !checkup.Healthy(checks) {
 			return fault.New(fault.Unavailable, "something is wrong; see above")
 		}
 		return nil
 	}
 	return cmd
-}
-
-func printChecks(w io.Writer, checks []doctor.Check, asJSON bool) error {
-	if asJSON {
-		enc := json.NewEncoder(w)
-		enc.SetIndent("", "  ")
-		return enc.Encode(checks)
-	}
-	var errs []error
-	for _, c := range checks {
-		_, err := fmt.Fprintf(w, "%-8s %s: %s\n", c.Status, c.Name, c.Evidence)
-		errs = append(errs, err)
-		if c.Mend != "" {
-			_, err = fmt.Fprintf(w, "         mend: %s\n", c.Mend)
-			errs = append(errs, err)
-		}
-	}
-	return errors.Join(errs...)
 }
