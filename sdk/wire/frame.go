@@ -85,14 +85,16 @@ func (p *Ping) fields(c *codec) {
 
 // Pong answers a [Ping].
 type Pong struct {
-	ID         uint64
-	UnixMillis int64 // the answering side's clock
+	ID           uint64
+	UnixMillis   int64 // the answering side's clock
+	SteadyMillis int64 // as in [Hello]; of an agent alone
 }
 
 func (*Pong) number() fieldNumber { return numPong }
 func (p *Pong) fields(c *codec) {
 	c.uint64(1, &p.ID)
 	c.int64(2, &p.UnixMillis)
+	c.int64(3, &p.SteadyMillis)
 }
 
 // Ack says that every sample up to and including Seq, of the agent's current

@@ -37,6 +37,10 @@ type Hello struct {
 	// Leave asks to forget the host and to refuse its key from now on. The
 	// handshake ends with [RejectRemoved] where that was done.
 	Leave bool
+	// SteadyMillis is the clock by which samples are dated: the agent's as it was
+	// when the run began, and that nobody has set since. 0 is that they are dated by
+	// that of UnixMillis.
+	SteadyMillis int64
 }
 
 func (*Hello) number() fieldNumber { return numHello }
@@ -49,6 +53,7 @@ func (h *Hello) fields(c *codec) {
 	c.int64(6, &h.UnixMillis)
 	c.message(7, &h.Host)
 	c.bool(8, &h.Leave)
+	c.int64(9, &h.SteadyMillis)
 }
 
 // What an agent signs a hello for.

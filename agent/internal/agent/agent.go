@@ -26,6 +26,7 @@ import (
 	"github.com/corral-fleet/corral/agent/internal/ollama"
 	"github.com/corral-fleet/corral/agent/internal/relay"
 	"github.com/corral-fleet/corral/agent/internal/status"
+	"github.com/corral-fleet/corral/agent/internal/steady"
 	"github.com/corral-fleet/corral/agent/internal/uplink"
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/sdnotify"
@@ -84,11 +85,12 @@ func (a *Agent) Run(ctx context.Context, service sdnotify.Service) (err error) {
 		Dir: a.cfg.DataDir, Interval: olderInterval, Samples: olderSamples, Bytes: olderDiskBytes, Log: a.log.Named("uplink"),
 	}))
 	defer func() { err = errors.Join(err, samples.Close()) }()
+	clock := steady.New()
 	calls := relay.New(map[string]*ollama.Supervisor{wire.DefaultInstance: supervisor}, a.log.Named("relay"))
 	leaving := make(chan struct{})
 	link := uplink.New(uplink.Options{
 		Servers: a.servers(id.Membership()), Insecure: a.cfg.Insecure, Token: a.cfg.Token.Reveal(), ServerCAFile: a.cfg.ServerCAFile,
-		Identity: id, Samples: samples, Log: a.log.Named("uplink"),
+		Identity: id, Samples: samples, Steady: clock.Now, Log: a.log.Named("uplink"),
 		Facts:     func(ctx context.Context) (wire.HostFacts, error) { return a.facts(ctx, sampler) },
 		Instances: func() []wire.Instance { return []wire.Instance{fit(supervisor.Snapshot())} },
 		Changed:   supervisor.Changed(),
@@ -109,7 +111,7 @@ func (a *Agent) Run(ctx context.Context, service sdnotify.Service) (err error) {
 	parts := map[string]func(context.Context) error{
 		"ollama": supervisor.Run,
 		"host":   sampler.Run,
-		"sample": func(ctx context.Context) error { return a.sample(ctx, sampler, gpus, samples, calls, turning) },
+		"sample": func(ctx context.Context) error { return a.sample(ctx, sampler, clock, gpus, samples, calls, turning) },
 		"gpu":    gpus.Run,
 		"uplink": func(ctx context.Context) error { return host.Run(ctx, link.Run) }, // whenever the host is awake
 		"status": health.Run,
@@ -203,7 +205,7 @@ func (a *Agent) facts(ctx context.Context, sampler *hostmetrics.Sampler) (wire.H
 }
 
 // sample takes a sample at each interval. One sample's memory serves for all.
-func (a *Agent) sample(ctx context.Context, sampler *hostmetrics.Sampler, gpus *monitor.Monitor, samples *uplink.Ring, calls *relay.Relay, turning *pulse) error {
+func (a *Agent) sample(ctx context.Context, sampler *hostmetrics.Sampler, clock *steady.Clock, gpus *monitor.Monitor, samples *uplink.Ring, calls *relay.Relay, turning *pulse) error {
 	tick := time.NewTicker(a.cfg.SampleInterval)
 	defer tick.Stop()
 	var s wire.Sample
@@ -211,7 +213,7 @@ func (a *Agent) sample(ctx context.Context, sampler *hostmetrics.Sampler, gpus *
 		s.Reset()
 		sampler.Sample(ctx, &s)
 		s.GPUs = gpus.AppendGPUs(s.GPUs)
-		s.UnixMillis, s.InFlight = time.Now().UnixMilli(), uint32(calls.InFlight())
+		s.UnixMillis, s.InFlight = clock.Now().UnixMilli(), uint32(calls.InFlight())
 		samples.Push(&s)
 		turning.beat()
 		select {

@@ -236,7 +236,7 @@ func options(t *testing.T, servers ...*url.URL) Options {
 	}
 	t.Cleanup(func() { id.Close() })
 	return Options{
-		Servers: servers, Identity: id, Samples: NewRing(100, nil), Log: hclog.NewNullLogger(),
+		Servers: servers, Identity: id, Samples: NewRing(100, nil), Steady: unset, Log: hclog.NewNullLogger(),
 		Facts:     func(context.Context) (wire.HostFacts, error) { return wire.HostFacts{Hostname: "here"}, nil },
 		Instances: func() []wire.Instance { return []wire.Instance{{Name: "default", State: wire.InstanceReady}} },
 		GPUs:      func() *wire.GPUReport { return &wire.GPUReport{State: wire.GPUsNone} },
@@ -296,5 +296,8 @@ func (r *running) awaitStatus(t *testing.T, ok func(Status) bool) Status {
 }
 
 func failed(s Status) bool { return !s.Connected && s.Err != nil }
+
+// unset is a clock that was never set, on a machine whose clock was a year behind.
+func unset() time.Time { return time.Now().Add(-365 * 24 * time.Hour) }
 
 var errRefused = errors.New("refused by the test")

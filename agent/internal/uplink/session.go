@@ -103,6 +103,9 @@ func (u *Uplink) hello(ctx context.Context, challenge *wire.Challenge, leave boo
 		Version: min(wire.Version, challenge.MaxVersion),
 		RunID:   u.runID, UnixMillis: time.Now().UnixMilli(), Host: facts, Leave: leave,
 	}
+	if u.Steady != nil { // nobody dates samples who only joins
+		hello.SteadyMillis = u.Steady().UnixMilli()
+	}
 	if !leave && !u.Identity.Joined() {
 		hello.Token = u.Token
 	}
@@ -301,7 +304,7 @@ func (s *session) receive(ctx context.Context, control io.Reader, working *sync.
 		case *wire.Ack:
 			s.Samples.Forget(f.Seq)
 		case *wire.Ping:
-			if err := s.out.Write(&wire.Pong{ID: f.ID, UnixMillis: time.Now().UnixMilli()}); err != nil {
+			if err := s.out.Write(&wire.Pong{ID: f.ID, UnixMillis: time.Now().UnixMilli(), SteadyMillis: s.Steady().UnixMilli()}); err != nil {
 				return err
 			}
 		case *wire.Action:

@@ -43,8 +43,29 @@ func TestUnknownFramesAreSkippedAndPingsAnswered(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if pong := await[*wire.Pong](p); pong.ID != 7 || pong.UnixMillis == 0 {
+	if pong := await[*wire.Pong](p); pong.ID != 7 {
 		t.Errorf("%+v", pong)
+	}
+}
+
+// Samples are dated by one clock, and the other is the one that operators set.
+func TestBothClocksAreTold(t *testing.T) {
+	cp := newControlPlane(t, nil, nil)
+	run(t, options(t, cp.url))
+	p := cp.session()
+	if err := p.out.Write(&wire.Ping{ID: 7}); err != nil {
+		t.Fatal(err)
+	}
+	pong := await[*wire.Pong](p)
+	for what, told := range map[string][2]int64{
+		"hello": {p.hello.UnixMillis, p.hello.SteadyMillis}, "pong": {pong.UnixMillis, pong.SteadyMillis},
+	} {
+		if off := time.Since(time.UnixMilli(told[0])); off.Abs() > patience {
+			t.Errorf("the %s's clock is off by %v", what, off)
+		}
+		if off := unset().Sub(time.UnixMilli(told[1])); off.Abs() > patience {
+			t.Errorf("the %s's steady clock is off by %v", what, off)
+		}
 	}
 }
 

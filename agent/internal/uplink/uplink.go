@@ -43,6 +43,8 @@ type Options struct {
 	Identity     Identity
 	Facts        func(ctx context.Context) (wire.HostFacts, error)
 	Samples      *Ring
+	// Steady is the clock by which the samples are dated.
+	Steady func() time.Time
 	// Instances returns the state of every instance; Changed has an element
 	// when it differs from what was returned before.
 	Instances func() []wire.Instance

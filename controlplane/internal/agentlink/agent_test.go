@@ -26,6 +26,8 @@ type agent struct {
 	hello wire.Hello   // what it says of itself
 	skew  atomic.Int64 // how far its clock is off, in milliseconds
 	mute  atomic.Bool  // answers no pings
+	// steady is that it has a second clock, which is right, and by which it dates samples.
+	steady bool
 
 	ws      *websocket.Conn
 	mux     *tunnel.Session
@@ -97,10 +99,17 @@ func (a *agent) write(f wire.Frame) {
 
 func (a *agent) unixMillis() int64 { return time.Now().UnixMilli() + a.skew.Load() }
 
+func (a *agent) steadyMillis() int64 {
+	if !a.steady {
+		return 0
+	}
+	return time.Now().UnixMilli()
+}
+
 // signed returns the hello for a challenge.
 func (a *agent) signed(c *wire.Challenge) *wire.Hello {
 	h := a.hello
-	h.UnixMillis = a.unixMillis()
+	h.UnixMillis, h.SteadyMillis = a.unixMillis(), a.steadyMillis()
 	h.Sign(a.key, c.Nonce)
 	return &h
 }
@@ -177,7 +186,7 @@ func (a *agent) take(in *wire.Reader) {
 			a.frames <- frame
 			continue
 		}
-		if !a.mute.Load() && a.out.Write(&wire.Pong{ID: ping.ID, UnixMillis: a.unixMillis()}) != nil {
+		if !a.mute.Load() && a.out.Write(&wire.Pong{ID: ping.ID, UnixMillis: a.unixMillis(), SteadyMillis: a.steadyMillis()}) != nil {
 			return
 		}
 	}

@@ -74,7 +74,7 @@ var errCatchUp = fault.New(fault.Unavailable, "the history has room again for wh
 // until there is room and nobody uses the session that has to end for it.
 func (l *Link) takeSample(s *session, f *wire.Sample, enc *wire.Encoder) error {
 	now := l.Now()
-	taken := time.UnixMilli(f.UnixMillis).Add(-s.offset)
+	taken := time.UnixMilli(f.UnixMillis).Add(-s.clocks.samples)
 	if now.Sub(taken) < liveFor {
 		l.Registry.Observe(s.hostID, s.epoch, now, sampleOf(f, taken))
 	}

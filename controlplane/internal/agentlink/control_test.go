@@ -129,21 +129,59 @@ func TestAClockThatIsOffIsCorrectedAndShown(t *testing.T) {
 	}
 }
 
+// A host's clock is set a year ahead, and back, in the middle of a session and of an
+// outage: samples of before and after come to where they belong.
+func TestAClockThatIsSetMovesNoSample(t *testing.T) {
+	l := newLab(t, func(p *pace) { p.ping = 200 * time.Millisecond })
+	a := l.newAgent("alpha")
+	a.steady = true
+	year := int64(365 * 24 * 3600 * 1000)
+	seq := uint64(0)
+	want := func(when string, ago time.Duration) {
+		t.Helper()
+		seq++
+		a.send(&wire.Sample{Seq: seq, UnixMillis: time.Now().Add(-ago).UnixMilli()}) // by the clock that nobody sets
+		row := receive(t, l.history.appended, "a sample")
+		if took := row.ReceivedAt.Sub(row.TakenAt); (took - ago).Abs() > 5*time.Second {
+			t.Errorf("%s: a sample of %v ago counts as taken %v ago", when, ago, took)
+		}
+	}
+	a.skew.Store(-year)
+	a.connect()
+	l.awaitState(a.id(), fleet.HostDegraded) // its clock is shown as what it is
+	want("a year behind", 0)
+	want("a year behind", 20*time.Minute)
+	a.skew.Store(0)
+	want("set right", 0) // before it is known
+	l.awaitState(a.id(), fleet.HostOnline)
+	want("set right", 0)
+	want("set right", 20*time.Minute)
+	a.close()
+	if err := l.ended(); err != nil {
+		t.Fatal(err)
+	}
+	a.skew.Store(year)
+	a.connect()
+	want("set wrong in an outage", 20*time.Minute)
+	want("set wrong in an outage", 0)
+	l.awaitState(a.id(), fleet.HostDegraded)
+}
+
 func TestALatePongSaysNothingOfTheClock(t *testing.T) {
 	l := newLab(t)
-	s := newSession("h1", "r1", 1, 0)
+	s := newSession("h1", "r1", 1, clocks{})
 	ping := l.nextProbe(s)
 	l.skew.Store(int64(time.Minute)) // as if this program had stood still meanwhile
 	l.followClock(s, &wire.Pong{ID: ping.ID, UnixMillis: time.Now().UnixMilli()})
 	l.followClock(s, &wire.Pong{ID: ping.ID + 1, UnixMillis: 1})
-	if s.offset != 0 {
-		t.Errorf("the clock counts as off by %v", s.offset)
+	if s.clocks != (clocks{}) {
+		t.Errorf("the clock counts as off by %v", s.clocks)
 	}
 	ping = l.nextProbe(s)
 	l.followClock(s, &wire.Pong{ID: ping.ID}) // does not tell
 	l.followClock(s, &wire.Pong{ID: ping.ID, UnixMillis: ping.UnixMillis + 1000})
-	if s.offset != 0 {
-		t.Errorf("the network's delay counts as %v of the clock", s.offset)
+	if s.clocks != (clocks{}) {
+		t.Errorf("the network's delay counts as %v of the clock", s.clocks)
 	}
 }
 

@@ -64,7 +64,7 @@ func (l *Link) Serve(ctx context.Context, ws *websocket.Conn) error {
 type greeting struct {
 	hello  *wire.Hello
 	nonce  []byte
-	offset time.Duration // the agent's clock less ours
+	clocks clocks
 }
 
 // handshake finds out who is at the other end and makes the session for it.
@@ -127,15 +127,8 @@ func (l *Link) greet(ws *websocket.Conn) (*greeting, error) {
 		r.cause = err
 		return nil, r
 	}
-	g.hello, g.offset = hello, clockOffset(asked, answered, hello.UnixMillis)
+	g.hello, g.clocks = hello, readClocks(asked, answered, hello.UnixMillis, hello.SteadyMillis)
 	return g, nil
-}
-
-// clockOffset returns how far another clock is from ours, which was read when
-// the other side was asked and when its answer came. It read its own about half
-// way between the two.
-func clockOffset(asked, answered time.Time, unixMillis int64) time.Duration {
-	return time.UnixMilli(unixMillis).Sub(asked.Add(answered.Sub(asked) / 2))
 }
 
 // check returns why the hello cannot be believed.
@@ -178,7 +171,7 @@ func (l *Link) welcome(ctx context.Context, ws *websocket.Conn, id string, g *gr
 	if err != nil {
 		return nil, err
 	}
-	return newSession(id, g.hello.RunID, epoch, g.offset), nil
+	return newSession(id, g.hello.RunID, epoch, g.clocks), nil
 }
 
 // send writes one frame of the handshake.

@@ -9,14 +9,6 @@ import (
 	"github.com/corral-fleet/corral/sdk/wire"
 )
 
-const (
-	// promptly is how soon a pong has to come to say something about the agent's clock.
-	promptly = time.Second
-	// clockStep is the least change of a clock's offset that is followed.
-	// Whatever is smaller may be the network's.
-	clockStep = 2 * time.Second
-)
-
 // probe is the latest ping of those that keep a session alive.
 type probe struct {
 	id uint64
@@ -30,24 +22,6 @@ func (l *Link) nextProbe(s *session) *wire.Ping {
 	s.probe = probe{id: id, at: now}
 	s.mu.Unlock()
 	return &wire.Ping{ID: id, UnixMillis: now.UnixMilli()}
-}
-
-// followClock notices when the agent's clock or ours was set. An answer that took
-// long is no measure: one of the two programs may have stood still meanwhile.
-func (l *Link) followClock(s *session, pong *wire.Pong) {
-	s.mu.Lock()
-	sent := s.probe
-	s.mu.Unlock()
-	now := l.Now()
-	if pong.ID != sent.id || pong.UnixMillis == 0 || now.Sub(sent.at) > promptly {
-		return
-	}
-	offset := clockOffset(sent.at, now, pong.UnixMillis)
-	if (offset - s.offset).Abs() < clockStep {
-		return
-	}
-	s.offset = offset
-	l.Registry.SetClockOffset(s.hostID, s.epoch, offset)
 }
 
 func (s *session) newID() uint64 {

@@ -40,8 +40,8 @@ type session struct {
 	busy    atomic.Int32                    // calls and actions under way
 	acked   atomic.Uint64                   // stored up to here
 
-	offset time.Duration // the agent's clock less ours; of the goroutine that reads
-	behind bool          // a sample was not taken; likewise
+	clocks clocks // of the goroutine that reads
+	behind bool   // a sample was not taken; likewise
 
 	mu      sync.Mutex
 	nextID  uint64
@@ -50,9 +50,9 @@ type session struct {
 	results map[uint64]chan *wire.ActionResult
 }
 
-func newSession(hostID, runID string, epoch uint64, offset time.Duration) *session {
+func newSession(hostID, runID string, epoch uint64, c clocks) *session {
 	return &session{
-		hostID: hostID, runID: runID, epoch: epoch, offset: offset,
+		hostID: hostID, runID: runID, epoch: epoch, clocks: c,
 		ended: make(chan struct{}),
 		pongs: map[uint64]chan struct{}{}, results: map[uint64]chan *wire.ActionResult{},
 	}
@@ -96,7 +96,7 @@ func (l *Link) run(ctx context.Context, s *session, ws *websocket.Conn) error {
 	if before != nil {
 		before.end()
 	}
-	if !l.Registry.Connect(s.hostID, s.epoch, l.Now(), s.offset) {
+	if !l.Registry.Connect(s.hostID, s.epoch, l.Now(), s.clocks.wall) {
 		l.drop(s)
 		return nil // removed since the handshake
 	}

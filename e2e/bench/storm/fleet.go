@@ -22,7 +22,8 @@ type Fleet struct {
 	agents    []*agent
 	connected atomic.Int32
 	sessions  atomic.Int64
-	resting   atomic.Bool // no sample is taken
+	resting   atomic.Bool  // no sample is taken
+	late      atomic.Int64 // see [Fleet.Late]
 	once      sync.Once
 	complete  chan struct{}
 

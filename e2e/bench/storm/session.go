@@ -43,7 +43,8 @@ func (a *agent) session(ctx context.Context, ws *websocket.Conn, acked uint64) e
 	if err := out.Write(instances); err != nil {
 		return err
 	}
-	running.Go(func() { a.ping(ctx, out) })
+	beats := &heartbeats{worst: &a.fleet.late, heard: time.Now()}
+	running.Go(func() { a.ping(ctx, out, beats) })
 	if a.machine != nil {
 		running.Go(func() { a.report(ctx, out, acked) })
 		running.Go(func() { a.serve(ctx, mux) })
@@ -58,18 +59,21 @@ func (a *agent) session(ctx context.Context, ws *websocket.Conn, acked uint64) e
 		if slow := a.fault.Load().Slow; slow > 0 && pause(ctx, slow) != nil {
 			return ctx.Err()
 		}
-		if err := a.answer(out, frame); err != nil {
+		if err := a.answer(out, frame, beats); err != nil {
 			return err
 		}
 	}
 }
 
 // answer answers what wants an answer.
-func (a *agent) answer(out *wire.Writer, frame wire.Frame) error {
+func (a *agent) answer(out *wire.Writer, frame wire.Frame, beats *heartbeats) error {
 	switch f := frame.(type) {
 	case *wire.Ack:
 		a.kept.forget(f.Seq)
+	case *wire.Pong:
+		beats.answered(f.ID)
 	case *wire.Ping:
+		beats.asked()
 		return out.Write(&wire.Pong{ID: f.ID, UnixMillis: a.now().UnixMilli()})
 	case *wire.Action:
 		return out.Write(&wire.ActionResult{ID: f.ID, Code: "not_implemented", Message: "nothing can be done with a simulated host"})
@@ -79,15 +83,16 @@ func (a *agent) answer(out *wire.Writer, frame wire.Frame) error {
 
 // ping asks the control plane for a sign of life, as real agents do. One that gives
 // none for too long is found out by what is read from it.
-func (a *agent) ping(ctx context.Context, out *wire.Writer) {
+func (a *agent) ping(ctx context.Context, out *wire.Writer, beats *heartbeats) {
 	tick := time.NewTicker(wire.PingInterval)
 	defer tick.Stop()
-	for {
+	for id := uint64(1); ; id++ {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
-			if out.Write(&wire.Ping{UnixMillis: a.now().UnixMilli()}) != nil {
+			beats.ask(id)
+			if out.Write(&wire.Ping{ID: id, UnixMillis: a.now().UnixMilli()}) != nil {
 				return
 			}
 		}

@@ -38,6 +38,7 @@ type fleetLoad struct {
 	hosts  int
 	joined time.Duration
 	load   procstat.Load
+	late   time.Duration // the latest heartbeat
 	back   comeback
 }
 
@@ -123,12 +124,14 @@ func measure(ctx context.Context, st *stage.Stage, o options, cp *pair.ControlPl
 	}
 	l.joined = time.Since(began)
 	err := pause(ctx, o.settle)
+	fleet.Late() // of before
 	if err == nil {
 		l.load, err = procstat.Watch(ctx, cp.PID(), o.over)
 	}
 	if err != nil {
 		return l, err
 	}
+	l.late = fleet.Late()
 	if err := cp.Crash(); err != nil {
 		return l, err
 	}

@@ -17,6 +17,7 @@ const (
 	maxIdleMB          = 500
 	maxBusyBack        = 10 * time.Second // all of them
 	maxIdleBack        = 60 * time.Second // 99 of 100
+	maxLate            = 5 * time.Second  // heartbeats
 	// maxAtOncePercent is how many may come within the same tenth of a second: were
 	// they to come together, all of them would.
 	maxAtOncePercent = 15
@@ -52,15 +53,16 @@ func (r *result) document(o options) report.Document {
 		Title: "What a large fleet costs its control plane",
 		Method: fmt.Sprintf("Simulated hosts, all of them in one process, speak the agents' protocol with a control plane on the same machine.\n"+
 			"Those at work have %d GPUs and report once a second, the idle ones ping, over TLS. Read from /proc once a second for %v.\n"+
+			"A heartbeat is late by how long its answer takes, or by how much it comes after the two seconds.\n"+
 			"Then the control plane is killed and started again %v later; times are from when it listens.", gpusPerHost, o.over, o.outage),
-		Figures: report.Table{Header: []string{"hosts", "joined in", "CPU of a core", "peak resident", "of it anonymous", "a host", "99% back", "all back", "most in 100 ms"}},
+		Figures: report.Table{Header: []string{"hosts", "joined in", "CPU of a core", "peak resident", "of it anonymous", "a host", "latest heartbeat", "99% back", "all back", "most in 100 ms"}},
 	}
 	row := func(name string, l *fleetLoad) {
 		d.Figures.Rows = append(d.Figures.Rows, []string{
 			strconv.Itoa(l.hosts) + name, seconds(l.joined), fmt.Sprintf("%.1f%%", l.load.CorePercent()),
 			fmt.Sprintf("%.0f MB", megabytes(l.load.PeakRSS)), fmt.Sprintf("%.0f MB", megabytes(l.load.Last.RSSAnon)),
 			fmt.Sprintf("%.1f KB", 1000*megabytes(l.load.PeakRSS)/float64(l.hosts)),
-			seconds(l.back.within(0.99)), seconds(l.back.within(1)), fmt.Sprintf("%.1f%%", l.back.atOncePercent()),
+			fmt.Sprintf("%.2f s", l.late.Seconds()), seconds(l.back.within(0.99)), seconds(l.back.within(1)), fmt.Sprintf("%.1f%%", l.back.atOncePercent()),
 		})
 	}
 	if r.busy.hosts > 0 {
@@ -69,6 +71,7 @@ func (r *result) document(o options) report.Document {
 		d.Targets = append(d.Targets,
 			report.AtMost("at work, CPU of a core", "%.1f%%", maxBusyCorePercent, r.busy.load.CorePercent()),
 			report.AtMost("at work, resident", "%.0f MB", maxBusyMB, megabytes(r.busy.load.PeakRSS)),
+			report.AtMost("at work, latest heartbeat", "%.2f s", maxLate.Seconds(), r.busy.late.Seconds()),
 			report.AtMost("at work, all back", "%.1f s", maxBusyBack.Seconds(), r.busy.back.within(1).Seconds()),
 			report.AtMost("at work, back within the same 100 ms", "%.1f%%", maxAtOncePercent, r.busy.back.atOncePercent()),
 			report.AtMost("samples that are lost", "%.0f", 0, float64(max(0, r.taken-r.stored))),

@@ -410,7 +410,10 @@ type Hello struct {
 	Host       *HostFacts `protobuf:"bytes,7,opt,name=host,proto3" json:"host,omitempty"`
 	// The host leaves for good: it is to be forgotten, and its key refused. The
 	// answer is a Reject with the code removed.
-	Leave         bool `protobuf:"varint,8,opt,name=leave,proto3" json:"leave,omitempty"`
+	Leave bool `protobuf:"varint,8,opt,name=leave,proto3" json:"leave,omitempty"`
+	// The clock by which samples are dated: the agent's as it was when the run began,
+	// and that nobody has set since. 0 is that they are dated by unix_millis'.
+	SteadyMillis  int64 `protobuf:"varint,9,opt,name=steady_millis,json=steadyMillis,proto3" json:"steady_millis,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -499,6 +502,13 @@ func (x *Hello) GetLeave() bool {
 		return x.Leave
 	}
 	return false
+}
+
+func (x *Hello) GetSteadyMillis() int64 {
+	if x != nil {
+		return x.SteadyMillis
+	}
+	return 0
 }
 
 // HostFacts are what rarely changes on a host.
@@ -912,9 +922,11 @@ func (x *Ping) GetUnixMillis() int64 {
 
 // Pong answers a Ping, with the answering side's clock.
 type Pong struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Id            uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
-	UnixMillis    int64                  `protobuf:"varint,2,opt,name=unix_millis,json=unixMillis,proto3" json:"unix_millis,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Id         uint64                 `protobuf:"varint,1,opt,name=id,proto3" json:"id,omitempty"`
+	UnixMillis int64                  `protobuf:"varint,2,opt,name=unix_millis,json=unixMillis,proto3" json:"unix_millis,omitempty"`
+	// As in Hello; of an agent alone.
+	SteadyMillis  int64 `protobuf:"varint,3,opt,name=steady_millis,json=steadyMillis,proto3" json:"steady_millis,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -963,11 +975,19 @@ func (x *Pong) GetUnixMillis() int64 {
 	return 0
 }
 
+func (x *Pong) GetSteadyMillis() int64 {
+	if x != nil {
+		return x.SteadyMillis
+	}
+	return 0
+}
+
 // Sample is one reading of a host.
 type Sample struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Counts up by one within a run, from 1.
-	Seq        uint64     `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	Seq uint64 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	// When it was taken, by the clock that Hello names.
 	UnixMillis int64      `protobuf:"varint,2,opt,name=unix_millis,json=unixMillis,proto3" json:"unix_millis,omitempty"`
 	Cpu        *CPU       `protobuf:"bytes,3,opt,name=cpu,proto3" json:"cpu,omitempty"`
 	Load       *Load      `protobuf:"bytes,4,opt,name=load,proto3" json:"load,omitempty"`
@@ -3518,7 +3538,7 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\vmax_version\x18\x03 \x01(\rR\n" +
 	"maxVersion\x12\x1f\n" +
 	"\vunix_millis\x18\x04 \x01(\x03R\n" +
-	"unixMillis\"\xf2\x01\n" +
+	"unixMillis\"\x97\x02\n" +
 	"\x05Hello\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\rR\aversion\x12\x1d\n" +
 	"\n" +
@@ -3529,7 +3549,8 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\vunix_millis\x18\x06 \x01(\x03R\n" +
 	"unixMillis\x12.\n" +
 	"\x04host\x18\a \x01(\v2\x1a.corral.agent.v1.HostFactsR\x04host\x12\x14\n" +
-	"\x05leave\x18\b \x01(\bR\x05leave\"\xfd\x02\n" +
+	"\x05leave\x18\b \x01(\bR\x05leave\x12#\n" +
+	"\rsteady_millis\x18\t \x01(\x03R\fsteadyMillis\"\xfd\x02\n" +
 	"\tHostFacts\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bhostname\x18\x02 \x01(\tR\bhostname\x12\x0e\n" +
@@ -3563,11 +3584,12 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\x04Ping\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1f\n" +
 	"\vunix_millis\x18\x02 \x01(\x03R\n" +
-	"unixMillis\"7\n" +
+	"unixMillis\"\\\n" +
 	"\x04Pong\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\x04R\x02id\x12\x1f\n" +
 	"\vunix_millis\x18\x02 \x01(\x03R\n" +
-	"unixMillis\"\xed\x03\n" +
+	"unixMillis\x12#\n" +
+	"\rsteady_millis\x18\x03 \x01(\x03R\fsteadyMillis\"\xed\x03\n" +
 	"\x06Sample\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12\x1f\n" +
 	"\vunix_millis\x18\x02 \x01(\x03R\n" +
