@@ -1,8 +1,6 @@
 package agentlink
 
 import (
-	"context"
-	"io"
 	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
@@ -10,22 +8,18 @@ import (
 	"github.com/corral-fleet/corral/sdk/wire"
 )
 
-// readControl takes the agent's frames until the stream ends. It never returns nil.
-func (l *Link) readControl(control io.Reader, s *session) error {
-	in := wire.NewReader(control)
+// takeControl returns what takes the agent's frames off its control stream.
+func (l *Link) takeControl(s *session) func(p []byte) error {
+	var in wire.Splitter
 	var enc wire.Encoder
-	for {
-		frame, err := in.Read()
-		if err != nil {
-			return err
-		}
+	take := func(f wire.Frame) error {
 		s.silence.Store(0)
-		if err := l.take(s, frame, &enc); err != nil {
-			return err
-		}
+		return l.take(s, f, &enc)
 	}
+	return func(p []byte) error { return in.Split(p, take) }
 }
 
+// take acts on a frame. It doesn't wait for anything, the agent least of all.
 func (l *Link) take(s *session, frame wire.Frame, enc *wire.Encoder) error {
 	switch f := frame.(type) {
 	case *wire.Sample:
@@ -39,7 +33,7 @@ func (l *Link) take(s *session, frame wire.Frame, enc *wire.Encoder) error {
 	case *wire.GPUReport:
 		l.Registry.ReportGPUs(s.hostID, s.epoch, l.Now(), gpuReportOf(f))
 	case *wire.Ping:
-		return s.send(&wire.Pong{ID: f.ID, UnixMillis: l.Now().UnixMilli()})
+		return l.answer(s, &wire.Pong{ID: f.ID, UnixMillis: l.Now().UnixMilli()})
 	case *wire.Pong:
 		s.resolvePong(f.ID)
 		l.followClock(s, f)
@@ -105,39 +99,6 @@ func (s *session) stored(seq uint64) {
 		}
 		if s.acked.CompareAndSwap(have, seq) {
 			break
-		}
-	}
-}
-
-// keepAlive pings, acknowledges, and ends a session whose agent is silent. Acks go
-// with the pings: an agent keeps samples for much longer, and a thousand agents are
-// a thousand writes a second. It counts its own ticks, not time: a control plane that was stopped for a minute
-// has not seen a minute's silence.
-func (l *Link) keepAlive(ctx context.Context, s *session) {
-	tick := time.NewTicker(l.pace.ping)
-	defer tick.Stop()
-	defer s.end()
-	told := uint64(0)
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-s.ended:
-			return
-		case <-tick.C:
-		}
-		if s.silence.Add(1) > wire.SilentPings {
-			return
-		}
-		l.forgetDuplicate(s)
-		if stored := s.acked.Load(); stored > told {
-			told = stored
-			if s.send(&wire.Ack{Seq: stored}) != nil {
-				return
-			}
-		}
-		if s.send(l.nextProbe(s)) != nil {
-			return
 		}
 	}
 }

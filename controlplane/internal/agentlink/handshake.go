@@ -44,20 +44,25 @@ func reject(code, format string, args ...any) *rejection {
 // where the agent broke the protocol.
 func (l *Link) Serve(ctx context.Context, ws *websocket.Conn) error {
 	s, err := l.handshake(ctx, ws)
-	var refused *rejection
-	switch {
-	case errors.As(err, &refused):
-		level := hclog.Warn
-		if slices.Contains([]string{wire.RejectRemoved, wire.RejectPending}, refused.Code) {
-			level = hclog.Debug // as it should be, and asked again and again
-		}
-		l.Log.Log(level, "agent refused", "code", refused.Code, "error", refused, "address", ws.RemoteAddr().String())
-		_ = l.send(ws, &refused.Reject) // whoever was refused may be gone already
-		return nil
-	case err != nil:
-		return err
+	if err != nil {
+		return l.refuse(ws, err)
 	}
 	return l.run(ctx, s, ws)
+}
+
+// refuse tells an agent why it is refused, or returns what else ended its handshake.
+func (l *Link) refuse(ws *websocket.Conn, err error) error {
+	refused, ok := errors.AsType[*rejection](err)
+	if !ok {
+		return err
+	}
+	level := hclog.Warn
+	if slices.Contains([]string{wire.RejectRemoved, wire.RejectPending}, refused.Code) {
+		level = hclog.Debug // as it should be, and asked again and again
+	}
+	l.Log.Log(level, "agent refused", "code", refused.Code, "error", refused, "address", ws.RemoteAddr().String())
+	_ = l.send(ws, &refused.Reject) // whoever was refused may be gone already
+	return nil
 }
 
 // greeting is an agent's hello, not yet believed, and what it is checked by.

@@ -95,6 +95,7 @@ func (l *lab) serve() {
 		}
 	}}
 	working.Go(func() { server.Serve(listener) })
+	working.Go(func() { l.beat(ctx) })
 	l.stop = sync.OnceFunc(func() {
 		cancel()
 		listener.Close()

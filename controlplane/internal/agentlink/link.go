@@ -55,6 +55,8 @@ type Link struct {
 	Options
 	pace       pace
 	handshakes chan struct{} // a slot for each handshake under way
+	metronome  metronome
+	couriers   couriers
 
 	mu       sync.Mutex
 	sessions map[string]*session // by host id

@@ -2,14 +2,25 @@ package agentlink
 
 import (
 	"context"
+	"sync"
 	"time"
 )
 
 // watchInterval is how often hosts that are missing are looked at.
 const watchInterval = time.Second
 
-// Run lets time pass for the hosts that are missing, until ctx ends.
+// Run has heartbeats sent and lets time pass for the hosts that are missing, until
+// ctx ends, when the sessions have ended. Without it agents take a control plane for
+// dead after some seconds.
 func (l *Link) Run(ctx context.Context) error {
+	var beating sync.WaitGroup
+	defer l.couriers.running.Wait()
+	defer beating.Wait()
+	beating.Go(func() { l.beat(ctx) })
+	return l.watch(ctx)
+}
+
+func (l *Link) watch(ctx context.Context) error {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	doubting := false

@@ -61,6 +61,12 @@ func (c *conn) read(p []byte) (int, error) {
 	if c.sniffed || n == 0 {
 		return n, err
 	}
+	return c.sniff(p, n, err)
+}
+
+// sniff finds out what the client speaks, by the first n bytes of it, and greets it
+// where that is TLS.
+func (c *conn) sniff(p []byte, n int, err error) (int, error) {
 	c.sniffed = true
 	if p[0] != tlsRecordHeader || c.owner.tls == nil {
 		return n, err

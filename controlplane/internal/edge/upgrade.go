@@ -63,6 +63,11 @@ func (s *Server) live(base context.Context, a *admission, ws *websocket.Conn) {
 		s.link(ctx, a, ws)
 		return
 	}
+	s.socket(ctx, a, ws)
+}
+
+// socket runs a handler of a [Socket].
+func (s *Server) socket(ctx context.Context, a *admission, ws *websocket.Conn) {
 	socket := newSocket(ws, a.conn, s.pace, a.route.maxMessageBytes())
 	go socket.write()
 	release := s.escort(ctx, a, socket.Close)

@@ -60,6 +60,9 @@ func (s *Session) take(h header, in io.Reader, piece []byte) error {
 		return nil
 	}
 	st, err := s.addressed(h)
+	if err == nil && st != nil && s.attend != nil {
+		err = s.attended(st)
+	}
 	if err != nil {
 		return err
 	}
@@ -78,7 +81,23 @@ func (s *Session) take(h header, in io.Reader, piece []byte) error {
 		s.forget(h.stream)
 		st.fail(errReset, false)
 	}
+	if st.take != nil && h.flags&(flagFinish|flagReset) != 0 {
+		return io.EOF
+	}
 	return nil
+}
+
+// attended hands the first stream over.
+func (s *Session) attended(st *stream) (err error) {
+	attend := s.attend
+	s.attend = nil
+	<-s.accepted
+	st.allow(windowSize - initialWindow)
+	if err := s.answer(header{windowFrame, flagAccept, st.id, windowSize - initialWindow}); err != nil {
+		return err
+	}
+	st.take, err = attend(st)
+	return err
 }
 
 // takeBody reads a body for a stream, or past it when nobody has the stream any more.
@@ -93,6 +112,12 @@ func takeBody(st *stream, length int, in io.Reader, piece []byte) error {
 			continue
 		}
 		if err := st.deliver(part); err != nil {
+			return err
+		}
+		if st.take == nil {
+			continue
+		}
+		if err := st.take(part); err != nil {
 			return err
 		}
 	}

@@ -53,6 +53,7 @@ type Session struct {
 	accepted chan *stream
 	done     chan struct{}
 	running  sync.WaitGroup
+	attend   Attendant // of the first stream, until there is one; of the goroutine that receives
 
 	replying sync.Mutex
 	replies  []header // that wait to be sent, the first one on its way; a goroutine is there while there are any
@@ -78,7 +79,16 @@ func Client(ws *websocket.Conn) *Session { return start(ws, 1, clientBacklog) }
 // must not compress.
 func Server(ws *websocket.Conn) *Session { return start(ws, 2, serverBacklog) }
 
+// Listen is like [Server], but nothing is received before [Session.Attend].
+func Listen(ws *websocket.Conn) *Session { return newSession(ws, 2, serverBacklog) }
+
 func start(ws *websocket.Conn, firstID uint32, backlog int) *Session {
+	s := newSession(ws, firstID, backlog)
+	s.running.Go(func() { s.end(s.receive()) })
+	return s
+}
+
+func newSession(ws *websocket.Conn, firstID uint32, backlog int) *Session {
 	ws.SetReadLimit(maxMessage)
 	s := &Session{
 		ws: ws, streams: map[uint32]*stream{}, nextID: firstID,
@@ -86,8 +96,24 @@ func start(ws *websocket.Conn, firstID uint32, backlog int) *Session {
 		done:     make(chan struct{}),
 	}
 	s.room.L = &s.writing
-	s.running.Go(func() { s.end(s.receive()) })
 	return s
+}
+
+// An Attendant is called with the first stream that the peer opens, and returns what
+// is called with whatever comes on it. Neither may wait for the peer, which a call of
+// Write may: where one does, both sides may. What comes is the caller's, and an error
+// ends the session. The stream can't be read.
+type Attendant func(stream net.Conn) (take func(p []byte) error, err error)
+
+// Attend receives in the caller's goroutine until the session ends, and returns why:
+// with the error of the attendant's, or io.EOF when the peer has closed the first
+// stream. It is for sessions that do little and are many: each costs no goroutine
+// but the caller's. It is called once.
+func (s *Session) Attend(first Attendant) error {
+	s.attend = first
+	err := s.receive()
+	s.end(err)
+	return err
 }
 
 // Open opens a stream to the peer.

@@ -23,6 +23,7 @@ var (
 type stream struct {
 	session *Session
 	id      uint32
+	take    func(p []byte) error // gets what comes, in place of Read; nil is none
 
 	mu       sync.Mutex
 	readable sync.Cond
@@ -166,11 +167,22 @@ func (st *stream) fail(reason error, closed bool) bool {
 	return first
 }
 
-// deliver adds what the peer sent.
+// deliver adds what the peer sent, or counts it where it is taken at once.
 func (st *stream) deliver(p []byte) error {
 	st.mu.Lock()
 	st.receivable -= len(p)
 	exceeded := st.receivable < 0
+	if st.take != nil {
+		credit := st.credit(len(p))
+		st.mu.Unlock()
+		switch {
+		case exceeded:
+			return errWindow
+		case credit > 0:
+			return st.session.answer(header{windowFrame, 0, st.id, uint32(credit)})
+		}
+		return nil
+	}
 	if !exceeded && !st.peerDone && st.failure == nil {
 		if st.taken > 0 && len(st.received)+len(p) > cap(st.received) {
 			st.received = append(st.received[:0], st.received[st.taken:]...)

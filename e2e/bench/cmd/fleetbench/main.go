@@ -70,7 +70,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.hosts, "hosts", 1000, "hosts that report once a second; 0 leaves them out")
 	flags.IntVar(&o.idle, "idle", 10_000, "idle hosts over TLS; 0 leaves them out")
 	flags.DurationVar(&o.settle, "settle", 20*time.Second, "time before the hosts at work are measured")
-	flags.DurationVar(&o.idleSettle, "idle-settle", 150*time.Second, "time before the idle hosts are measured: what joining took is given back slowly")
+	flags.DurationVar(&o.idleSettle, "idle-settle", time.Minute, "time before the idle hosts are measured, for half as long: what joining took is given back slowly")
 	flags.DurationVar(&o.over, "for", time.Minute, "time of each measurement")
 	flags.DurationVar(&o.outage, "outage", 20*time.Second, "time between a control plane's crash and its restart")
 	flags.StringVar(&o.out, "out", "", "`file` to write the report to, as Markdown")

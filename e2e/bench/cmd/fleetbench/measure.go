@@ -100,7 +100,7 @@ func (r *result) resting(ctx context.Context, st *stage.Stage, o options, progre
 		return err
 	}
 	fmt.Fprintf(progress, "%d idle hosts join by TLS\n", o.idle)
-	o.settle = o.idleSettle
+	o.settle, o.over = o.idleSettle, o.over/2
 	r.idle, err = measure(ctx, st, o, cp, fleet, o.idle)
 	return err
 }

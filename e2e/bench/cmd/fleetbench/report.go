@@ -52,7 +52,7 @@ func (r *result) document(o options) report.Document {
 	d := report.Document{
 		Title: "What a large fleet costs its control plane",
 		Method: fmt.Sprintf("Simulated hosts, all of them in one process, speak the agents' protocol with a control plane on the same machine.\n"+
-			"Those at work have %d GPUs and report once a second, the idle ones ping, over TLS. Read from /proc once a second for %v.\n"+
+			"Those at work have %d GPUs and report once a second, the idle ones ping, over TLS. Read from /proc once a second for %v, the idle ones for half of it.\n"+
 			"A heartbeat is late by how long its answer takes, or by how much it comes after the two seconds.\n"+
 			"Then the control plane is killed and started again %v later; times are from when it listens.", gpusPerHost, o.over, o.outage),
 		Figures: report.Table{Header: []string{"hosts", "joined in", "CPU of a core", "peak resident", "of it anonymous", "a host", "latest heartbeat", "99% back", "all back", "most in 100 ms"}},
