@@ -1,10 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
-	"runtime/debug"
-	"slices"
-	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -48,18 +47,15 @@ func newServe(version string, environ []string) *cobra.Command {
 			return err
 		}
 		log := program.NewLogger("corral-controlplane", loaded.Config.App.Server.LogLevel, loaded.Config.LogFormat, cmd.ErrOrStderr())
-		if !slices.ContainsFunc(environ, func(v string) bool { return strings.HasPrefix(v, "GOGC=") }) {
-			debug.SetGCPercent(gcPercent)
-		}
+		ctx, cancel := context.WithCancel(cmd.Context())
+		var limiting sync.WaitGroup
+		defer limiting.Wait()
+		defer cancel()
+		limiting.Go(func() { limitGarbage(ctx, environ) })
 		return controlplane.New(loaded, version, log).Run(cmd.Context(), sdnotify.Under(environ, log))
 	}
 	return cmd
 }
-
-// gcPercent is how much garbage may be there, of what is in use, unless GOGC says
-// otherwise. Most of what is in use belongs to connections that do little: of that
-// there is much, and little garbage comes of it.
-const gcPercent = 50
 
 func newConfig(environ []string) *cobra.Command {
 	group := &cobra.Command{
