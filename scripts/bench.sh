@@ -5,7 +5,7 @@
 #
 # BIN is the folder with the built programs, REPORTS the one that gets the reports.
 # Nothing here fails because a machine is slow: the reports say which targets were
-# met. It takes about twenty minutes, in which the machine should do nothing else.
+# met. It takes about half an hour, in which the machine should do nothing else.
 set -euo pipefail
 
 bin=$1

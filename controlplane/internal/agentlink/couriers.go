@@ -8,7 +8,7 @@ import (
 const (
 	// enough is how much may wait for one courier before another one helps, and usual
 	// is how many there are when nobody has to be waited for long.
-	enough, usual = 64, 16
+	enough, usual = 64, 256
 	// stuckAfter is in what time something should have been done. A machine that has no
 	// time for us is not a reason to be more.
 	stuckAfter = time.Second
