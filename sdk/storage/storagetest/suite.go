@@ -1,0 +1,133 @@
+// Package storagetest checks whether a storage backend keeps the contract of package
+// storage. Each check stands for one sentence of it, and has an id that stays.
+//
+// A backend's whole test of the contract is
+//
+//	func TestContract(t *testing.T) {
+//		storagetest.Run(t, func(t *testing.T) storage.Backend { … })
+//	}
+package storagetest
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"testing"
+	"time"
+
+	"github.com/corral-fleet/corral/sdk/storage"
+)
+
+// Check is one sentence of the contract, and what shows whether a backend keeps it.
+type Check struct {
+	ID       string // such as ST-PUT-003; never given to another sentence
+	Sentence string // of the contract
+	// Needs are the capabilities without which the sentence says nothing.
+	Needs storage.Capabilities
+	try   func(*trial)
+}
+
+// Checks returns all checks, in the order of their ids.
+func Checks() []Check {
+	var all []Check
+	for _, group := range [][]Check{statChecks, getChecks, putChecks, deleteChecks, listChecks, keyChecks, cancelChecks, createChecks, copyChecks, pageChecks} {
+		all = append(all, group...)
+	}
+	return all
+}
+
+// checkTimeout is how long one check may take.
+const checkTimeout = 2 * time.Minute
+
+// Verdict is what came of a check.
+type Verdict string
+
+// The verdicts.
+const (
+	Passed      Verdict = "passed"
+	Failed      Verdict = "failed"
+	NotDeclared Verdict = "not declared" // the backend does not say that it can
+)
+
+// Result is what came of a check, with what was wrong.
+type Result struct {
+	Verdict Verdict
+	Faults  []string
+	Took    time.Duration
+}
+
+// Try runs a check on a backend that nothing else uses, and that holds nothing under
+// the keys that begin with "st/".
+func (c Check) Try(ctx context.Context, b storage.Backend) Result {
+	if missing := c.Needs &^ storage.CapabilitiesOf(b); missing != 0 {
+		return Result{Verdict: NotDeclared}
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	began := time.Now()
+	t := &trial{Backend: b, ctx: ctx}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		defer t.recovered()
+		c.try(t)
+	}()
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		select { // what keeps to the context ends now
+		case <-ended:
+		case <-time.After(returnSoon):
+			return Result{Verdict: Failed, Faults: []string{"the check hangs, though its context has ended"}, Took: time.Since(began)}
+		}
+	}
+	r := Result{Verdict: Passed, Faults: t.faults, Took: time.Since(began)}
+	if len(r.Faults) > 0 {
+		r.Verdict = Failed
+	}
+	return r
+}
+
+// Run runs all checks, each on a backend of its own from open.
+func Run(t *testing.T, open func(t *testing.T) storage.Backend) {
+	t.Helper()
+	for _, c := range Checks() {
+		t.Run(c.ID, func(t *testing.T) {
+			t.Parallel()
+			switch r := c.Try(t.Context(), open(t)); r.Verdict {
+			case Failed:
+				for _, f := range r.Faults {
+					t.Error(f)
+				}
+				t.Errorf("the contract says: %s", c.Sentence)
+			case NotDeclared:
+				t.Skipf("not declared: %s", c.Needs)
+			}
+		})
+	}
+}
+
+// trial is one run of a check.
+type trial struct {
+	storage.Backend
+	ctx    context.Context //nolint:containedctx // of the run, which it is
+	faults []string
+}
+
+// errorf notes that the backend is wrong.
+func (t *trial) errorf(format string, args ...any) {
+	t.faults = append(t.faults, fmt.Sprintf(format, args...))
+}
+
+// fatalf notes that the backend is wrong, and ends the check.
+func (t *trial) fatalf(format string, args ...any) {
+	t.errorf(format, args...)
+	runtime.Goexit()
+}
+
+func (t *trial) recovered() {
+	if r := recover(); r != nil {
+		t.errorf("it panics: %v\n%s", r, debug.Stack())
+	}
+}
