@@ -167,12 +167,14 @@ var putChecks = []Check{
 		}
 	}},
 	{ID: "ST-PUT-004", Sentence: "An upload that fails leaves nothing to see, and its source's error is returned.", try: func(t *trial) {
-		for _, size := range []int64{-1, 1 << 20} {
-			err := t.Put(t.ctx, key("a"), &broken{content: pattern(500_000, 1), size: size, err: errSource})
-			if !errors.Is(err, errSource) {
-				t.errorf("a source of %d bytes that fails: %v", size, err)
+		for _, failure := range []error{errSource, io.ErrUnexpectedEOF} {
+			for _, size := range []int64{-1, 1 << 20} {
+				err := t.Put(t.ctx, key("a"), &broken{content: pattern(500_000, 1), size: size, err: failure})
+				if !errors.Is(err, failure) {
+					t.errorf("a source of %d bytes that fails with %q: %v", size, failure, err)
+				}
+				t.wantNone(key("a"))
 			}
-			t.wantNone(key("a"))
 		}
 	}},
 	{ID: "ST-PUT-005", Sentence: "An upload that fails does not harm what was there.", try: func(t *trial) {

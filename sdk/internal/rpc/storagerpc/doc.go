@@ -1,0 +1,11 @@
+// Package storagerpc carries the storage contract between a plugin and its host: a
+// server for any backend, and a client that is one.
+package storagerpc
+
+// DataBytes is how much of an object one message carries. With the few bytes around
+// it a message just fits the largest buffer that grpc-go pools; 64 KiB and exactly
+// 1 MiB are its worst sizes.
+const DataBytes = 1_047_552
+
+// listBatch is how many objects one message of a listing has.
+const listBatch = 500

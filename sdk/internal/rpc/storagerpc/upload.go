@@ -1,0 +1,107 @@
+package storagerpc
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"hash"
+	"io"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/internal/pb/storagev1"
+)
+
+// upload is the source of an object that a host sends. It gives out the last bytes
+// only when the host has committed to them, and fails where the host gives up or the
+// bytes are others: a backend that stores all that it can read stores nothing else.
+type upload struct {
+	in     grpc.ClientStreamingServer[storagev1.PutRequest, storagev1.PutResponse]
+	size   int64
+	opened atomic.Bool
+
+	sum   hash.Hash
+	read  int64
+	ready []byte // committed to, or followed by more
+	next  []byte // what may be the last
+	err   error  // what comes after ready
+	done  atomic.Bool
+}
+
+func newUpload(in grpc.ClientStreamingServer[storagev1.PutRequest, storagev1.PutResponse], size int64) *upload {
+	return &upload{in: in, size: max(size, -1), sum: sha256.New()}
+}
+
+// SizeBytes implements [storage.Source].
+func (u *upload) SizeBytes() int64 { return u.size }
+
+// Open implements [storage.Source].
+func (u *upload) Open() (io.ReadCloser, error) {
+	if u.opened.Swap(true) {
+		return nil, fault.New(fault.Conflict, "what is uploaded can be read only once, and that was begun")
+	}
+	return io.NopCloser(u), nil
+}
+
+// Read implements io.Reader.
+func (u *upload) Read(p []byte) (int, error) {
+	for len(u.ready) == 0 {
+		if u.err != nil {
+			return 0, u.err
+		}
+		u.advance()
+	}
+	n := copy(p, u.ready)
+	u.ready = u.ready[n:]
+	return n, nil
+}
+
+// advance takes one more message.
+func (u *upload) advance() {
+	message, err := u.in.Recv()
+	if err == io.EOF {
+		err = fault.New(fault.Canceled, "the upload ended without a commit").On(fault.Caller)
+	}
+	if err != nil {
+		u.err = err
+		return
+	}
+	switch part := message.GetPart().(type) {
+	case *storagev1.PutRequest_Data:
+		u.ready, u.next = u.next, part.Data
+		u.sum.Write(part.Data)
+		u.read += int64(len(part.Data))
+		if u.size >= 0 && u.read > u.size {
+			u.ready, u.err = nil, fault.New(fault.Invalid, "more bytes came than were announced").On(fault.Caller)
+		}
+	case *storagev1.PutRequest_Commit_:
+		if u.err = u.check(part.Commit); u.err == io.EOF {
+			u.ready, u.next = u.next, nil
+			u.done.Store(true)
+		}
+	case *storagev1.PutRequest_Abort_:
+		u.err = fault.New(fault.Canceled, "the upload was given up").On(fault.Caller)
+	default:
+		u.err = fault.New(fault.Invalid, "an upload has a part that is not known").On(fault.Caller)
+	}
+}
+
+// check returns io.EOF where all has come that was sent.
+func (u *upload) check(c *storagev1.PutRequest_Commit) error {
+	switch {
+	case c.GetBytes() != u.read, u.size >= 0 && u.size != u.read:
+		return fault.New(fault.Invalid, "%d bytes came, where %d were announced", u.read, c.GetBytes()).On(fault.Caller)
+	case !bytes.Equal(c.GetSha256(), u.sum.Sum(nil)):
+		return fault.New(fault.Corrupt, "the bytes that came are not those that were sent").On(fault.Caller)
+	}
+	return io.EOF
+}
+
+// finished returns an error where a backend has stored an upload without reading it.
+func (u *upload) finished() error {
+	if u.done.Load() && len(u.ready) == 0 {
+		return nil
+	}
+	return fault.New(fault.Internal, "the storage plugin did not read the whole upload, and says that it is stored")
+}
