@@ -1,0 +1,505 @@
+package host_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/sdk/config"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/host"
+	"github.com/corral-fleet/corral/sdk/plugin"
+	"github.com/corral-fleet/corral/sdk/storage"
+	"github.com/corral-fleet/corral/sdk/storage/memory"
+	"github.com/corral-fleet/corral/sdk/storage/storagetest"
+)
+
+// role is the variable that has the test's own program be another one.
+const role = "HOST_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	switch which := os.Getenv(role); which {
+	case "":
+		os.Exit(m.Run())
+	case "host":
+		os.Exit(hostUntilKilled())
+	default:
+		os.Exit(pluginAs(which))
+	}
+}
+
+// pluginAs is a plugin, and how it is bad.
+func pluginAs(which string) int {
+	switch which {
+	case "prints before":
+		fmt.Println("hello")
+		fmt.Print("1|2|3 and no end of a line: ")
+	case "exits":
+		fmt.Fprintln(os.Stderr, "I can't work like this")
+		return 3
+	case "silent":
+		time.Sleep(time.Hour)
+	case "no handshake":
+		fmt.Println("1|99|unix|/nowhere|grpc|")
+		time.Sleep(time.Hour)
+	case "bad log":
+		fmt.Fprintln(os.Stderr, `{"@message":42,"@level":true,"@timestamp":{}}`)
+		fmt.Fprintln(os.Stderr, `{"@message":`)
+		fmt.Fprintln(os.Stderr, `{"@level":"error","@message":"a fine line","key":"value"}`)
+		fmt.Fprintln(os.Stderr, strings.Repeat("x", 1<<20))
+	case "leaves a child":
+		child := exec.Command("/bin/sleep", "600")
+		child.Stdout, child.Stderr = os.Stdout, os.Stderr
+		if err := child.Start(); err != nil {
+			return 4
+		}
+		fmt.Fprintln(os.Stderr, "child", child.Process.Pid)
+	}
+	status := plugin.Main(plugin.About{Name: "memory", Version: "0.1.0", Summary: "Keeps objects in memory."}, plugin.Storage(open))
+	if which == "slow to end" {
+		time.Sleep(time.Hour)
+	}
+	return status
+}
+
+// Settings are those of the plugin.
+type Settings struct {
+	MaxBytes int64         `yaml:"max_bytes" help:"the largest object"`
+	Password config.Secret `yaml:"password" help:"nothing needs it"`
+}
+
+func (s *Settings) SetDefaults() { s.MaxBytes = 1 << 30 }
+
+// Validate implements [config.Validator].
+func (s *Settings) Validate(report config.Report) {
+	if s.MaxBytes < 1 {
+		report("max_bytes", "has to be above 0")
+	}
+}
+
+func open(_ context.Context, s Settings) (storage.Backend, error) {
+	if s.Password.Reveal() == "wrong" {
+		return nil, fault.New(fault.Unauthenticated, "the service does not take this password").On(fault.Service)
+	}
+	b := misbehaving{memory.New(s.MaxBytes)}
+	return b, nil
+}
+
+// misbehaving does what some keys say.
+type misbehaving struct{ *memory.Backend }
+
+func (m misbehaving) Stat(ctx context.Context, key string) (storage.Info, error) {
+	switch key {
+	case "panic":
+		panic("oh")
+	case "exit":
+		fmt.Fprintln(os.Stderr, "the last word")
+		os.Exit(7)
+	case "kill":
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+	case "print":
+		fmt.Println(strings.Repeat("y", 1<<20))
+		os.NewFile(1, "stdout").WriteString(strings.Repeat("z", 1<<20))
+	case "env":
+		return storage.Info{Key: strings.Join(os.Environ(), "\n")}, nil
+	case "stdin":
+		target, _ := os.Readlink("/proc/self/fd/0")
+		return storage.Info{Key: target}, nil
+	}
+	return m.Backend.Stat(ctx, key)
+}
+
+// logged is a log that can be read.
+type logged struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *logged) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+func (l *logged) await(t *testing.T, want string) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !strings.Contains(l.String(), want); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("the log does not have %q:\n%.3000s", want, l)
+		}
+	}
+}
+
+// program is the test's own program as a plugin.
+func program(t testing.TB, which string) (host.Program, *logged) {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sum, err := host.Digest(self)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run, err := os.MkdirTemp("", "run") //nolint:usetesting // a test's name makes it too long for sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		left, err := os.ReadDir(run)
+		if err != nil || len(left) > 0 {
+			t.Errorf("%d sockets are left: %v", len(left), err)
+		}
+		os.RemoveAll(run)
+	})
+	log := &logged{}
+	return host.Program{
+		Path: self, SHA256: sum, RunDir: run, Env: []string{role + "=" + which},
+		Log: hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Trace}),
+	}, log
+}
+
+func start(t testing.TB, which string) (*host.Process, *logged) {
+	t.Helper()
+	p, log := program(t, which)
+	running, err := host.Start(t.Context(), p)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, log)
+	}
+	t.Cleanup(running.Stop)
+	return running, log
+}
+
+func storageOf(t testing.TB, p *host.Process) *host.Storage {
+	t.Helper()
+	s, err := p.OpenStorage(t.Context(), host.Configuration{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestContract has the whole contract hold across a real process.
+func TestContract(t *testing.T) {
+	running, _ := start(t, "plugin")
+	storagetest.Run(t, func(t *testing.T) storage.Backend { return storageOf(t, running) })
+}
+
+func TestInstancesAreApart(t *testing.T) {
+	running, _ := start(t, "plugin")
+	a, b := storageOf(t, running), storageOf(t, running)
+	if err := a.Put(t.Context(), "k", storage.Bytes([]byte("x"))); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Stat(t.Context(), "k"); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("the other one: %v", err)
+	}
+	if err := a.CloseInstance(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if _, err := a.Stat(t.Context(), "k"); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("after its end: %v", err)
+	}
+	if err := b.Check(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestConfigurationsAreChecked(t *testing.T) {
+	running, log := start(t, "plugin")
+	for name, c := range map[string]struct {
+		json    string
+		secrets map[string]string
+		field   string
+		kind    fault.Kind
+	}{
+		"fine":         {`{"max_bytes": 7}`, map[string]string{"password": "canary-1234"}, "", fault.None},
+		"nothing set":  {``, nil, "", fault.None},
+		"unknown":      {`{"max_byte": 7}`, nil, "max_byte", fault.None},
+		"another type": {`{"max_bytes": "seven"}`, nil, "max_bytes", fault.None},
+		"invalid":      {`{"max_bytes": -1}`, nil, "max_bytes", fault.None},
+		"refused":      {`{}`, map[string]string{"password": "wrong"}, "", fault.Unauthenticated},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := host.Configuration{JSON: []byte(c.json), Secrets: c.secrets}
+			faults, err := running.Check(t.Context(), config, true)
+			if fault.KindOf(err) != c.kind || c.kind != fault.None && fault.SideOf(err) != fault.Service {
+				t.Errorf("%v", err)
+			}
+			if (c.field != "") != (len(faults) == 1) || c.field != "" && faults[0].Field != c.field {
+				t.Errorf("%+v, want one of %q", faults, c.field)
+			}
+			_, err = running.OpenStorage(t.Context(), config)
+			if want := c.kind; c.field != "" && fault.KindOf(err) != fault.Invalid || c.field == "" && fault.KindOf(err) != want {
+				t.Errorf("Open: %v", err)
+			}
+		})
+	}
+	if strings.Contains(log.String(), "canary-1234") {
+		t.Error("a secret is logged")
+	}
+}
+
+func TestWhatAPluginPrintsHarmsNobody(t *testing.T) {
+	for which, want := range map[string]string{"prints before": "hello", "bad log": "a fine line: key=value"} {
+		t.Run(which, func(t *testing.T) {
+			running, log := start(t, which)
+			log.await(t, want)
+			s := storageOf(t, running)
+			for range 3 {
+				if _, err := s.Stat(t.Context(), "print"); fault.KindOf(err) != fault.NotFound {
+					t.Fatal(err)
+				}
+			}
+			log.await(t, "printed to stdout")
+			if n := len(log.String()); n > 1<<20 {
+				t.Errorf("%d bytes were logged", n)
+			}
+		})
+	}
+}
+
+func TestAPanicIsOneCallsFailure(t *testing.T) {
+	running, log := start(t, "plugin")
+	s := storageOf(t, running)
+	if _, err := s.Stat(t.Context(), "panic"); fault.KindOf(err) != fault.Internal || fault.SideOf(err) != fault.Plugin {
+		t.Errorf("%v", err)
+	}
+	log.await(t, "a call panicked")
+	if err := s.Check(t.Context()); err != nil {
+		t.Errorf("the next one: %v", err)
+	}
+}
+
+func TestADeathIsToldAsWhatItWas(t *testing.T) {
+	for key, want := range map[string]string{"exit": "exit status 7, and its last line was \"the last word\"", "kill": "signal: killed"} {
+		t.Run(key, func(t *testing.T) {
+			running, _ := start(t, "plugin")
+			s := storageOf(t, running)
+			if _, err := s.Stat(t.Context(), key); fault.KindOf(err) != fault.Unavailable || fault.SideOf(err) != fault.Plugin {
+				t.Errorf("the call: %v", err)
+			}
+			if e := running.Exit(); e.Clean || !strings.HasPrefix(e.String(), want) {
+				t.Errorf("%s, clean %v", e, e.Clean)
+			}
+			if _, err := s.Stat(t.Context(), "k"); fault.KindOf(err) != fault.Unavailable {
+				t.Errorf("the next call: %v", err)
+			}
+		})
+	}
+}
+
+func TestAPluginThatDoesNotGetReadyIsExplained(t *testing.T) {
+	for which, want := range map[string]string{"exits": "I can't work like this", "silent": "", "no handshake": ""} {
+		t.Run(which, func(t *testing.T) {
+			p, _ := program(t, which)
+			if which == "silent" {
+				p.StartTimeout = 500 * time.Millisecond
+			}
+			began := time.Now()
+			_, err := host.Start(t.Context(), p)
+			if fault.KindOf(err) != fault.Unavailable || fault.SideOf(err) != fault.Plugin || !strings.Contains(fault.MessageOf(err), want) {
+				t.Errorf("%v", err)
+			}
+			if took := time.Since(began); took > 20*time.Second {
+				t.Errorf("it took %v", took)
+			}
+		})
+	}
+}
+
+func TestWhoGivesUpAStartEndsIt(t *testing.T) {
+	p, _ := program(t, "silent")
+	ctx, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(300*time.Millisecond, cancel)
+	if _, err := host.Start(ctx, p); !errors.Is(err, context.Canceled) {
+		t.Errorf("%v", err)
+	}
+}
+
+func TestOnlyTheTrustedProgramIsRun(t *testing.T) {
+	p, _ := program(t, "plugin")
+	p.SHA256 = strings.Repeat("0", 64)
+	if _, err := host.Start(t.Context(), p); fault.KindOf(err) != fault.Forbidden {
+		t.Errorf("another digest: %v", err)
+	}
+	p.Path = filepath.Join(t.TempDir(), "absent")
+	if _, err := host.Start(t.Context(), p); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("no program: %v", err)
+	}
+}
+
+func TestRunDirectoriesAreLookedAt(t *testing.T) {
+	p, _ := program(t, "plugin")
+	p.RunDir = filepath.Join(t.TempDir(), strings.Repeat("x", 100))
+	if _, err := host.Start(t.Context(), p); fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "too long") {
+		t.Errorf("a long one: %v", err)
+	}
+	p.RunDir = "/tmp"
+	if _, err := host.Start(t.Context(), p); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("one that others can enter: %v", err)
+	}
+}
+
+func TestAPluginHasNothingOfItsHosts(t *testing.T) {
+	t.Setenv("A_SECRET_OF_THE_HOST", "canary")
+	running, _ := start(t, "plugin")
+	s := storageOf(t, running)
+	env, err := s.Stat(t.Context(), "env")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range strings.Split(env.Key, "\n") {
+		name, _, _ := strings.Cut(line, "=")
+		if !strings.HasPrefix(name, "PLUGIN_") && name != "CORRAL_PLUGIN" && name != role && !strings.HasPrefix(line, " ") && strings.Contains(line, "=") &&
+			!strings.HasSuffix(line, "=") && !strings.HasSuffix(line, "==") {
+			t.Errorf("its environment has %q", line)
+		}
+	}
+	if strings.Contains(env.Key, "canary") {
+		t.Error("its environment has a secret of the host")
+	}
+	if in, err := s.Stat(t.Context(), "stdin"); err != nil || !strings.HasPrefix(in.Key, "pipe:") {
+		t.Errorf("its stdin is %q, %v", in.Key, err)
+	}
+}
+
+func TestStopEndsWhatDoesNotEnd(t *testing.T) {
+	t.Run("by itself", func(t *testing.T) {
+		running, _ := start(t, "plugin")
+		began := time.Now()
+		running.Stop()
+		if e := running.Exit(); !e.Clean || e.How != "exit status 0" || time.Since(began) > 4*time.Second {
+			t.Errorf("%s after %v", e, time.Since(began))
+		}
+	})
+	t.Run("slow to end", func(t *testing.T) {
+		p, _ := program(t, "slow to end")
+		p.StopTimeout = 300 * time.Millisecond
+		running, err := host.Start(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		running.Stop()
+		if e := running.Exit(); !e.Clean || e.How != "signal: killed" {
+			t.Errorf("%s, clean %v", e, e.Clean)
+		}
+	})
+	t.Run("stopped", func(t *testing.T) {
+		p, _ := program(t, "plugin")
+		p.StopTimeout = 300 * time.Millisecond
+		running, err := host.Start(t.Context(), p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(running.PID(), syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		began := time.Now()
+		running.Stop()
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("it took %v", took)
+		}
+	})
+	t.Run("with a child that holds its pipes", func(t *testing.T) {
+		running, log := start(t, "leaves a child")
+		log.await(t, "child ")
+		_, after, _ := strings.Cut(log.String(), "child ")
+		child, err := strconv.Atoi(strings.Fields(after)[0])
+		if err != nil {
+			t.Fatal(err)
+		}
+		running.Stop()
+		for end := time.Now().Add(10 * time.Second); alive(child); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("its child lives on")
+			}
+		}
+	})
+}
+
+// alive reports whether a process runs.
+func alive(pid int) bool {
+	state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return false
+	}
+	_, after, _ := strings.Cut(string(state), ") ")
+	return !strings.HasPrefix(after, "Z")
+}
+
+// hostUntilKilled is a host that starts a plugin and prints its id.
+func hostUntilKilled() int {
+	os.Unsetenv(role)
+	run, err := os.MkdirTemp("", "run")
+	if err != nil {
+		return 1
+	}
+	fmt.Println(run)
+	self, _ := os.Executable()
+	sum, _ := host.Digest(self)
+	running, err := host.Start(context.Background(), host.Program{
+		Path: self, SHA256: sum, RunDir: run, Env: []string{role + "=plugin"}, Log: hclog.NewNullLogger(),
+	})
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	fmt.Println(running.PID())
+	select {}
+}
+
+// A plugin that is frozen can't see that its host is gone.
+func TestNoPluginOutlivesItsHost(t *testing.T) {
+	for _, frozen := range []bool{false, true} {
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(self)
+		cmd.Env = append(os.Environ(), role+"=host")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		var run string
+		var pid int
+		if _, err := fmt.Fscan(out, &run, &pid); err != nil {
+			rest, _ := io.ReadAll(out)
+			t.Fatalf("%v, %s", err, rest)
+		}
+		defer os.RemoveAll(run)
+		if frozen {
+			syscall.Kill(pid, syscall.SIGSTOP)
+		}
+		cmd.Process.Kill()
+		cmd.Wait()
+		for end := time.Now().Add(10 * time.Second); alive(pid); time.Sleep(5 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("the plugin lives on (frozen: %v)", frozen)
+			}
+		}
+	}
+}

@@ -1,0 +1,215 @@
+package host
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
+
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/internal/pb/pluginv1"
+	"github.com/corral-fleet/corral/sdk/internal/rpc"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/storagerpc"
+	"github.com/corral-fleet/corral/sdk/internal/seam"
+	"github.com/corral-fleet/corral/sdk/storage"
+)
+
+// maxReceiveBytes is the largest message that is taken from a plugin.
+const maxReceiveBytes = 4 << 20
+
+// Process is a plugin that runs. Its methods may be called concurrently.
+type Process struct {
+	program Program
+	client  *goplugin.Client
+	process *process
+	lines   *printed
+	conn    *grpc.ClientConn
+	plugin  pluginv1.PluginServiceClient
+	clean   func()
+}
+
+// Start starts a plugin and waits until it serves.
+func Start(ctx context.Context, p Program) (*Process, error) {
+	if p.StartTimeout == 0 {
+		p.StartTimeout = DefaultStartTimeout
+	}
+	if p.StopTimeout == 0 {
+		p.StopTimeout = DefaultStopTimeout
+	}
+	if err := p.checkRunDir(); err != nil {
+		return nil, err
+	}
+	executable, err := p.verified()
+	if err != nil {
+		return nil, err
+	}
+	defer executable.Close() // the process has its own
+	lines := newPrinted(p.Log, time.Now)
+	running := &Process{program: p, lines: lines, process: newProcess(executable, p.Path, lines)}
+	if err := running.start(ctx); err != nil {
+		running.discard()
+		return nil, running.explain(err)
+	}
+	return running, nil
+}
+
+// start starts the program and shakes hands.
+func (p *Process) start(ctx context.Context) error {
+	var socketDir string
+	p.clean = func() {
+		if socketDir != "" {
+			_ = os.RemoveAll(socketDir) // what is left is empty
+		}
+	}
+	p.client = goplugin.NewClient(&goplugin.ClientConfig{
+		HandshakeConfig:  seam.Handshake(),
+		VersionedPlugins: seam.Plugins(seam.Seam{}),
+		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
+		AutoMTLS:         true,
+		SkipHostEnv:      true,
+		StartTimeout:     p.program.StartTimeout,
+		Logger:           hclog.NewNullLogger(), // what it has to say is said here in better words
+		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: p.program.RunDir},
+		GRPCDialOptions:  []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReceiveBytes))},
+		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Runner, error) {
+			socketDir = dir
+			p.process.cmd.Env = append(slices.Clone(p.program.Env), cmd.Env...)
+			return p.process, nil
+		},
+	})
+	defer context.AfterFunc(ctx, p.process.kill)()
+	protocol, err := p.client.Client()
+	if err != nil {
+		return errors.Join(ctx.Err(), err)
+	}
+	served, err := protocol.Dispense(seam.Name)
+	if err != nil {
+		return err
+	}
+	p.conn = served.(*grpc.ClientConn)
+	p.plugin = pluginv1.NewPluginServiceClient(p.conn)
+	return nil
+}
+
+// discard ends what was started of a plugin that does not serve.
+func (p *Process) discard() {
+	if p.process.pid.Load() > 0 {
+		p.process.stop()
+		p.process.kill()
+		<-p.process.exited
+	}
+	p.client.Kill()
+	p.clean()
+}
+
+// explain says why a plugin does not serve, as far as that is known.
+func (p *Process) explain(cause error) error {
+	if p.process.pid.Load() == 0 {
+		return fault.Wrap(fault.Unavailable, cause, "the plugin could not be started").On(fault.Plugin)
+	}
+	return fault.Wrap(fault.Unavailable, cause, "the plugin did not get ready: %s", p.exit()).On(fault.Plugin)
+}
+
+// Exited is closed when the process is gone.
+func (p *Process) Exited() <-chan struct{} { return p.process.exited }
+
+// Exit returns how the process ended, once it has.
+func (p *Process) Exit() Exit {
+	<-p.process.exited
+	return p.exit()
+}
+
+func (p *Process) exit() Exit {
+	e := Exit{At: time.Now(), How: p.process.state.String(), Clean: p.process.state.Success(), Latest: p.lines.lines()}
+	select {
+	case <-p.process.stopping:
+		e.Clean = true
+	default:
+	}
+	return e
+}
+
+// PID returns the id of the process.
+func (p *Process) PID() int { return int(p.process.pid.Load()) }
+
+// Stop ends the plugin: it may close what it has open, and is killed, with all that
+// it has started, where that takes too long.
+func (p *Process) Stop() {
+	p.process.stop()
+	select {
+	case <-p.process.exited:
+	case <-time.After(p.program.StopTimeout):
+		p.process.kill()
+		<-p.process.exited
+	}
+	p.client.Kill() // it is dead; this lets go of the connection
+	p.clean()
+}
+
+// Describe returns what the plugin is, as JSON.
+func (p *Process) Describe(ctx context.Context) (json.RawMessage, error) {
+	out, err := p.plugin.Describe(ctx, &pluginv1.DescribeRequest{})
+	return out.GetDescriptionJson(), rpc.Fault(ctx, err)
+}
+
+// Configuration is that of one instance.
+type Configuration struct {
+	JSON    json.RawMessage
+	Secrets map[string]string // by their fields' names; never logged
+}
+
+func (c Configuration) message() *pluginv1.Config {
+	return &pluginv1.Config{Json: c.JSON, Secrets: c.Secrets}
+}
+
+// Fault is what is wrong with a configuration.
+type Fault struct {
+	Field   string // its path; "" is all of it
+	Message string
+}
+
+// Check returns what is wrong with a configuration. When nothing is, and online is
+// true, it is tried: an error is what one would get.
+func (p *Process) Check(ctx context.Context, c Configuration, online bool) ([]Fault, error) {
+	out, err := p.plugin.Check(ctx, &pluginv1.CheckRequest{Config: c.message(), Online: online})
+	if err != nil {
+		return nil, rpc.Fault(ctx, err)
+	}
+	var faults []Fault
+	for _, f := range out.GetFaults() {
+		faults = append(faults, Fault{f.GetField(), f.GetMessage()})
+	}
+	return faults, nil
+}
+
+// Storage is an instance of a storage plugin. It is of use until its process ends.
+type Storage struct {
+	*storagerpc.Client
+	process  *Process
+	instance string
+}
+
+var _ storage.Backend = (*Storage)(nil)
+
+// OpenStorage returns the backend of a configuration.
+func (p *Process) OpenStorage(ctx context.Context, c Configuration) (*Storage, error) {
+	out, err := p.plugin.Open(ctx, &pluginv1.OpenRequest{Config: c.message()})
+	if err != nil {
+		return nil, rpc.Fault(ctx, err)
+	}
+	return &Storage{storagerpc.NewClient(p.conn, out), p, out.GetInstance()}, nil
+}
+
+// CloseInstance ends the instance.
+func (s *Storage) CloseInstance(ctx context.Context) error {
+	_, err := s.process.plugin.Close(ctx, &pluginv1.CloseRequest{Instance: s.instance})
+	return rpc.Fault(ctx, err)
+}

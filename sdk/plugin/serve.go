@@ -1,0 +1,93 @@
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"sync"
+	"syscall"
+
+	"github.com/hashicorp/go-hclog"
+	goplugin "github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/internal/pb/pluginv1"
+	"github.com/corral-fleet/corral/sdk/internal/rpc"
+	"github.com/corral-fleet/corral/sdk/internal/seam"
+)
+
+// maxReceiveBytes is the largest message that is taken: one of data, with room.
+const maxReceiveBytes = 4 << 20
+
+// serve serves a host until it is gone or has had enough. The lifeline ends with the
+// host, whatever becomes of it.
+func (p program) serve(lifeline io.Reader) int {
+	// The host stops its plugins when it has done with them: a signal to all of its
+	// group is meant for it.
+	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
+	log := hclog.New(&hclog.LoggerOptions{Name: p.about.Name, Output: p.stderr, JSONFormat: true, Level: hclog.Info})
+	s := newService(p)
+	// go-plugin replaces the program's streams by ones that lose what is printed last.
+	// The host reads the real ones, so they are put back before anything is asked of
+	// the author's code.
+	stdout, stderr := os.Stdout, os.Stderr
+	restore := sync.OnceFunc(func() { os.Stdout, os.Stderr = stdout, stderr })
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		goplugin.Serve(&goplugin.ServeConfig{
+			HandshakeConfig: seam.Handshake(),
+			VersionedPlugins: seam.Plugins(seam.Seam{Register: func(to grpc.ServiceRegistrar) {
+				pluginv1.RegisterPluginServiceServer(to, s)
+				p.kind.register(to, s.find)
+			}}),
+			GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
+				return grpc.NewServer(append(options, grpc.MaxRecvMsgSize(maxReceiveBytes),
+					grpc.ChainUnaryInterceptor(unary(log, restore)), grpc.ChainStreamInterceptor(stream(log, restore)))...)
+			},
+			Logger: log,
+		})
+	}()
+	gone := make(chan struct{})
+	go func() {
+		defer close(gone)
+		_, _ = io.Copy(io.Discard, lifeline) // its end is what counts, not how
+	}()
+	select {
+	case <-ended:
+	case <-gone:
+	}
+	if err := s.closeAll(); err != nil {
+		fmt.Fprintf(p.stderr, "%s: %v\n", p.about.Name, err)
+		return 1
+	}
+	return 0
+}
+
+// unary has a call that panics fail, and not the program.
+func unary(log hclog.Logger, before func()) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (answer any, err error) {
+		before()
+		defer recovered(log, info.FullMethod, &err)
+		return handle(ctx, request)
+	}
+}
+
+func stream(log hclog.Logger, before func()) grpc.StreamServerInterceptor {
+	return func(server any, s grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
+		before()
+		defer recovered(log, info.FullMethod, &err)
+		return handle(server, s)
+	}
+}
+
+func recovered(log hclog.Logger, method string, err *error) {
+	if r := recover(); r != nil {
+		log.Error("a call panicked", "method", method, "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+		*err = rpc.Status(fault.New(fault.Internal, "the plugin failed; its log has the cause"))
+	}
+}

@@ -1,0 +1,66 @@
+package plugin
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+
+	"google.golang.org/grpc"
+
+	"github.com/corral-fleet/corral/sdk/config"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/storagerpc"
+	"github.com/corral-fleet/corral/sdk/storage"
+)
+
+// Storage is the kind of a plugin that keeps objects. open returns the backend of a
+// configuration whose fields are valid; its context ends when it returns. An error
+// of it says what is wrong with the configuration or with the service.
+func Storage[C any](open func(ctx context.Context, c C) (storage.Backend, error)) Kind {
+	return storageKind[C]{open}
+}
+
+type storageKind[C any] struct {
+	open func(context.Context, C) (storage.Backend, error)
+}
+
+func (storageKind[C]) name() string { return "storage" }
+
+func (storageKind[C]) schema() (json.RawMessage, []string) { return schemaOf(blank[C]()) }
+
+func (storageKind[C]) usage(w io.Writer) { explain(w, blank[C]()) }
+
+func (k storageKind[C]) configure(body []byte, secrets map[string]string) (opening, []config.Fault) {
+	c, faults := parse[C](body, secrets)
+	if len(faults) > 0 {
+		return nil, faults
+	}
+	return func(ctx context.Context) (opened, error) {
+		b, err := k.open(ctx, *c)
+		if err != nil {
+			return opened{}, err
+		}
+		o := opened{
+			instance: b, capabilities: uint32(storage.CapabilitiesOf(b)),
+			check: func(ctx context.Context) error { return storage.CheckBackend(ctx, b) },
+		}
+		if a, ok := storage.As[storage.Addresser](b); ok {
+			o.address = a.Address()
+		}
+		return o, nil
+	}, nil
+}
+
+func (storageKind[C]) register(to grpc.ServiceRegistrar, find func(string) (any, error)) {
+	storagerpc.NewServer(func(instance string) (storage.Backend, error) {
+		found, err := find(instance)
+		if err != nil {
+			return nil, err
+		}
+		b, ok := found.(storage.Backend)
+		if !ok {
+			return nil, fault.New(fault.Internal, "instance %q is no storage", instance)
+		}
+		return b, nil
+	}).Register(to)
+}
