@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"iter"
 	"slices"
 	"strings"
 )
@@ -10,9 +11,8 @@ import (
 // MaxPage is the largest limit of a page.
 const MaxPage = 1000
 
-// ListPage returns a page of a backend's listing. Where the backend is no [Pager] it
-// goes through all objects with the prefix, keeps those of the page alone in memory,
-// and has them in the order of their keys.
+// ListPage returns a page of a backend's listing, cut out of List where the backend
+// is no [Pager].
 func ListPage(ctx context.Context, b Backend, r PageRequest) (Page, error) {
 	if err := r.check(); err != nil {
 		return Page{}, err
@@ -20,12 +20,19 @@ func ListPage(ctx context.Context, b Backend, r PageRequest) (Page, error) {
 	if pager, ok := As[Pager](b); ok {
 		return pager.Page(ctx, r)
 	}
+	return CutPage(b.List(ctx, r.Prefix), r)
+}
+
+// CutPage returns a page of a listing that begins with the prefix of the request. It
+// goes through all of it, keeps the objects of the page alone in memory, and has them
+// in the order of their keys.
+func CutPage(listing iter.Seq2[Info, error], r PageRequest) (Page, error) {
 	after, err := cutToken(r.Token)
 	if err != nil {
 		return Page{}, err
 	}
 	var page first
-	for info, err := range b.List(ctx, r.Prefix) {
+	for info, err := range listing {
 		if err != nil {
 			return Page{}, err
 		}
