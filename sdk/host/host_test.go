@@ -109,7 +109,7 @@ func (m misbehaving) Stat(ctx context.Context, key string) (storage.Info, error)
 		fmt.Fprintln(os.Stderr, "the last word")
 		os.Exit(7)
 	case "kill":
-		syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		return storage.Info{}, syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	case "print":
 		fmt.Println(strings.Repeat("y", 1<<20))
 		os.NewFile(1, "stdout").WriteString(strings.Repeat("z", 1<<20))
@@ -368,7 +368,7 @@ func TestAPluginHasNothingOfItsHosts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range strings.Split(env.Key, "\n") {
+	for line := range strings.SplitSeq(env.Key, "\n") {
 		name, _, _ := strings.Cut(line, "=")
 		if !strings.HasPrefix(name, "PLUGIN_") && name != "CORRAL_PLUGIN" && name != role && !strings.HasPrefix(line, " ") && strings.Contains(line, "=") &&
 			!strings.HasSuffix(line, "=") && !strings.HasSuffix(line, "==") {
@@ -492,7 +492,9 @@ func TestNoPluginOutlivesItsHost(t *testing.T) {
 		}
 		defer os.RemoveAll(run)
 		if frozen {
-			syscall.Kill(pid, syscall.SIGSTOP)
+			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+				t.Error(err)
+			}
 		}
 		cmd.Process.Kill()
 		cmd.Wait()

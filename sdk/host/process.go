@@ -14,9 +14,9 @@ import (
 	"github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
 
+	"github.com/corral-fleet/corral/sdk/config"
 	"github.com/corral-fleet/corral/sdk/fault"
-	"github.com/corral-fleet/corral/sdk/internal/pb/pluginv1"
-	"github.com/corral-fleet/corral/sdk/internal/rpc"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/pluginrpc"
 	"github.com/corral-fleet/corral/sdk/internal/rpc/storagerpc"
 	"github.com/corral-fleet/corral/sdk/internal/seam"
 	"github.com/corral-fleet/corral/sdk/storage"
@@ -32,7 +32,7 @@ type Process struct {
 	process *process
 	lines   *printed
 	conn    *grpc.ClientConn
-	plugin  pluginv1.PluginServiceClient
+	plugin  pluginrpc.Client
 	clean   func()
 }
 
@@ -53,6 +53,7 @@ func Start(ctx context.Context, p Program) (*Process, error) {
 	}
 	defer executable.Close() // the process has its own
 	lines := newPrinted(p.Log, time.Now)
+	//nolint:contextcheck // ctx is of the start alone, and the process outlives it
 	running := &Process{program: p, lines: lines, process: newProcess(executable, p.Path, lines)}
 	if err := running.start(ctx); err != nil {
 		running.discard()
@@ -95,7 +96,7 @@ func (p *Process) start(ctx context.Context) error {
 		return err
 	}
 	p.conn = served.(*grpc.ClientConn)
-	p.plugin = pluginv1.NewPluginServiceClient(p.conn)
+	p.plugin = pluginrpc.NewClient(p.conn)
 	return nil
 }
 
@@ -156,8 +157,7 @@ func (p *Process) Stop() {
 
 // Describe returns what the plugin is, as JSON.
 func (p *Process) Describe(ctx context.Context) (json.RawMessage, error) {
-	out, err := p.plugin.Describe(ctx, &pluginv1.DescribeRequest{})
-	return out.GetDescriptionJson(), rpc.Fault(ctx, err)
+	return p.plugin.Describe(ctx)
 }
 
 // Configuration is that of one instance.
@@ -166,28 +166,10 @@ type Configuration struct {
 	Secrets map[string]string // by their fields' names; never logged
 }
 
-func (c Configuration) message() *pluginv1.Config {
-	return &pluginv1.Config{Json: c.JSON, Secrets: c.Secrets}
-}
-
-// Fault is what is wrong with a configuration.
-type Fault struct {
-	Field   string // its path; "" is all of it
-	Message string
-}
-
 // Check returns what is wrong with a configuration. When nothing is, and online is
 // true, it is tried: an error is what one would get.
-func (p *Process) Check(ctx context.Context, c Configuration, online bool) ([]Fault, error) {
-	out, err := p.plugin.Check(ctx, &pluginv1.CheckRequest{Config: c.message(), Online: online})
-	if err != nil {
-		return nil, rpc.Fault(ctx, err)
-	}
-	var faults []Fault
-	for _, f := range out.GetFaults() {
-		faults = append(faults, Fault{f.GetField(), f.GetMessage()})
-	}
-	return faults, nil
+func (p *Process) Check(ctx context.Context, c Configuration, online bool) ([]config.Fault, error) {
+	return p.plugin.Check(ctx, c.JSON, c.Secrets, online)
 }
 
 // Storage is an instance of a storage plugin. It is of use until its process ends.
@@ -201,15 +183,14 @@ var _ storage.Backend = (*Storage)(nil)
 
 // OpenStorage returns the backend of a configuration.
 func (p *Process) OpenStorage(ctx context.Context, c Configuration) (*Storage, error) {
-	out, err := p.plugin.Open(ctx, &pluginv1.OpenRequest{Config: c.message()})
+	opened, err := p.plugin.Open(ctx, c.JSON, c.Secrets)
 	if err != nil {
-		return nil, rpc.Fault(ctx, err)
+		return nil, err
 	}
-	return &Storage{storagerpc.NewClient(p.conn, out), p, out.GetInstance()}, nil
+	return &Storage{storagerpc.NewClient(p.conn, opened), p, opened.Instance}, nil
 }
 
 // CloseInstance ends the instance.
 func (s *Storage) CloseInstance(ctx context.Context) error {
-	_, err := s.process.plugin.Close(ctx, &pluginv1.CloseRequest{Instance: s.instance})
-	return rpc.Fault(ctx, err)
+	return s.process.plugin.Close(ctx, s.instance)
 }

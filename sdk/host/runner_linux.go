@@ -49,7 +49,7 @@ func newProcess(executable *os.File, path string, lines *printed) *process {
 	p.handshake, p.toGoPlugin = io.Pipe()
 	p.nothing, p.nothingMore = io.Pipe()
 	// By its open file, so that what is run is what was verified.
-	p.cmd = exec.Command(fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), executable.Fd()))
+	p.cmd = exec.CommandContext(context.Background(), fmt.Sprintf("/proc/%d/fd/%d", os.Getpid(), executable.Fd()))
 	p.cmd.Args = []string{path}
 	p.cmd.Dir = "/"
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}

@@ -43,8 +43,7 @@ func parse[C any](body []byte, secrets map[string]string) (*C, []config.Fault) {
 		_, more := config.MergeJSON(c, one)
 		faults = append(faults, more...)
 	}
-	var all *config.Faults
-	if errors.As(config.Validate(c, nil, faults...), &all) {
+	if all, ok := errors.AsType[*config.Faults](config.Validate(c, nil, faults...)); ok {
 		return nil, all.List
 	}
 	return c, nil

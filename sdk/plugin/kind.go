@@ -1,13 +1,13 @@
 package plugin
 
 import (
-	"context"
 	"encoding/json"
 	"io"
 
 	"google.golang.org/grpc"
 
 	"github.com/corral-fleet/corral/sdk/config"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/pluginrpc"
 )
 
 // Kind is what a plugin does for Corral; see [Storage].
@@ -17,17 +17,6 @@ type Kind interface {
 	usage(w io.Writer)
 	// configure returns what is wrong with a configuration, or nil and what opens an
 	// instance of it.
-	configure(body []byte, secrets map[string]string) (opening, []config.Fault)
+	configure(body []byte, secrets map[string]string) (pluginrpc.Opening, []config.Fault)
 	register(to grpc.ServiceRegistrar, find func(instance string) (any, error))
-}
-
-// opening opens a configured instance.
-type opening func(ctx context.Context) (opened, error)
-
-// opened is an open instance.
-type opened struct {
-	instance     any
-	capabilities uint32
-	address      string
-	check        func(ctx context.Context) error
 }

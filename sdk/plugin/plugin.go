@@ -22,6 +22,8 @@ import (
 	"io"
 	"os"
 
+	"github.com/corral-fleet/corral/sdk/config"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/pluginrpc"
 	"github.com/corral-fleet/corral/sdk/internal/seam"
 )
 
@@ -37,8 +39,10 @@ type About struct {
 // served until the host is gone. By hand, "describe" prints what it is as JSON, and
 // anything else how it is used.
 func Main(about About, kind Kind) int {
+	//nolint:forbidigo // it is an author's main that is kept to one statement
+	served := os.Getenv(seam.CookieKey) == seam.CookieValue
 	p := program{about: about, kind: kind, stdout: os.Stdout, stderr: os.Stderr}
-	if os.Getenv(seam.CookieKey) == seam.CookieValue {
+	if served {
 		return p.serve(os.Stdin)
 	}
 	return p.byHand(os.Args[1:])
@@ -69,6 +73,14 @@ func (p program) describe() Description {
 		Kind: p.kind.name(), Name: p.about.Name, Version: p.about.Version, Publisher: p.about.Publisher, Summary: p.about.Summary,
 		Protocols: []int{seam.Protocol}, Schema: schema, Secrets: secrets,
 	}
+}
+
+// Describe implements [pluginrpc.Plugin].
+func (p program) Describe() ([]byte, error) { return json.Marshal(p.describe()) }
+
+// Configure implements [pluginrpc.Plugin].
+func (p program) Configure(body []byte, secrets map[string]string) (pluginrpc.Opening, []config.Fault) {
+	return p.kind.configure(body, secrets)
 }
 
 func (p program) byHand(args []string) int {

@@ -15,8 +15,8 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/corral-fleet/corral/sdk/fault"
-	"github.com/corral-fleet/corral/sdk/internal/pb/pluginv1"
 	"github.com/corral-fleet/corral/sdk/internal/rpc"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/pluginrpc"
 	"github.com/corral-fleet/corral/sdk/internal/seam"
 )
 
@@ -30,20 +30,20 @@ func (p program) serve(lifeline io.Reader) int {
 	// group is meant for it.
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	log := hclog.New(&hclog.LoggerOptions{Name: p.about.Name, Output: p.stderr, JSONFormat: true, Level: hclog.Info})
-	s := newService(p)
+	s := pluginrpc.NewServer(p)
 	// go-plugin replaces the program's streams by ones that lose what is printed last.
 	// The host reads the real ones, so they are put back before anything is asked of
 	// the author's code.
 	stdout, stderr := os.Stdout, os.Stderr
-	restore := sync.OnceFunc(func() { os.Stdout, os.Stderr = stdout, stderr })
+	restore := sync.OnceFunc(func() { os.Stdout, os.Stderr = stdout, stderr }) //nolint:reassign // back to what they were
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
 		goplugin.Serve(&goplugin.ServeConfig{
 			HandshakeConfig: seam.Handshake(),
 			VersionedPlugins: seam.Plugins(seam.Seam{Register: func(to grpc.ServiceRegistrar) {
-				pluginv1.RegisterPluginServiceServer(to, s)
-				p.kind.register(to, s.find)
+				s.Register(to)
+				p.kind.register(to, s.Find)
 			}}),
 			GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
 				return grpc.NewServer(append(options, grpc.MaxRecvMsgSize(maxReceiveBytes),
@@ -61,7 +61,7 @@ func (p program) serve(lifeline io.Reader) int {
 	case <-ended:
 	case <-gone:
 	}
-	if err := s.closeAll(); err != nil {
+	if err := s.CloseAll(); err != nil {
 		fmt.Fprintf(p.stderr, "%s: %v\n", p.about.Name, err)
 		return 1
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/corral-fleet/corral/sdk/config"
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/pluginrpc"
 	"github.com/corral-fleet/corral/sdk/internal/rpc/storagerpc"
 	"github.com/corral-fleet/corral/sdk/storage"
 )
@@ -30,22 +31,22 @@ func (storageKind[C]) schema() (json.RawMessage, []string) { return schemaOf(bla
 
 func (storageKind[C]) usage(w io.Writer) { explain(w, blank[C]()) }
 
-func (k storageKind[C]) configure(body []byte, secrets map[string]string) (opening, []config.Fault) {
+func (k storageKind[C]) configure(body []byte, secrets map[string]string) (pluginrpc.Opening, []config.Fault) {
 	c, faults := parse[C](body, secrets)
 	if len(faults) > 0 {
 		return nil, faults
 	}
-	return func(ctx context.Context) (opened, error) {
+	return func(ctx context.Context) (pluginrpc.Opened, error) {
 		b, err := k.open(ctx, *c)
 		if err != nil {
-			return opened{}, err
+			return pluginrpc.Opened{}, err
 		}
-		o := opened{
-			instance: b, capabilities: uint32(storage.CapabilitiesOf(b)),
-			check: func(ctx context.Context) error { return storage.CheckBackend(ctx, b) },
+		o := pluginrpc.Opened{
+			Instance: b, Capabilities: uint32(storage.CapabilitiesOf(b)),
+			Check: func(ctx context.Context) error { return storage.CheckBackend(ctx, b) },
 		}
 		if a, ok := storage.As[storage.Addresser](b); ok {
-			o.address = a.Address()
+			o.Address = a.Address()
 		}
 		return o, nil
 	}, nil

@@ -48,8 +48,14 @@ func CapabilitiesOf(b Backend) Capabilities {
 		capability Capabilities
 		has        bool
 	}{
-		{CanCopy, is[Copier](b)}, {CanCreate, is[Creator](b)}, {CanPresign, is[Presigner](b)}, {CanPage, is[Pager](b)},
-		{CanLocate, is[Locator](b)}, {CanCheck, is[Checker](b)}, {CanSweep, is[Sweeper](b)}, {CanAddress, is[Addresser](b)},
+		{CanCopy, is[Copier](b)},
+		{CanCreate, is[Creator](b)},
+		{CanPresign, is[Presigner](b)},
+		{CanPage, is[Pager](b)},
+		{CanLocate, is[Locator](b)},
+		{CanCheck, is[Checker](b)},
+		{CanSweep, is[Sweeper](b)},
+		{CanAddress, is[Addresser](b)},
 	} {
 		if c.has {
 			can |= c.capability

@@ -40,8 +40,18 @@ func TestPrefixes(t *testing.T) {
 
 func TestRanges(t *testing.T) {
 	for _, c := range []struct{ offset, length, size, wantOffset, wantLength int64 }{
-		{0, 0, 10, 0, 10}, {0, 3, 10, 0, 3}, {9, 0, 10, 9, 1}, {9, 5, 10, 9, 1}, {0, 0, 0, 0, 0}, {0, 7, 0, 0, 0}, {0, 1<<63 - 1, 10, 0, 10}, {1, 1<<63 - 1, 10, 1, 9},
-		{10, 0, 10, -1, 0}, {1, 0, 0, -1, 0}, {-1, 0, 10, -1, 0}, {0, -1, 10, -1, 0},
+		{0, 0, 10, 0, 10},
+		{0, 3, 10, 0, 3},
+		{9, 0, 10, 9, 1},
+		{9, 5, 10, 9, 1},
+		{0, 0, 0, 0, 0},
+		{0, 7, 0, 0, 0},
+		{0, 1<<63 - 1, 10, 0, 10},
+		{1, 1<<63 - 1, 10, 1, 9},
+		{10, 0, 10, -1, 0},
+		{1, 0, 0, -1, 0},
+		{-1, 0, 10, -1, 0},
+		{0, -1, 10, -1, 0},
 	} {
 		offset, length, err := storage.Range{OffsetBytes: c.offset, LengthBytes: c.length}.Of(c.size)
 		if c.wantOffset < 0 {

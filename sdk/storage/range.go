@@ -25,7 +25,8 @@ func (r Range) Of(sizeBytes int64) (offsetBytes, lengthBytes int64, err error) {
 func Section(object interface {
 	io.ReaderAt
 	io.Closer
-}, sizeBytes int64, r Range) (io.ReadCloser, error) {
+}, sizeBytes int64, r Range,
+) (io.ReadCloser, error) {
 	offset, length, err := r.Of(sizeBytes)
 	if err != nil {
 		return nil, closing(object, err)

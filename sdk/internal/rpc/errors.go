@@ -45,8 +45,7 @@ func Status(err error) error {
 
 // messageOf returns the sentence for users, "" where the error has none of its own.
 func messageOf(err error) string {
-	var e *fault.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*fault.Error](err); ok {
 		return e.Message
 	}
 	return ""

@@ -116,9 +116,9 @@ func brief(b []byte) string {
 // broken is a source that fails after some bytes, or waits for ever.
 type broken struct {
 	content []byte
-	size    int64 // that it says it has
-	err     error // nil waits until ctx ends
-	ctx     context.Context
+	size    int64           // that it says it has
+	err     error           // nil waits until ctx ends
+	ctx     context.Context //nolint:containedctx // of the upload, which is all that it is for
 	reached chan<- struct{} // closed where it breaks; nil for none
 }
 

@@ -205,8 +205,8 @@ var breakages = map[string][]func(*altered){
 	"ST-STAT-004": {changed(func(i *storage.Info) { i.ModifiedAt = time.Unix(1, 0) })},
 	"ST-STAT-005": {func(a *altered) {
 		a.stat = func(ctx context.Context, key string) (storage.Info, error) {
-			for info := range a.full.List(ctx, key) {
-				return storage.Info{Key: key, SizeBytes: info.SizeBytes}, nil
+			for info, err := range a.full.List(ctx, key) {
+				return storage.Info{Key: key, SizeBytes: info.SizeBytes}, err
 			}
 			return a.full.Stat(ctx, key)
 		}
@@ -376,8 +376,8 @@ var breakages = map[string][]func(*altered){
 	}},
 	"ST-DELETE-003": {func(a *altered) {
 		a.del = func(ctx context.Context, key string) error {
-			for info := range a.full.List(ctx, key) {
-				if err := a.full.Delete(ctx, info.Key); err != nil {
+			for info, err := range a.full.List(ctx, key) {
+				if err := errors.Join(err, a.full.Delete(ctx, info.Key)); err != nil {
 					return err
 				}
 			}

@@ -122,7 +122,9 @@ var getChecks = []Check{
 			if err != nil {
 				t.fatalf("Get: %v", err)
 			}
-			in.Read(make([]byte, 10))
+			if _, err := in.Read(make([]byte, 10)); err != nil {
+				t.fatalf("Read: %v", err)
+			}
 			if err := in.Close(); err != nil {
 				t.fatalf("Close: %v", err)
 			}
@@ -211,7 +213,9 @@ var putChecks = []Check{
 		}
 		t.want(key("a"), old)
 		cancel()
-		<-ended
+		if err := <-ended; err == nil {
+			t.errorf("an upload that was cancelled is stored")
+		}
 		t.want(key("a"), old)
 	}},
 	{ID: "ST-PUT-008", Sentence: "Of several uploads at once for one key, one wins as a whole.", try: func(t *trial) {
@@ -331,7 +335,10 @@ var listChecks = []Check{
 			t.put(key(fmt.Sprint(i)), nil)
 		}
 		n := 0
-		for range t.List(t.ctx, key("")) {
+		for _, err := range t.List(t.ctx, key("")) {
+			if err != nil {
+				t.fatalf("List: %v", err)
+			}
 			if n++; n == 3 {
 				break
 			}

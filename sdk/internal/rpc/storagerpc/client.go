@@ -9,16 +9,16 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/corral-fleet/corral/sdk/fault"
-	"github.com/corral-fleet/corral/sdk/internal/pb/pluginv1"
 	"github.com/corral-fleet/corral/sdk/internal/pb/storagev1"
 	"github.com/corral-fleet/corral/sdk/internal/rpc"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/pluginrpc"
 	"github.com/corral-fleet/corral/sdk/storage"
 )
 
 // Client is a backend whose instance a plugin has. What it can do is what the plugin
 // said at Open.
 type Client struct {
-	plugin   pluginv1.PluginServiceClient
+	plugin   pluginrpc.Client
 	storage  storagev1.StorageServiceClient
 	instance string
 	can      storage.Capabilities
@@ -39,12 +39,12 @@ var (
 )
 
 // NewClient returns the backend that a plugin has opened.
-func NewClient(conn grpc.ClientConnInterface, opened *pluginv1.OpenResponse) *Client {
+func NewClient(conn grpc.ClientConnInterface, opened pluginrpc.Handle) *Client {
 	return &Client{
-		plugin: pluginv1.NewPluginServiceClient(conn), storage: storagev1.NewStorageServiceClient(conn), instance: opened.GetInstance(),
+		plugin: pluginrpc.NewClient(conn), storage: storagev1.NewStorageServiceClient(conn), instance: opened.Instance,
 		// Pages are cut where the objects are, and the process can be asked for its health.
-		can:     storage.Capabilities(opened.GetCapabilities()) | storage.CanPage | storage.CanCheck,
-		address: opened.GetAddress(),
+		can:     storage.Capabilities(opened.Capabilities) | storage.CanPage | storage.CanCheck,
+		address: opened.Address,
 	}
 }
 
@@ -160,8 +160,7 @@ func (c *Client) Sweep(ctx context.Context, age time.Duration) (int, error) {
 
 // Check implements [storage.Checker].
 func (c *Client) Check(ctx context.Context) error {
-	_, err := c.plugin.Health(ctx, &pluginv1.HealthRequest{Instance: c.instance})
-	return rpc.Fault(ctx, err)
+	return c.plugin.Health(ctx, c.instance)
 }
 
 // brokenOff is an object without its end.

@@ -15,8 +15,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/corral-fleet/corral/sdk/fault"
-	"github.com/corral-fleet/corral/sdk/internal/pb/pluginv1"
 	"github.com/corral-fleet/corral/sdk/internal/pb/storagev1"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/pluginrpc"
 	"github.com/corral-fleet/corral/sdk/storage"
 	"github.com/corral-fleet/corral/sdk/storage/memory"
 	"github.com/corral-fleet/corral/sdk/storage/storagetest"
@@ -57,7 +57,7 @@ func over(t testing.TB, b storage.Backend) *Client {
 		}
 		return b, nil
 	}).Register)
-	return NewClient(conn, &pluginv1.OpenResponse{Instance: "one", Capabilities: uint32(storage.CapabilitiesOf(b))})
+	return NewClient(conn, pluginrpc.Handle{Instance: "one", Capabilities: uint32(storage.CapabilitiesOf(b))})
 }
 
 // whole is a backend that can do all that there is.
@@ -245,7 +245,7 @@ func TestADownloadNeverEndsEarlyWithoutAnError(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn := dial(t, func(to grpc.ServiceRegistrar) { storagev1.RegisterStorageServiceServer(to, &badPlugin{parts: c.parts}) })
-			in, err := NewClient(conn, &pluginv1.OpenResponse{}).Get(t.Context(), "k", storage.Range{})
+			in, err := NewClient(conn, pluginrpc.Handle{}).Get(t.Context(), "k", storage.Range{})
 			if err == nil {
 				_, err = io.ReadAll(in)
 				err = errors.Join(err, in.Close())

@@ -119,11 +119,10 @@ func sendAll(out grpc.ClientStreamingClient[storagev1.PutRequest, storagev1.PutR
 				return sent, nil, errAnswered
 			}
 		}
-		switch err {
-		case nil:
-		case io.EOF:
+		if err == io.EOF {
 			return sent, hash.Sum(nil), nil
-		default:
+		}
+		if err != nil {
 			return sent, nil, err
 		}
 	}

@@ -1,0 +1,67 @@
+package pluginrpc
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	"github.com/corral-fleet/corral/sdk/config"
+	"github.com/corral-fleet/corral/sdk/internal/pb/pluginv1"
+	"github.com/corral-fleet/corral/sdk/internal/rpc"
+)
+
+// Client asks a plugin.
+type Client struct{ plugin pluginv1.PluginServiceClient }
+
+// NewClient returns a client of the plugin at the other end of a connection.
+func NewClient(conn grpc.ClientConnInterface) Client {
+	return Client{pluginv1.NewPluginServiceClient(conn)}
+}
+
+// Describe returns what the plugin is, as JSON.
+func (c Client) Describe(ctx context.Context) ([]byte, error) {
+	out, err := c.plugin.Describe(ctx, &pluginv1.DescribeRequest{})
+	return out.GetDescriptionJson(), rpc.Fault(ctx, err)
+}
+
+// Check returns what is wrong with a configuration, and tries it where nothing is
+// and it is asked for.
+func (c Client) Check(ctx context.Context, body []byte, secrets map[string]string, online bool) ([]config.Fault, error) {
+	out, err := c.plugin.Check(ctx, &pluginv1.CheckRequest{Config: &pluginv1.Config{Json: body, Secrets: secrets}, Online: online})
+	if err != nil {
+		return nil, rpc.Fault(ctx, err)
+	}
+	var faults []config.Fault
+	for _, f := range out.GetFaults() {
+		faults = append(faults, config.Fault{Field: f.GetField(), Message: f.GetMessage()})
+	}
+	return faults, nil
+}
+
+// Handle is an open instance as its host knows it.
+type Handle struct {
+	Instance     string
+	Capabilities uint32
+	Address      string
+}
+
+// Open opens an instance of a configuration.
+func (c Client) Open(ctx context.Context, body []byte, secrets map[string]string) (Handle, error) {
+	out, err := c.plugin.Open(ctx, &pluginv1.OpenRequest{Config: &pluginv1.Config{Json: body, Secrets: secrets}})
+	if err != nil {
+		return Handle{}, rpc.Fault(ctx, err)
+	}
+	return Handle{out.GetInstance(), out.GetCapabilities(), out.GetAddress()}, nil
+}
+
+// Close ends an instance.
+func (c Client) Close(ctx context.Context, instance string) error {
+	_, err := c.plugin.Close(ctx, &pluginv1.CloseRequest{Instance: instance})
+	return rpc.Fault(ctx, err)
+}
+
+// Health returns nil when an instance would serve, else what one would get.
+func (c Client) Health(ctx context.Context, instance string) error {
+	_, err := c.plugin.Health(ctx, &pluginv1.HealthRequest{Instance: instance})
+	return rpc.Fault(ctx, err)
+}

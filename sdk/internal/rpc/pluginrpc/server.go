@@ -1,0 +1,171 @@
+// Package pluginrpc carries what every kind of plugin does between a plugin and its
+// host.
+package pluginrpc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	"github.com/corral-fleet/corral/sdk/config"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/internal/pb/pluginv1"
+	"github.com/corral-fleet/corral/sdk/internal/rpc"
+)
+
+// Plugin is what a plugin's program does.
+type Plugin interface {
+	// Describe returns what it is, as JSON.
+	Describe() ([]byte, error)
+	// Configure returns what is wrong with a configuration, or nil and what opens
+	// an instance of it.
+	Configure(body []byte, secrets map[string]string) (Opening, []config.Fault)
+}
+
+// Opening opens a configured instance.
+type Opening func(ctx context.Context) (Opened, error)
+
+// Opened is an open instance. One that implements io.Closer is closed at its end.
+type Opened struct {
+	Instance     any
+	Capabilities uint32
+	Address      string
+	Check        func(ctx context.Context) error
+}
+
+// Server serves a plugin, and has its open instances.
+type Server struct {
+	pluginv1.UnimplementedPluginServiceServer
+	plugin Plugin
+
+	mu        sync.RWMutex
+	instances map[string]Opened
+	handles   uint64 // that were given out
+}
+
+// NewServer returns a server of a plugin.
+func NewServer(p Plugin) *Server { return &Server{plugin: p, instances: map[string]Opened{}} }
+
+// Register adds the service to a gRPC server.
+func (s *Server) Register(to grpc.ServiceRegistrar) { pluginv1.RegisterPluginServiceServer(to, s) }
+
+// Describe implements the service.
+func (s *Server) Describe(context.Context, *pluginv1.DescribeRequest) (*pluginv1.DescribeResponse, error) {
+	description, err := s.plugin.Describe()
+	return &pluginv1.DescribeResponse{DescriptionJson: description}, rpc.Status(err)
+}
+
+// Check implements the service.
+func (s *Server) Check(ctx context.Context, r *pluginv1.CheckRequest) (*pluginv1.CheckResponse, error) {
+	open, faults := s.plugin.Configure(r.GetConfig().GetJson(), r.GetConfig().GetSecrets())
+	out := &pluginv1.CheckResponse{}
+	for _, f := range faults {
+		out.Faults = append(out.Faults, &pluginv1.CheckResponse_Fault{Field: f.Field, Message: f.Message})
+	}
+	if len(faults) > 0 || !r.GetOnline() {
+		return out, nil
+	}
+	return out, rpc.Status(try(ctx, open))
+}
+
+// try opens an instance, checks and closes it.
+func try(ctx context.Context, open Opening) error {
+	o, err := open(ctx)
+	if err != nil {
+		return err
+	}
+	return errors.Join(o.Check(ctx), o.close())
+}
+
+// Open implements the service.
+func (s *Server) Open(ctx context.Context, r *pluginv1.OpenRequest) (*pluginv1.OpenResponse, error) {
+	open, faults := s.plugin.Configure(r.GetConfig().GetJson(), r.GetConfig().GetSecrets())
+	if len(faults) > 0 {
+		return nil, rpc.Status(fault.New(fault.Invalid, "%s", sentence(faults)).On(fault.Caller))
+	}
+	o, err := open(ctx)
+	if err != nil {
+		return nil, rpc.Status(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handles++
+	handle := strconv.FormatUint(s.handles, 10)
+	s.instances[handle] = o
+	return &pluginv1.OpenResponse{Instance: handle, Capabilities: o.Capabilities, Address: o.Address}, nil
+}
+
+// sentence puts faults into one.
+func sentence(faults []config.Fault) string {
+	var lines []string
+	for _, f := range faults {
+		lines = append(lines, f.String())
+	}
+	return strings.Join(lines, "; ")
+}
+
+// Close implements the service.
+func (s *Server) Close(_ context.Context, r *pluginv1.CloseRequest) (*pluginv1.CloseResponse, error) {
+	s.mu.Lock()
+	o, ok := s.instances[r.GetInstance()]
+	delete(s.instances, r.GetInstance())
+	s.mu.Unlock()
+	if !ok {
+		return &pluginv1.CloseResponse{}, nil
+	}
+	return &pluginv1.CloseResponse{}, rpc.Status(o.close())
+}
+
+func (o Opened) close() error {
+	if c, ok := o.Instance.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// Health implements the service.
+func (s *Server) Health(ctx context.Context, r *pluginv1.HealthRequest) (*pluginv1.HealthResponse, error) {
+	out := &pluginv1.HealthResponse{}
+	if r.GetInstance() == "" {
+		return out, nil
+	}
+	o, err := s.lookUp(r.GetInstance())
+	if err == nil {
+		err = o.Check(ctx)
+	}
+	return out, rpc.Status(err)
+}
+
+// Find returns an instance by its handle.
+func (s *Server) Find(handle string) (any, error) {
+	o, err := s.lookUp(handle)
+	return o.Instance, err
+}
+
+func (s *Server) lookUp(handle string) (Opened, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	o, ok := s.instances[handle]
+	if !ok {
+		return Opened{}, fault.New(fault.NotFound, "there is no instance %q", handle)
+	}
+	return o, nil
+}
+
+// CloseAll closes all instances.
+func (s *Server) CloseAll() error {
+	s.mu.Lock()
+	all := s.instances
+	s.instances = map[string]Opened{}
+	s.mu.Unlock()
+	var errs []error
+	for _, o := range all {
+		errs = append(errs, o.close())
+	}
+	return errors.Join(errs...)
+}
