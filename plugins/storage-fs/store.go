@@ -159,17 +159,24 @@ func (r *remembering) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// place puts a file where its object is to be. Directories that it needs may be
-// removed by a Delete meanwhile.
+// placeTries is how often an object is put in its place before it is given up:
+// somebody else removes the folder each time, just when it was made.
+const placeTries = 50
+
+// place puts a file where its object is to be, in folders that may be missing, and
+// that a Delete may remove meanwhile.
 func (d *directory) place(name, key string, place func(from, to string) error) error {
 	var err error
-	for range 10 {
+	for range placeTries {
 		if parent := filepath.Dir(key); parent != "." {
-			if err := d.root.MkdirAll(parent, dirMode); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return conflicting(err, key)
-			}
+			err = d.root.MkdirAll(parent, dirMode)
 		}
-		if err = place(name, key); !errors.Is(err, fs.ErrNotExist) {
+		if err == nil {
+			err = place(name, key)
+			if !errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+		} else if !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrExist) {
 			break
 		}
 	}
