@@ -120,6 +120,7 @@ type broken struct {
 	err     error           // nil waits until ctx ends
 	ctx     context.Context //nolint:containedctx // of the upload, which is all that it is for
 	reached chan<- struct{} // closed where it breaks; nil for none
+	goOn    <-chan struct{} // closed where it is to end well after all; nil for never
 }
 
 func (s *broken) SizeBytes() int64 { return s.size }
@@ -145,8 +146,12 @@ func (r *breaking) Read(p []byte) (int, error) {
 	if r.from.err != nil {
 		return 0, r.from.err
 	}
-	<-r.from.ctx.Done()
-	return 0, r.from.ctx.Err()
+	select {
+	case <-r.from.goOn:
+		return 0, io.EOF
+	case <-r.from.ctx.Done():
+		return 0, r.from.ctx.Err()
+	}
 }
 
 func (r *breaking) Close() error { return nil }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -18,11 +19,34 @@ import (
 )
 
 // full is the backend in memory with all that checks ask for.
-type full struct{ *memory.Backend }
+type full struct {
+	*memory.Backend
+	dir string // for files
+}
 
 func (f full) Copy(ctx context.Context, target, source string) error {
 	return storage.CopyObject(ctx, f.Backend, target, source)
 }
+
+// LocalPath implements [storage.Locator], by a copy.
+func (f full) LocalPath(ctx context.Context, key string) (string, error) {
+	in, err := f.Get(ctx, key, storage.Range{})
+	if err != nil {
+		return "", err
+	}
+	content, err := io.ReadAll(in)
+	if err != nil {
+		return "", err
+	}
+	file, err := os.CreateTemp(f.dir, "object")
+	if err != nil {
+		return "", err
+	}
+	_, err = file.Write(content)
+	return file.Name(), errors.Join(err, file.Close())
+}
+
+func (f full) Sweep(context.Context, time.Duration) (int, error) { return 0, nil }
 
 func (f full) Page(ctx context.Context, r storage.PageRequest) (storage.Page, error) {
 	return storage.ListPage(ctx, f.Backend, r)
@@ -39,6 +63,8 @@ type altered struct {
 	create  func(ctx context.Context, key string, src storage.Source) error
 	copying func(ctx context.Context, target, source string) error
 	page    func(ctx context.Context, r storage.PageRequest) (storage.Page, error)
+	locate  func(ctx context.Context, key string) (string, error)
+	sweep   func(ctx context.Context, age time.Duration) (int, error)
 }
 
 func (a *altered) Stat(ctx context.Context, key string) (storage.Info, error) {
@@ -97,13 +123,25 @@ func (a *altered) Page(ctx context.Context, r storage.PageRequest) (storage.Page
 	return a.full.Page(ctx, r)
 }
 
-// alter returns a whole backend that has been broken.
-func alter(how func(*altered)) func() storage.Backend {
-	return func() storage.Backend {
-		b := &altered{full: full{memory.New(1 << 30)}}
-		how(b)
-		return b
+func (a *altered) LocalPath(ctx context.Context, key string) (string, error) {
+	if a.locate != nil {
+		return a.locate(ctx, key)
 	}
+	return a.full.LocalPath(ctx, key)
+}
+
+func (a *altered) Sweep(ctx context.Context, age time.Duration) (int, error) {
+	if a.sweep != nil {
+		return a.sweep(ctx, age)
+	}
+	return a.full.Sweep(ctx, age)
+}
+
+// alter returns a whole backend that has been broken.
+func alter(t *testing.T, how func(*altered)) storage.Backend {
+	b := &altered{full: full{memory.New(1 << 30), t.TempDir()}}
+	how(b)
+	return b
 }
 
 // slurp reads what a source has, and what went wrong then.
@@ -513,6 +551,34 @@ var breakages = map[string][]func(*altered){
 			return a.full.Page(ctx, r)
 		}
 	}},
+	"ST-LOCATE-001": {func(a *altered) {
+		a.locate = func(ctx context.Context, key string) (string, error) {
+			path, err := a.full.LocalPath(ctx, key)
+			return path, errors.Join(err, os.Truncate(path, 10))
+		}
+	}},
+	"ST-LOCATE-002": {func(a *altered) {
+		a.locate = func(context.Context, string) (string, error) { return "/nowhere", nil }
+	}},
+	"ST-SWEEP-001": {func(a *altered) {
+		a.sweep = func(ctx context.Context, _ time.Duration) (int, error) { return 1, a.full.Delete(ctx, key("a")) }
+	}},
+	"ST-SWEEP-002": {func(a *altered) {
+		swept := make(chan struct{}, 1)
+		a.sweep = func(context.Context, time.Duration) (int, error) {
+			swept <- struct{}{}
+			return 1, nil
+		}
+		a.putting = func(ctx context.Context, key string, src storage.Source) error {
+			content, err := slurp(src)
+			select {
+			case <-swept:
+				return errInternal
+			default:
+				return errors.Join(err, a.full.Put(ctx, key, storage.Bytes(content)))
+			}
+		}
+	}},
 	"ST-PAGE-003": {func(a *altered) {
 		a.page = func(ctx context.Context, r storage.PageRequest) (storage.Page, error) {
 			page, err := a.full.Page(ctx, r)
@@ -526,7 +592,7 @@ var breakages = map[string][]func(*altered){
 }
 
 func TestAWholeBackendPasses(t *testing.T) {
-	Run(t, func(*testing.T) storage.Backend { return alter(func(*altered) {})() })
+	Run(t, func(t *testing.T) storage.Backend { return alter(t, func(*altered) {}) })
 }
 
 // TestEveryBreakageIsFound also wants a breakage for each check: one that never
@@ -539,8 +605,8 @@ func TestEveryBreakageIsFound(t *testing.T) {
 				t.Fatal("nothing shows that this check can fail")
 			}
 			for i, broken := range breakages[c.ID] {
-				r := c.Try(t.Context(), alter(broken)())
-				if r.Verdict != Failed {
+				r := c.Try(t.Context(), alter(t, broken))
+				if want := map[bool]Verdict{true: Failed, false: DeclaredButBroken}[c.Needs == 0]; r.Verdict != want {
 					t.Errorf("breakage %d: %s", i, r.Verdict)
 				}
 				for _, f := range r.Faults {
@@ -563,6 +629,22 @@ func TestIDsAreUnique(t *testing.T) {
 
 // onlyBackend hides all that is beyond the five methods.
 type onlyBackend struct{ storage.Backend }
+
+// modest is a backend that can do more than it says.
+type modest struct{ full }
+
+func (modest) Capabilities() storage.Capabilities { return 0 }
+
+func TestWhatWorksAndIsNotDeclaredIsTold(t *testing.T) {
+	for _, c := range Checks() {
+		if c.Needs == 0 {
+			continue
+		}
+		if r := c.Try(t.Context(), modest{full{memory.New(1 << 20), t.TempDir()}}); r.Verdict != WorksButUndeclared {
+			t.Errorf("%s: %+v", c.ID, r)
+		}
+	}
+}
 
 func TestWhatIsNotDeclaredIsNotChecked(t *testing.T) {
 	for _, c := range Checks() {

@@ -1,11 +1,14 @@
 package storagetest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/storage"
@@ -15,11 +18,15 @@ func withCancel(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithCancel(ctx)
 }
 
-// as returns the backend as what the check needs, which was found out before.
+// as returns the backend as what the check needs.
 func as[T any](t *trial) T {
-	does, ok := storage.As[T](t.Backend)
+	b := t.Backend
+	if c, ok := b.(claiming); ok {
+		b = c.Backend
+	}
+	does, ok := b.(T)
 	if !ok {
-		t.fatalf("it says that it can, and cannot")
+		t.fatalf("it can't")
 	}
 	return does
 }
@@ -123,6 +130,55 @@ var pageChecks = []Check{
 		t.put(key("a"), nil)
 		_, err := as[storage.Pager](t).Page(t.ctx, storage.PageRequest{Prefix: key(""), Token: "\x00made up", Limit: 10})
 		t.wantKind(err, fault.Invalid, "Page")
+	}},
+}
+
+var locateChecks = []Check{
+	{ID: "ST-LOCATE-001", Needs: storage.CanLocate, Sentence: "An object is a file of its own, with exactly its bytes.", try: func(t *trial) {
+		t.put(key("l/a"), pattern(100_000, 1))
+		path, err := as[storage.Locator](t).LocalPath(t.ctx, key("l/a"))
+		if err != nil {
+			t.fatalf("LocalPath: %v", err)
+		}
+		if got, err := os.ReadFile(path); err != nil || !bytes.Equal(got, pattern(100_000, 1)) {
+			t.errorf("%s has %s, %v", path, brief(got), err)
+		}
+	}},
+	{ID: "ST-LOCATE-002", Needs: storage.CanLocate, Sentence: "An object that is not there has no file: fault.NotFound.", try: func(t *trial) {
+		_, err := as[storage.Locator](t).LocalPath(t.ctx, key("absent"))
+		t.wantKind(err, fault.NotFound, "LocalPath")
+	}},
+}
+
+var sweepChecks = []Check{
+	{ID: "ST-SWEEP-001", Needs: storage.CanSweep, Sentence: "Sweep removes what uploads have left, and no object.", try: func(t *trial) {
+		t.put(key("a"), pattern(1000, 1))
+		if _, err := as[storage.Sweeper](t).Sweep(t.ctx, 0); err != nil {
+			t.fatalf("Sweep: %v", err)
+		}
+		t.want(key("a"), pattern(1000, 1))
+	}},
+	{ID: "ST-SWEEP-002", Needs: storage.CanSweep, Sentence: "An upload that goes on is not swept up.", try: func(t *trial) {
+		ctx, cancel := withCancel(t.ctx)
+		defer cancel()
+		reached, goOn := make(chan struct{}), make(chan struct{})
+		ended := make(chan error, 1)
+		go func() {
+			ended <- t.Put(ctx, key("a"), &broken{content: pattern(300_000, 1), size: -1, reached: reached, goOn: goOn, ctx: ctx})
+		}()
+		select {
+		case <-reached:
+		case err := <-ended:
+			t.fatalf("Put ended before its source did: %v", err)
+		}
+		if _, err := as[storage.Sweeper](t).Sweep(t.ctx, time.Hour); err != nil {
+			t.errorf("Sweep: %v", err)
+		}
+		close(goOn)
+		if err := <-ended; err != nil {
+			t.fatalf("Put: %v", err)
+		}
+		t.want(key("a"), pattern(300_000, 1))
 	}},
 }
 
