@@ -22,7 +22,9 @@ PROGRAMS := \
 	controlplane/cmd/corral-controlplane \
 	controlplane/cmd/corral \
 	agent/cmd/corral-agent \
-	agent/cmd/corral-gpuprobe
+	agent/cmd/corral-gpuprobe \
+	sdk/cmd/plugincheck \
+	plugins/storage-fs
 PROGRAMS := $(patsubst %/main.go,%,$(wildcard $(PROGRAMS:%=%/main.go)))
 
 # The dashboard is a project of npm, and what it is built into is part of the
@@ -69,8 +71,11 @@ build: $(if $(WITHOUT_DASHBOARD),,$(DASHBOARD_BUILT)) ## the programs, into bin/
 	@$(foreach p,$(PROGRAMS),$(call build-program,$(firstword $(subst /, ,$(p))),$(p)); )
 
 # Releases are built without the workspace, each module by its own go.mod alone.
-build-program = echo "build bin/$(notdir $(2))"; GOWORK=off $(or $(CGO_$(notdir $(2))),CGO_ENABLED=0) go build -C $(1) -trimpath \
-	-ldflags "$(strip $(LDFLAGS_$(notdir $(2))) -X main.version=$(VERSION))" -o $(CURDIR)/bin/ ./$(2:$(1)/%=%)
+build-program = echo "build bin/$(call name-of,$(2))"; GOWORK=off $(or $(CGO_$(notdir $(2))),CGO_ENABLED=0) go build -C $(1) -trimpath \
+	-ldflags "$(strip $(LDFLAGS_$(notdir $(2))) -X main.version=$(VERSION))" -o $(CURDIR)/bin/$(call name-of,$(2)) ./$(2:$(1)/%=%)
+
+# A plugin's program says that it is one.
+name-of = $(if $(filter plugins/%,$(1)),corral-plugin-)$(notdir $(1))
 
 .PHONY: run
 run: build ## a control plane, an agent and an Ollama on this machine
