@@ -50,6 +50,16 @@ func (s *serving) process() (procs.Process, bool) {
 	return s.found, s.found.PID != 0
 }
 
+// searchAgain has a process that was not found be searched for at the next
+// opportunity: something answers there that did not before.
+func (s *serving) searchAgain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.found.PID == 0 {
+		s.searched = time.Time{}
+	}
+}
+
 // onThisMachine reports whether an address is one of this machine's own. A
 // process here that listens on the same port everywhere has nothing to do with an
 // Ollama on another machine.

@@ -84,7 +84,7 @@ func every(ctx context.Context, period time.Duration, f func()) {
 
 // watchAPI finds an Ollama that does not answer.
 func (w *watcher) watchAPI(ctx context.Context) {
-	misses := 0
+	misses, answered := 0, false
 	every(ctx, w.cfg.Timing.VersionEvery, func() {
 		asking, cancel := context.WithTimeout(ctx, w.cfg.Timing.VersionTimeout)
 		version, err := w.client.version(asking)
@@ -93,7 +93,10 @@ func (w *watcher) watchAPI(ctx context.Context) {
 		case ctx.Err() != nil:
 			return
 		case err == nil:
-			misses = 0
+			if misses > 0 || !answered {
+				w.serving.searchAgain()
+			}
+			misses, answered = 0, true
 			w.board.clear(CauseUnresponsive)
 			parallel := w.parallel(version)
 			w.board.update(func(i *wire.Instance) {
