@@ -2,7 +2,7 @@
 # What is too long for every day: the packages' tests many times over, a large
 # fleet that comes back after its control plane was killed, hosts that fail in
 # every way while many clients stream, services under a real systemd, a dashboard
-# that is left open, and long fuzzing.
+# that is left open, an agent and its probe for an hour, and long fuzzing.
 #
 #   soak.sh BIN RUNS FUZZTIME PACKAGE...
 #
@@ -25,6 +25,9 @@ CORRAL_FAULT_CLIENTS=200 CORRAL_FAULT_ROUNDS=10 CORRAL_FAULT_SLOW=30s go test -r
 CORRAL_MUST_RUN=${CORRAL_MUST_RUN:+$CORRAL_MUST_RUN,}boot go test -race -count=3 -timeout 20m -run 'Systemd|OllamaAlone|Machine' ./e2e ./e2e/systemdtest
 
 go run ./e2e/bench/cmd/dashbench -controlplane "$bin/corral-controlplane" -heap 10m -enforce
+
+go run ./e2e/bench/cmd/agentbench -gpu recorded:dgxh100 -controlplane "$bin/corral-controlplane" -agent "$bin/corral-agent" \
+  -settle 1m -for 1h -enforce
 
 packages=()
 for package in "$@"; do

@@ -53,6 +53,24 @@ func TestWatchSeesWorkAndItsAbsence(t *testing.T) {
 	f("while :; do :; done", 10, 110) // a busy machine gives it little
 }
 
+func TestGrowthIsOfTheMedians(t *testing.T) {
+	steady, grown := Load{RSS: []uint64{100}}, Load{}
+	for i := range uint64(100) {
+		steady.RSS = append(steady.RSS, 100+i%10) // it wanders
+		grown.RSS = append(grown.RSS, 100+i)
+	}
+	steady.RSS[5], steady.RSS[95] = 900, 1 // and one reading says little
+	if g := steady.GrowthPercent(); g < -5 || g > 5 {
+		t.Errorf("what wanders has grown by %.1f%%", g)
+	}
+	if g := grown.GrowthPercent(); g < 80 || g > 95 {
+		t.Errorf("what went from 100 to 199 has grown by %.1f%%", g)
+	}
+	if g := (Load{RSS: []uint64{7}}).GrowthPercent(); g != 0 {
+		t.Errorf("a single reading has grown by %.1f%%", g)
+	}
+}
+
 func TestWatchOfAProcessThatIsGone(t *testing.T) {
 	cmd := exec.Command("true")
 	if err := cmd.Run(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 )
@@ -15,11 +16,22 @@ type Load struct {
 	Over    time.Duration
 	CPU     time.Duration // used in that time
 	PeakRSS uint64        // bytes, the highest of the readings
+	RSS     []uint64      // bytes, each reading
 	Last    Usage
 }
 
 // CorePercent returns the CPU time in percent of one core.
 func (l Load) CorePercent() float64 { return 100 * l.CPU.Seconds() / l.Over.Seconds() }
+
+// GrowthPercent returns how much larger the resident memory is in the last tenth of
+// the readings than in the first, medians of both. A single reading has not grown.
+func (l Load) GrowthPercent() float64 {
+	tenth := max(1, len(l.RSS)/10)
+	first, last := median(l.RSS[:tenth]), median(l.RSS[len(l.RSS)-tenth:])
+	return 100 * (float64(last) - float64(first)) / float64(first)
+}
+
+func median(readings []uint64) uint64 { return slices.Sorted(slices.Values(readings))[len(readings)/2] }
 
 // Watch reads a process once a second for the given time. A process that ends
 // before is an error.
@@ -33,7 +45,7 @@ func Watch(ctx context.Context, pid int, over time.Duration) (Load, error) {
 	defer end.Stop()
 	second := time.NewTicker(time.Second)
 	defer second.Stop()
-	load := Load{Name: first.Name, PID: pid, PeakRSS: first.RSS}
+	load := Load{Name: first.Name, PID: pid, PeakRSS: first.RSS, RSS: []uint64{first.RSS}}
 	for done := false; !done; {
 		select {
 		case <-ctx.Done():
@@ -46,7 +58,7 @@ func Watch(ctx context.Context, pid int, over time.Duration) (Load, error) {
 		if err != nil {
 			return Load{}, err
 		}
-		load.Last, load.PeakRSS = now, max(load.PeakRSS, now.RSS)
+		load.Last, load.PeakRSS, load.RSS = now, max(load.PeakRSS, now.RSS), append(load.RSS, now.RSS)
 	}
 	load.Over, load.CPU = time.Since(start), load.Last.CPU-first.CPU
 	return load, nil

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"time"
 
 	"github.com/corral-fleet/corral/e2e/bench/procstat"
 	"github.com/corral-fleet/corral/e2e/bench/report"
@@ -19,6 +20,13 @@ const (
 	maxResidentWithGPUsMB  = 18
 	maxProbeResidentMB     = 20
 	maxCorePercentWithGPUs = 0.8 // of agent and probe together
+)
+
+// Nothing grows. A heap's size wanders by less than this, and over less time than
+// this nothing can be said of it.
+const (
+	maxGrowthPercent = 3
+	growthOver       = 10 * time.Minute
 )
 
 // probeName is what the kernel calls the program that reads GPUs.
@@ -50,6 +58,7 @@ func document(loads []procstat.Load, gpu string) report.Document {
 	}
 	at := slices.IndexFunc(loads, func(l procstat.Load) bool { return l.Name == probeName })
 	if at < 0 {
+		doc.Targets = append(doc.Targets, growth(loads)...)
 		return doc
 	}
 	probe := loads[at]
@@ -60,5 +69,18 @@ func document(loads []procstat.Load, gpu string) report.Document {
 		report.AtMost("probe, resident", "%.1f MB", maxProbeResidentMB, megabytes(probe.PeakRSS)),
 		report.AtMost("both, CPU of a core", "%.2f%%", maxCorePercentWithGPUs, agent.CorePercent()+probe.CorePercent()),
 	}
+	doc.Targets = append(doc.Targets, growth(loads)...)
 	return doc
+}
+
+// growth returns that each process stayed as large as it was, where they were watched
+// for long enough.
+func growth(loads []procstat.Load) []report.Target {
+	var targets []report.Target
+	for _, l := range loads {
+		if l.Over >= growthOver {
+			targets = append(targets, report.AtMost(l.Name+", growth of its memory", "%.1f%%", maxGrowthPercent, l.GrowthPercent()))
+		}
+	}
+	return targets
 }
