@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -138,6 +139,9 @@ func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 		}
 	}
 	var config net.ListenConfig
+	if s.network == "unix" {
+		config.Control = private
+	}
 	listener, err := config.Listen(ctx, s.network, s.address)
 	if err != nil {
 		return nil, err
@@ -148,6 +152,12 @@ func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 		}
 	}
 	return listener, nil
+}
+
+// private has a socket closed to others from its first moment. That is the mode it is
+// bound with on Linux; elsewhere it gets it once it is there.
+func private(_, _ string, conn syscall.RawConn) error {
+	return conn.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
 }
 
 // removeDead removes a unix socket that an earlier run left behind: one at which
