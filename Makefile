@@ -24,7 +24,8 @@ PROGRAMS := \
 	agent/cmd/corral-agent \
 	agent/cmd/corral-gpuprobe \
 	sdk/cmd/plugincheck \
-	plugins/storage-fs
+	plugins/storage-fs \
+	plugins/storage-s3
 PROGRAMS := $(patsubst %/main.go,%,$(wildcard $(PROGRAMS:%=%/main.go)))
 
 # The dashboard is a project of npm, and what it is built into is part of the
@@ -39,6 +40,9 @@ DASHBOARD_SOURCES := $(shell find $(DASHBOARD)/src ! -name '*.test.ts*') $(DASHB
 # Linker flags of single programs beside the version: the agent is on every host.
 LDFLAGS_corral-agent := -s -w
 
+# Plugins are copied to hosts, and some have whole SDKs in them.
+LDFLAGS_storage-s3 := -s -w
+
 # The probe calls the GPU driver's library, for which it needs a C compiler. The
 # binding's own C has functions that are to go.
 LDFLAGS_corral-gpuprobe := -s -w
@@ -46,7 +50,7 @@ CGO_corral-gpuprobe := CGO_ENABLED=1 CGO_CFLAGS="-g -O2 -Wno-deprecated-declarat
 
 # What the tests may not do without: where one of these is missing, a test that
 # needs it fails instead of being skipped.
-export CORRAL_MUST_RUN ?= ollama,node,chromium,systemd,dbus
+export CORRAL_MUST_RUN ?= ollama,node,chromium,systemd,dbus,s3
 
 FUZZTIME ?= 10s
 SOAKTIME ?= 10m
@@ -161,7 +165,7 @@ dashboard-check: $(DASHBOARD_MODULES) ## the dashboard's types and its linter
 test: check unit dashboard-test e2e ## everything that CI runs
 
 .PHONY: unit
-unit: ## the tests of every module but e2e, with the race detector where it can be
+unit: servers ## the tests of every module but e2e, with the race detector where it can be
 	@scripts/deps.sh dbus-daemon
 	@CORRAL_OLLAMA_BIN=$${CORRAL_OLLAMA_BIN:-$$(scripts/ollama.sh path)}; export CORRAL_OLLAMA_BIN; \
 	go test -race -timeout 20m $(filter-out ./e2e/...,$(PACKAGES)); \
@@ -174,7 +178,7 @@ dashboard-test: $(DASHBOARD_BUILT) ## the dashboard's own tests, and how much of
 
 # -count=1: the test cache does not see the programs that the tests start.
 .PHONY: e2e
-e2e: build node ## the built programs with a real Ollama, a real browser and real clients
+e2e: build node servers ## the built programs with a real Ollama, a real browser and real clients
 	@CORRAL_OLLAMA_BIN=$${CORRAL_OLLAMA_BIN:-$$(scripts/ollama.sh path)}; export CORRAL_OLLAMA_BIN; \
 	CORRAL_BIN_DIR=$(CURDIR)/bin go test -race -count=1 -timeout 20m ./e2e/...
 
@@ -183,7 +187,7 @@ fuzz: ## every fuzz target for FUZZTIME (10s)
 	@scripts/fuzz.sh $(FUZZTIME) $(PACKAGES)
 
 .PHONY: soak
-soak: build node ## the tests SOAKRUNS (20) times, a storm of agents, every fuzz target for SOAKTIME (10m)
+soak: build node servers ## the tests SOAKRUNS (20) times, a storm of agents, every fuzz target for SOAKTIME (10m)
 	@CORRAL_OLLAMA_BIN=$${CORRAL_OLLAMA_BIN:-$$(scripts/ollama.sh path)}; export CORRAL_OLLAMA_BIN; \
 	scripts/soak.sh $(CURDIR)/bin $(SOAKRUNS) $(SOAKTIME) $(PACKAGES)
 
@@ -206,6 +210,11 @@ LOCKS := $(shell find $(MODULES) -name node_modules -prune -o -name package-lock
 .PHONY: node
 node: $(LOCKS:%/package-lock.json=%/node_modules/.package-lock.json)
 	@$(if $(filter e2e/%,$(LOCKS)),scripts/deps.sh chromium curl ip=iproute2 systemd-analyze=systemd dbus-daemon=dbus pkaction=polkitd)
+
+# The servers of the services that storage plugins are for.
+.PHONY: servers
+servers:
+	@for s in versitygw; do scripts/server.sh $$s >/dev/null || exit 1; done
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	@scripts/node.sh

@@ -8,37 +8,59 @@ import (
 	"testing"
 
 	"github.com/corral-fleet/corral/e2e/corraltest"
+	"github.com/corral-fleet/corral/sdk/storage/servertest"
 )
 
 // TestPluginsAreCertified has plugincheck say of each of our plugins, as they are
-// built, that it keeps the whole contract.
+// built, that it keeps the whole contract, with a real service behind it.
 func TestPluginsAreCertified(t *testing.T) {
-	for name, config := range map[string]string{
-		"corral-plugin-storage-fs": "directory: " + t.TempDir() + "\n",
+	for _, c := range []struct {
+		plugin string
+		config func(t *testing.T) string // of an instance, as YAML
+		// cannot are the checks that say nothing of what its service can't do.
+		cannot []string
+	}{
+		{plugin: "storage-fs", config: func(t *testing.T) string { return "directory: " + t.TempDir() + "\n" }},
+		{plugin: "storage-s3", config: func(t *testing.T) string { return servertest.S3(t).Config("models/") }, cannot: []string{"ST-LOCATE-001", "ST-LOCATE-002"}},
 	} {
-		t.Run(name, func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "config.yaml")
-			if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			out, err := exec.Command(corraltest.Bin(t, "plugincheck"), corraltest.Bin(t, name), "-c", file, "--json").Output()
-			var report struct {
-				Results []struct {
-					ID, Verdict string
-					Faults      []string
-				}
-			}
-			if parsed := json.Unmarshal(out, &report); parsed != nil || len(report.Results) == 0 {
-				t.Fatalf("%v, %v\n%s", err, parsed, out)
-			}
-			if err != nil {
-				t.Error(err)
-			}
-			for _, r := range report.Results {
-				if r.Verdict != "passed" {
-					t.Errorf("%s: %s %q", r.ID, r.Verdict, r.Faults)
-				}
-			}
+		t.Run(c.plugin, func(t *testing.T) {
+			t.Parallel()
+			certify(t, "corral-plugin-"+c.plugin, c.config(t), c.cannot)
 		})
+	}
+}
+
+// certify wants each check to be passed, but for those of what is not declared.
+func certify(t *testing.T, plugin, config string, cannot []string) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "config.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(corraltest.Bin(t, "plugincheck"), corraltest.Bin(t, plugin), "-c", file, "--json").Output()
+	var report struct {
+		Results []struct {
+			ID, Verdict string
+			Faults      []string
+		}
+	}
+	if parsed := json.Unmarshal(out, &report); parsed != nil || len(report.Results) == 0 {
+		t.Fatalf("%v, %v\n%s", err, parsed, out)
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	undeclared := map[string]bool{}
+	for _, id := range cannot {
+		undeclared[id] = true
+	}
+	for _, r := range report.Results {
+		want := "passed"
+		if undeclared[r.ID] {
+			want = "not declared"
+		}
+		if r.Verdict != want {
+			t.Errorf("%s: %s, want %s; %q", r.ID, r.Verdict, want, r.Faults)
+		}
 	}
 }

@@ -22,6 +22,7 @@ func folders() map[string]string {
 		"plugincheck":         "sdk/cmd/plugincheck",
 
 		"corral-plugin-storage-fs": "plugins/storage-fs",
+		"corral-plugin-storage-s3": "plugins/storage-s3",
 	}
 }
 
