@@ -162,12 +162,17 @@ func program(t testing.TB, which string) (host.Program, *logged) {
 func start(t testing.TB, which string) (*host.Process, *logged) {
 	t.Helper()
 	p, log := program(t, which)
+	return started(t, p, log), log
+}
+
+func started(t testing.TB, p host.Program, log *logged) *host.Process {
+	t.Helper()
 	running, err := host.Start(t.Context(), p)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, log)
 	}
 	t.Cleanup(running.Stop)
-	return running, log
+	return running
 }
 
 func storageOf(t testing.TB, p *host.Process) *host.Storage {

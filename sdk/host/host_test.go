@@ -36,10 +36,84 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// TestContract has the whole contract hold across a real process.
+// TestContract has the whole contract hold across a real process, by either way that
+// bytes can take.
 func TestContract(t *testing.T) {
-	running, _ := start(t, "plugin")
-	storagetest.Run(t, func(t *testing.T) storage.Backend { return storageOf(t, running) })
+	for _, messages := range []bool{false, true} {
+		t.Run(fmt.Sprintf("messages=%v", messages), func(t *testing.T) {
+			p, log := program(t, "plugin")
+			p.NoDataSocket = messages
+			running := started(t, p, log)
+			storagetest.Run(t, func(t *testing.T) storage.Backend { return storageOf(t, running) })
+		})
+	}
+}
+
+// Who waits for the bytes of a plugin that is killed, or sends it some, learns of it at
+// once.
+func TestADeathInTheMiddleOfATransferIsSeenAtOnce(t *testing.T) {
+	for _, messages := range []bool{false, true} {
+		for _, frozen := range []bool{false, true} {
+			t.Run(fmt.Sprintf("messages=%v,frozen=%v", messages, frozen), func(t *testing.T) {
+				p, log := program(t, "plugin")
+				p.NoDataSocket = messages
+				running := started(t, p, log)
+				s := storageOf(t, running)
+				if err := s.Put(t.Context(), "k", storage.Bytes(make([]byte, 64<<20))); err != nil {
+					t.Fatal(err)
+				}
+				in, err := s.Get(t.Context(), "k", storage.Range{})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer in.Close()
+				if _, err := io.ReadFull(in, make([]byte, 1<<20)); err != nil {
+					t.Fatal(err)
+				}
+				if frozen {
+					if err := syscall.Kill(running.PID(), syscall.SIGSTOP); err != nil {
+						t.Fatal(err)
+					}
+				}
+				src := &flowing{flows: make(chan struct{})}
+				putting := make(chan error, 1)
+				if !frozen { // one that is can't even begin
+					go func() { putting <- s.Put(t.Context(), "other", storage.Once(src, -1)) }()
+					<-src.flows
+				}
+				if err := syscall.Kill(running.PID(), syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				if n, err := io.Copy(io.Discard, in); fault.KindOf(err) != fault.Unavailable || fault.SideOf(err) != fault.Plugin {
+					t.Errorf("a download: %d bytes, %v", n, err)
+				}
+				if !frozen {
+					if err := <-putting; fault.KindOf(err) != fault.Unavailable || fault.SideOf(err) != fault.Plugin {
+						t.Errorf("an upload: %v", err)
+					}
+				}
+				if took := time.Since(began); took > 5*time.Second {
+					t.Errorf("it took %v", took)
+				}
+			})
+		}
+	}
+}
+
+// flowing is a source without an end.
+type flowing struct {
+	flows chan struct{} // closed when 8 MiB were read
+	read  int
+}
+
+func (f *flowing) Read(p []byte) (int, error) {
+	before := f.read
+	f.read += len(p)
+	if before < 8<<20 && f.read >= 8<<20 {
+		close(f.flows)
+	}
+	return len(p), nil
 }
 
 func TestInstancesAreApart(t *testing.T) {

@@ -34,6 +34,8 @@ type Process struct {
 	conn    *grpc.ClientConn
 	plugin  pluginrpc.Client
 	clean   func()
+
+	socketDir string // the plugin's own
 }
 
 // Start starts a plugin and waits until it serves.
@@ -64,10 +66,9 @@ func Start(ctx context.Context, p Program) (*Process, error) {
 
 // start starts the program and shakes hands.
 func (p *Process) start(ctx context.Context) error {
-	var socketDir string
 	p.clean = func() {
-		if socketDir != "" {
-			_ = os.RemoveAll(socketDir) // what is left is empty
+		if p.socketDir != "" {
+			_ = os.RemoveAll(p.socketDir) // what is left is empty
 		}
 	}
 	p.client = goplugin.NewClient(&goplugin.ClientConfig{
@@ -81,7 +82,7 @@ func (p *Process) start(ctx context.Context) error {
 		UnixSocketConfig: &goplugin.UnixSocketConfig{TempDir: p.program.RunDir},
 		GRPCDialOptions:  []grpc.DialOption{grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReceiveBytes))},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, dir string) (runner.Runner, error) {
-			socketDir = dir
+			p.socketDir = dir
 			p.process.cmd.Env = append(slices.Clone(p.program.Env), cmd.Env...)
 			return p.process, nil
 		},
@@ -187,7 +188,11 @@ func (p *Process) OpenStorage(ctx context.Context, c Configuration) (*Storage, e
 	if err != nil {
 		return nil, err
 	}
-	return &Storage{storagerpc.NewClient(p.conn, opened), p, opened.Instance}, nil
+	dataDir := p.socketDir
+	if p.program.NoDataSocket {
+		dataDir = ""
+	}
+	return &Storage{storagerpc.NewClient(p.conn, opened, dataDir), p, opened.Instance}, nil
 }
 
 // CloseInstance ends the instance.

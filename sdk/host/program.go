@@ -34,6 +34,10 @@ type Program struct {
 	// Log gets what it logs and prints.
 	Log hclog.Logger
 
+	// NoDataSocket has the bytes of objects pass through gRPC, as they do with plugins
+	// that offer no socket for them.
+	NoDataSocket bool
+
 	// StartTimeout is how long it may take until it serves; 0 is [DefaultStartTimeout].
 	StartTimeout time.Duration
 	// StopTimeout is how long it may take to end by itself; 0 is [DefaultStopTimeout].

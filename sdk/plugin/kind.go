@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/corral-fleet/corral/sdk/config"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/datasocket"
 	"github.com/corral-fleet/corral/sdk/internal/rpc/pluginrpc"
 )
 
@@ -18,5 +19,7 @@ type Kind interface {
 	// configure returns what is wrong with a configuration, or nil and what opens an
 	// instance of it.
 	configure(body []byte, secrets map[string]string) (pluginrpc.Opening, []config.Fault)
-	register(to grpc.ServiceRegistrar, find func(instance string) (any, error))
+	// register serves the instances that find returns. data is where their bytes pass
+	// if the host wants that, or nil.
+	register(to grpc.ServiceRegistrar, find func(instance string) (any, error), data *datasocket.Listener)
 }

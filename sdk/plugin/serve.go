@@ -2,6 +2,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/internal/rpc"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/datasocket"
 	"github.com/corral-fleet/corral/sdk/internal/rpc/pluginrpc"
 	"github.com/corral-fleet/corral/sdk/internal/seam"
 )
@@ -30,7 +32,8 @@ func (p program) serve(lifeline io.Reader) int {
 	// group is meant for it.
 	signal.Ignore(syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP)
 	log := hclog.New(&hclog.LoggerOptions{Name: p.about.Name, Output: p.stderr, JSONFormat: true, Level: hclog.Info})
-	s := pluginrpc.NewServer(p)
+	data, dataSocket := p.listen(log)
+	s := pluginrpc.NewServer(p, dataSocket)
 	// go-plugin replaces the program's streams by ones that lose what is printed last.
 	// The host reads the real ones, so they are put back before anything is asked of
 	// the author's code.
@@ -43,7 +46,7 @@ func (p program) serve(lifeline io.Reader) int {
 			HandshakeConfig: seam.Handshake(),
 			VersionedPlugins: seam.Plugins(seam.Seam{Register: func(to grpc.ServiceRegistrar) {
 				s.Register(to)
-				p.kind.register(to, s.Find)
+				p.kind.register(to, s.Find, data)
 			}}),
 			GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
 				return grpc.NewServer(append(options, grpc.MaxRecvMsgSize(maxReceiveBytes),
@@ -61,11 +64,36 @@ func (p program) serve(lifeline io.Reader) int {
 	case <-ended:
 	case <-gone:
 	}
-	if err := s.CloseAll(); err != nil {
+	err := s.CloseAll()
+	if data != nil {
+		err = errors.Join(err, data.Close())
+	}
+	if err != nil {
 		fmt.Fprintf(p.stderr, "%s: %v\n", p.about.Name, err)
 		return 1
 	}
 	return 0
+}
+
+// listen offers a data socket where the host has a place for it, and returns its name.
+// A plugin without one serves as well, slower.
+func (p program) listen(log hclog.Logger) (*datasocket.Listener, string) {
+	//nolint:forbidigo // it is the handshake's, which is made of the environment
+	dir := os.Getenv(goplugin.EnvUnixSocketDir)
+	if dir == "" {
+		return nil, ""
+	}
+	data, err := datasocket.Listen(dir)
+	if err != nil {
+		log.Warn("there is no data socket", "error", err)
+		return nil, ""
+	}
+	go func() {
+		if err := data.Serve(); err != nil {
+			log.Error("the data socket failed", "error", err)
+		}
+	}()
+	return data, data.Name()
 }
 
 // unary has a call that panics fail, and not the program.

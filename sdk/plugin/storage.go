@@ -9,6 +9,7 @@ import (
 
 	"github.com/corral-fleet/corral/sdk/config"
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/datasocket"
 	"github.com/corral-fleet/corral/sdk/internal/rpc/pluginrpc"
 	"github.com/corral-fleet/corral/sdk/internal/rpc/storagerpc"
 	"github.com/corral-fleet/corral/sdk/storage"
@@ -52,7 +53,7 @@ func (k storageKind[C]) configure(body []byte, secrets map[string]string) (plugi
 	}, nil
 }
 
-func (storageKind[C]) register(to grpc.ServiceRegistrar, find func(string) (any, error)) {
+func (storageKind[C]) register(to grpc.ServiceRegistrar, find func(string) (any, error), data *datasocket.Listener) {
 	storagerpc.NewServer(func(instance string) (storage.Backend, error) {
 		found, err := find(instance)
 		if err != nil {
@@ -63,5 +64,5 @@ func (storageKind[C]) register(to grpc.ServiceRegistrar, find func(string) (any,
 			return nil, fault.New(fault.Internal, "instance %q is no storage", instance)
 		}
 		return b, nil
-	}).Register(to)
+	}, data).Register(to)
 }

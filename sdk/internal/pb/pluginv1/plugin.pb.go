@@ -311,7 +311,10 @@ type OpenResponse struct {
 	// What it does beyond what every one of its kind does; see the kind's schema.
 	Capabilities uint32 `protobuf:"varint,2,opt,name=capabilities,proto3" json:"capabilities,omitempty"`
 	// What the world calls what it holds, such as s3://bucket/; empty is nothing.
-	Address       string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	Address string `protobuf:"bytes,3,opt,name=address,proto3" json:"address,omitempty"`
+	// The name of a unix socket for what its kind sends in bulk; empty is none. The
+	// kind's schema says how it is used.
+	DataSocket    string `protobuf:"bytes,4,opt,name=data_socket,json=dataSocket,proto3" json:"data_socket,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -363,6 +366,13 @@ func (x *OpenResponse) GetCapabilities() uint32 {
 func (x *OpenResponse) GetAddress() string {
 	if x != nil {
 		return x.Address
+	}
+	return ""
+}
+
+func (x *OpenResponse) GetDataSocket() string {
+	if x != nil {
+		return x.DataSocket
 	}
 	return ""
 }
@@ -679,11 +689,13 @@ const file_corral_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\"?\n" +
 	"\vOpenRequest\x120\n" +
-	"\x06config\x18\x01 \x01(\v2\x18.corral.plugin.v1.ConfigR\x06config\"h\n" +
+	"\x06config\x18\x01 \x01(\v2\x18.corral.plugin.v1.ConfigR\x06config\"\x89\x01\n" +
 	"\fOpenResponse\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\"\n" +
 	"\fcapabilities\x18\x02 \x01(\rR\fcapabilities\x12\x18\n" +
-	"\aaddress\x18\x03 \x01(\tR\aaddress\"*\n" +
+	"\aaddress\x18\x03 \x01(\tR\aaddress\x12\x1f\n" +
+	"\vdata_socket\x18\x04 \x01(\tR\n" +
+	"dataSocket\"*\n" +
 	"\fCloseRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\"\x0f\n" +
 	"\rCloseResponse\"+\n" +

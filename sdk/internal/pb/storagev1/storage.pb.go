@@ -203,6 +203,7 @@ type GetRequest struct {
 	Key           string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	OffsetBytes   int64                  `protobuf:"varint,3,opt,name=offset_bytes,json=offsetBytes,proto3" json:"offset_bytes,omitempty"`
 	LengthBytes   int64                  `protobuf:"varint,4,opt,name=length_bytes,json=lengthBytes,proto3" json:"length_bytes,omitempty"` // 0 is to the end
+	Socket        bool                   `protobuf:"varint,5,opt,name=socket,proto3" json:"socket,omitempty"`                              // the data may pass the data socket
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -263,6 +264,13 @@ func (x *GetRequest) GetLengthBytes() int64 {
 		return x.LengthBytes
 	}
 	return 0
+}
+
+func (x *GetRequest) GetSocket() bool {
+	if x != nil {
+		return x.Socket
+	}
+	return false
 }
 
 type GetResponse struct {
@@ -479,6 +487,7 @@ func (*PutRequest_Abort_) isPutRequest_Part() {}
 
 type PutResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
+	Ready         *PutResponse_Ready     `protobuf:"bytes,1,opt,name=ready,proto3" json:"ready,omitempty"` // else the object is stored
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -511,6 +520,13 @@ func (x *PutResponse) ProtoReflect() protoreflect.Message {
 // Deprecated: Use PutResponse.ProtoReflect.Descriptor instead.
 func (*PutResponse) Descriptor() ([]byte, []int) {
 	return file_corral_storage_v1_storage_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *PutResponse) GetReady() *PutResponse_Ready {
+	if x != nil {
+		return x.Ready
+	}
+	return nil
 }
 
 type DeleteRequest struct {
@@ -1242,7 +1258,9 @@ func (x *SweepResponse) GetSwept() int64 {
 }
 
 type GetResponse_Header struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the data socket is told; empty is that data parts follow.
+	Token         []byte `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1277,9 +1295,17 @@ func (*GetResponse_Header) Descriptor() ([]byte, []int) {
 	return file_corral_storage_v1_storage_proto_rawDescGZIP(), []int{4, 0}
 }
 
+func (x *GetResponse_Header) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
 type GetResponse_Trailer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
-	Bytes         int64                  `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"` // of data, all in all
+	Bytes         int64                  `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"`  // of data, all in all
+	Sha256        []byte                 `protobuf:"bytes,2,opt,name=sha256,proto3" json:"sha256,omitempty"` // of it; empty is that the plugin did not look
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1321,12 +1347,20 @@ func (x *GetResponse_Trailer) GetBytes() int64 {
 	return 0
 }
 
+func (x *GetResponse_Trailer) GetSha256() []byte {
+	if x != nil {
+		return x.Sha256
+	}
+	return nil
+}
+
 type PutRequest_Begin struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Instance      string                 `protobuf:"bytes,1,opt,name=instance,proto3" json:"instance,omitempty"`
 	Key           string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	SizeBytes     int64                  `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"` // -1 is unknown
 	Create        bool                   `protobuf:"varint,4,opt,name=create,proto3" json:"create,omitempty"`                        // only where there is none
+	Socket        bool                   `protobuf:"varint,5,opt,name=socket,proto3" json:"socket,omitempty"`                        // the data is to pass the data socket, and Ready is waited for
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1385,6 +1419,13 @@ func (x *PutRequest_Begin) GetSizeBytes() int64 {
 func (x *PutRequest_Begin) GetCreate() bool {
 	if x != nil {
 		return x.Create
+	}
+	return false
+}
+
+func (x *PutRequest_Begin) GetSocket() bool {
+	if x != nil {
+		return x.Socket
 	}
 	return false
 }
@@ -1477,6 +1518,51 @@ func (*PutRequest_Abort) Descriptor() ([]byte, []int) {
 	return file_corral_storage_v1_storage_proto_rawDescGZIP(), []int{5, 2}
 }
 
+type PutResponse_Ready struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What the data socket is told; empty is that data parts are to come.
+	Token         []byte `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutResponse_Ready) Reset() {
+	*x = PutResponse_Ready{}
+	mi := &file_corral_storage_v1_storage_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutResponse_Ready) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutResponse_Ready) ProtoMessage() {}
+
+func (x *PutResponse_Ready) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_storage_v1_storage_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutResponse_Ready.ProtoReflect.Descriptor instead.
+func (*PutResponse_Ready) Descriptor() ([]byte, []int) {
+	return file_corral_storage_v1_storage_proto_rawDescGZIP(), []int{6, 0}
+}
+
+func (x *PutResponse_Ready) GetToken() []byte {
+	if x != nil {
+		return x.Token
+	}
+	return nil
+}
+
 type PresignResponse_Header struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1487,7 +1573,7 @@ type PresignResponse_Header struct {
 
 func (x *PresignResponse_Header) Reset() {
 	*x = PresignResponse_Header{}
-	mi := &file_corral_storage_v1_storage_proto_msgTypes[26]
+	mi := &file_corral_storage_v1_storage_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1499,7 +1585,7 @@ func (x *PresignResponse_Header) String() string {
 func (*PresignResponse_Header) ProtoMessage() {}
 
 func (x *PresignResponse_Header) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_storage_v1_storage_proto_msgTypes[26]
+	mi := &file_corral_storage_v1_storage_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1545,39 +1631,46 @@ const file_corral_storage_v1_storage_proto_rawDesc = "" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\"A\n" +
 	"\fStatResponse\x121\n" +
-	"\x06object\x18\x01 \x01(\v2\x19.corral.storage.v1.ObjectR\x06object\"\x80\x01\n" +
+	"\x06object\x18\x01 \x01(\v2\x19.corral.storage.v1.ObjectR\x06object\"\x98\x01\n" +
 	"\n" +
 	"GetRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12!\n" +
 	"\foffset_bytes\x18\x03 \x01(\x03R\voffsetBytes\x12!\n" +
-	"\flength_bytes\x18\x04 \x01(\x03R\vlengthBytes\"\xdb\x01\n" +
+	"\flength_bytes\x18\x04 \x01(\x03R\vlengthBytes\x12\x16\n" +
+	"\x06socket\x18\x05 \x01(\bR\x06socket\"\x8e\x02\n" +
 	"\vGetResponse\x12?\n" +
 	"\x06header\x18\x01 \x01(\v2%.corral.storage.v1.GetResponse.HeaderH\x00R\x06header\x12\x14\n" +
 	"\x04data\x18\x02 \x01(\fH\x00R\x04data\x12B\n" +
-	"\atrailer\x18\x03 \x01(\v2&.corral.storage.v1.GetResponse.TrailerH\x00R\atrailer\x1a\b\n" +
-	"\x06Header\x1a\x1f\n" +
+	"\atrailer\x18\x03 \x01(\v2&.corral.storage.v1.GetResponse.TrailerH\x00R\atrailer\x1a#\n" +
+	"\x06Header\x12\x19\n" +
+	"\x05token\x18\x01 \x01(\fB\x03\x80\x01\x01R\x05token\x1a7\n" +
 	"\aTrailer\x12\x14\n" +
-	"\x05bytes\x18\x01 \x01(\x03R\x05bytesB\x06\n" +
-	"\x04part\"\x93\x03\n" +
+	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\x12\x16\n" +
+	"\x06sha256\x18\x02 \x01(\fR\x06sha256B\x06\n" +
+	"\x04part\"\xac\x03\n" +
 	"\n" +
 	"PutRequest\x12;\n" +
 	"\x05begin\x18\x01 \x01(\v2#.corral.storage.v1.PutRequest.BeginH\x00R\x05begin\x12\x14\n" +
 	"\x04data\x18\x02 \x01(\fH\x00R\x04data\x12>\n" +
 	"\x06commit\x18\x03 \x01(\v2$.corral.storage.v1.PutRequest.CommitH\x00R\x06commit\x12;\n" +
-	"\x05abort\x18\x04 \x01(\v2#.corral.storage.v1.PutRequest.AbortH\x00R\x05abort\x1al\n" +
+	"\x05abort\x18\x04 \x01(\v2#.corral.storage.v1.PutRequest.AbortH\x00R\x05abort\x1a\x84\x01\n" +
 	"\x05Begin\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x1d\n" +
 	"\n" +
 	"size_bytes\x18\x03 \x01(\x03R\tsizeBytes\x12\x16\n" +
-	"\x06create\x18\x04 \x01(\bR\x06create\x1a6\n" +
+	"\x06create\x18\x04 \x01(\bR\x06create\x12\x16\n" +
+	"\x06socket\x18\x05 \x01(\bR\x06socket\x1a6\n" +
 	"\x06Commit\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x1a\a\n" +
 	"\x05AbortB\x06\n" +
-	"\x04part\"\r\n" +
-	"\vPutResponse\"=\n" +
+	"\x04part\"m\n" +
+	"\vPutResponse\x12:\n" +
+	"\x05ready\x18\x01 \x01(\v2$.corral.storage.v1.PutResponse.ReadyR\x05ready\x1a\"\n" +
+	"\x05Ready\x12\x19\n" +
+	"\x05token\x18\x01 \x01(\fB\x03\x80\x01\x01R\x05token\"=\n" +
 	"\rDeleteRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\"\x10\n" +
@@ -1623,11 +1716,11 @@ const file_corral_storage_v1_storage_proto_rawDesc = "" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x15\n" +
 	"\x06age_ms\x18\x02 \x01(\x03R\x05ageMs\"%\n" +
 	"\rSweepResponse\x12\x14\n" +
-	"\x05swept\x18\x01 \x01(\x03R\x05swept2\x82\x06\n" +
+	"\x05swept\x18\x01 \x01(\x03R\x05swept2\x84\x06\n" +
 	"\x0eStorageService\x12G\n" +
 	"\x04Stat\x12\x1e.corral.storage.v1.StatRequest\x1a\x1f.corral.storage.v1.StatResponse\x12F\n" +
-	"\x03Get\x12\x1d.corral.storage.v1.GetRequest\x1a\x1e.corral.storage.v1.GetResponse0\x01\x12F\n" +
-	"\x03Put\x12\x1d.corral.storage.v1.PutRequest\x1a\x1e.corral.storage.v1.PutResponse(\x01\x12M\n" +
+	"\x03Get\x12\x1d.corral.storage.v1.GetRequest\x1a\x1e.corral.storage.v1.GetResponse0\x01\x12H\n" +
+	"\x03Put\x12\x1d.corral.storage.v1.PutRequest\x1a\x1e.corral.storage.v1.PutResponse(\x010\x01\x12M\n" +
 	"\x06Delete\x12 .corral.storage.v1.DeleteRequest\x1a!.corral.storage.v1.DeleteResponse\x12I\n" +
 	"\x04List\x12\x1e.corral.storage.v1.ListRequest\x1a\x1f.corral.storage.v1.ListResponse0\x01\x12G\n" +
 	"\x04Page\x12\x1e.corral.storage.v1.PageRequest\x1a\x1f.corral.storage.v1.PageResponse\x12G\n" +
@@ -1648,7 +1741,7 @@ func file_corral_storage_v1_storage_proto_rawDescGZIP() []byte {
 	return file_corral_storage_v1_storage_proto_rawDescData
 }
 
-var file_corral_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_corral_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_corral_storage_v1_storage_proto_goTypes = []any{
 	(*Object)(nil),                 // 0: corral.storage.v1.Object
 	(*StatRequest)(nil),            // 1: corral.storage.v1.StatRequest
@@ -1676,7 +1769,8 @@ var file_corral_storage_v1_storage_proto_goTypes = []any{
 	(*PutRequest_Begin)(nil),       // 23: corral.storage.v1.PutRequest.Begin
 	(*PutRequest_Commit)(nil),      // 24: corral.storage.v1.PutRequest.Commit
 	(*PutRequest_Abort)(nil),       // 25: corral.storage.v1.PutRequest.Abort
-	(*PresignResponse_Header)(nil), // 26: corral.storage.v1.PresignResponse.Header
+	(*PutResponse_Ready)(nil),      // 26: corral.storage.v1.PutResponse.Ready
+	(*PresignResponse_Header)(nil), // 27: corral.storage.v1.PresignResponse.Header
 }
 var file_corral_storage_v1_storage_proto_depIdxs = []int32{
 	0,  // 0: corral.storage.v1.StatResponse.object:type_name -> corral.storage.v1.Object
@@ -1685,34 +1779,35 @@ var file_corral_storage_v1_storage_proto_depIdxs = []int32{
 	23, // 3: corral.storage.v1.PutRequest.begin:type_name -> corral.storage.v1.PutRequest.Begin
 	24, // 4: corral.storage.v1.PutRequest.commit:type_name -> corral.storage.v1.PutRequest.Commit
 	25, // 5: corral.storage.v1.PutRequest.abort:type_name -> corral.storage.v1.PutRequest.Abort
-	0,  // 6: corral.storage.v1.ListResponse.objects:type_name -> corral.storage.v1.Object
-	0,  // 7: corral.storage.v1.PageResponse.objects:type_name -> corral.storage.v1.Object
-	26, // 8: corral.storage.v1.PresignResponse.header:type_name -> corral.storage.v1.PresignResponse.Header
-	1,  // 9: corral.storage.v1.StorageService.Stat:input_type -> corral.storage.v1.StatRequest
-	3,  // 10: corral.storage.v1.StorageService.Get:input_type -> corral.storage.v1.GetRequest
-	5,  // 11: corral.storage.v1.StorageService.Put:input_type -> corral.storage.v1.PutRequest
-	7,  // 12: corral.storage.v1.StorageService.Delete:input_type -> corral.storage.v1.DeleteRequest
-	9,  // 13: corral.storage.v1.StorageService.List:input_type -> corral.storage.v1.ListRequest
-	11, // 14: corral.storage.v1.StorageService.Page:input_type -> corral.storage.v1.PageRequest
-	13, // 15: corral.storage.v1.StorageService.Copy:input_type -> corral.storage.v1.CopyRequest
-	15, // 16: corral.storage.v1.StorageService.Presign:input_type -> corral.storage.v1.PresignRequest
-	17, // 17: corral.storage.v1.StorageService.Locate:input_type -> corral.storage.v1.LocateRequest
-	19, // 18: corral.storage.v1.StorageService.Sweep:input_type -> corral.storage.v1.SweepRequest
-	2,  // 19: corral.storage.v1.StorageService.Stat:output_type -> corral.storage.v1.StatResponse
-	4,  // 20: corral.storage.v1.StorageService.Get:output_type -> corral.storage.v1.GetResponse
-	6,  // 21: corral.storage.v1.StorageService.Put:output_type -> corral.storage.v1.PutResponse
-	8,  // 22: corral.storage.v1.StorageService.Delete:output_type -> corral.storage.v1.DeleteResponse
-	10, // 23: corral.storage.v1.StorageService.List:output_type -> corral.storage.v1.ListResponse
-	12, // 24: corral.storage.v1.StorageService.Page:output_type -> corral.storage.v1.PageResponse
-	14, // 25: corral.storage.v1.StorageService.Copy:output_type -> corral.storage.v1.CopyResponse
-	16, // 26: corral.storage.v1.StorageService.Presign:output_type -> corral.storage.v1.PresignResponse
-	18, // 27: corral.storage.v1.StorageService.Locate:output_type -> corral.storage.v1.LocateResponse
-	20, // 28: corral.storage.v1.StorageService.Sweep:output_type -> corral.storage.v1.SweepResponse
-	19, // [19:29] is the sub-list for method output_type
-	9,  // [9:19] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	26, // 6: corral.storage.v1.PutResponse.ready:type_name -> corral.storage.v1.PutResponse.Ready
+	0,  // 7: corral.storage.v1.ListResponse.objects:type_name -> corral.storage.v1.Object
+	0,  // 8: corral.storage.v1.PageResponse.objects:type_name -> corral.storage.v1.Object
+	27, // 9: corral.storage.v1.PresignResponse.header:type_name -> corral.storage.v1.PresignResponse.Header
+	1,  // 10: corral.storage.v1.StorageService.Stat:input_type -> corral.storage.v1.StatRequest
+	3,  // 11: corral.storage.v1.StorageService.Get:input_type -> corral.storage.v1.GetRequest
+	5,  // 12: corral.storage.v1.StorageService.Put:input_type -> corral.storage.v1.PutRequest
+	7,  // 13: corral.storage.v1.StorageService.Delete:input_type -> corral.storage.v1.DeleteRequest
+	9,  // 14: corral.storage.v1.StorageService.List:input_type -> corral.storage.v1.ListRequest
+	11, // 15: corral.storage.v1.StorageService.Page:input_type -> corral.storage.v1.PageRequest
+	13, // 16: corral.storage.v1.StorageService.Copy:input_type -> corral.storage.v1.CopyRequest
+	15, // 17: corral.storage.v1.StorageService.Presign:input_type -> corral.storage.v1.PresignRequest
+	17, // 18: corral.storage.v1.StorageService.Locate:input_type -> corral.storage.v1.LocateRequest
+	19, // 19: corral.storage.v1.StorageService.Sweep:input_type -> corral.storage.v1.SweepRequest
+	2,  // 20: corral.storage.v1.StorageService.Stat:output_type -> corral.storage.v1.StatResponse
+	4,  // 21: corral.storage.v1.StorageService.Get:output_type -> corral.storage.v1.GetResponse
+	6,  // 22: corral.storage.v1.StorageService.Put:output_type -> corral.storage.v1.PutResponse
+	8,  // 23: corral.storage.v1.StorageService.Delete:output_type -> corral.storage.v1.DeleteResponse
+	10, // 24: corral.storage.v1.StorageService.List:output_type -> corral.storage.v1.ListResponse
+	12, // 25: corral.storage.v1.StorageService.Page:output_type -> corral.storage.v1.PageResponse
+	14, // 26: corral.storage.v1.StorageService.Copy:output_type -> corral.storage.v1.CopyResponse
+	16, // 27: corral.storage.v1.StorageService.Presign:output_type -> corral.storage.v1.PresignResponse
+	18, // 28: corral.storage.v1.StorageService.Locate:output_type -> corral.storage.v1.LocateResponse
+	20, // 29: corral.storage.v1.StorageService.Sweep:output_type -> corral.storage.v1.SweepResponse
+	20, // [20:30] is the sub-list for method output_type
+	10, // [10:20] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_corral_storage_v1_storage_proto_init() }
@@ -1737,7 +1832,7 @@ func file_corral_storage_v1_storage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_corral_storage_v1_storage_proto_rawDesc), len(file_corral_storage_v1_storage_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -47,8 +47,9 @@ type StorageServiceClient interface {
 	// A header, data, and a trailer: without it the object is cut off.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetResponse], error)
 	// A beginning, data, and a commit or an abort. An end of the stream without a
-	// commit is an abort. The answer to a commit is one response.
-	Put(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[PutRequest, PutResponse], error)
+	// commit is an abort. The answer to a commit is one response without ready. Where
+	// the host asks for the data socket a response with ready comes before that.
+	Put(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PutRequest, PutResponse], error)
 	Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteResponse, error)
 	// All objects, some in each response.
 	List(ctx context.Context, in *ListRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[ListResponse], error)
@@ -96,7 +97,7 @@ func (c *storageServiceClient) Get(ctx context.Context, in *GetRequest, opts ...
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
 type StorageService_GetClient = grpc.ServerStreamingClient[GetResponse]
 
-func (c *storageServiceClient) Put(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[PutRequest, PutResponse], error) {
+func (c *storageServiceClient) Put(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PutRequest, PutResponse], error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	stream, err := c.cc.NewStream(ctx, &StorageService_ServiceDesc.Streams[1], StorageService_Put_FullMethodName, cOpts...)
 	if err != nil {
@@ -107,7 +108,7 @@ func (c *storageServiceClient) Put(ctx context.Context, opts ...grpc.CallOption)
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type StorageService_PutClient = grpc.ClientStreamingClient[PutRequest, PutResponse]
+type StorageService_PutClient = grpc.BidiStreamingClient[PutRequest, PutResponse]
 
 func (c *storageServiceClient) Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
@@ -200,8 +201,9 @@ type StorageServiceServer interface {
 	// A header, data, and a trailer: without it the object is cut off.
 	Get(*GetRequest, grpc.ServerStreamingServer[GetResponse]) error
 	// A beginning, data, and a commit or an abort. An end of the stream without a
-	// commit is an abort. The answer to a commit is one response.
-	Put(grpc.ClientStreamingServer[PutRequest, PutResponse]) error
+	// commit is an abort. The answer to a commit is one response without ready. Where
+	// the host asks for the data socket a response with ready comes before that.
+	Put(grpc.BidiStreamingServer[PutRequest, PutResponse]) error
 	Delete(context.Context, *DeleteRequest) (*DeleteResponse, error)
 	// All objects, some in each response.
 	List(*ListRequest, grpc.ServerStreamingServer[ListResponse]) error
@@ -226,7 +228,7 @@ func (UnimplementedStorageServiceServer) Stat(context.Context, *StatRequest) (*S
 func (UnimplementedStorageServiceServer) Get(*GetRequest, grpc.ServerStreamingServer[GetResponse]) error {
 	return status.Error(codes.Unimplemented, "method Get not implemented")
 }
-func (UnimplementedStorageServiceServer) Put(grpc.ClientStreamingServer[PutRequest, PutResponse]) error {
+func (UnimplementedStorageServiceServer) Put(grpc.BidiStreamingServer[PutRequest, PutResponse]) error {
 	return status.Error(codes.Unimplemented, "method Put not implemented")
 }
 func (UnimplementedStorageServiceServer) Delete(context.Context, *DeleteRequest) (*DeleteResponse, error) {
@@ -305,7 +307,7 @@ func _StorageService_Put_Handler(srv interface{}, stream grpc.ServerStream) erro
 }
 
 // This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
-type StorageService_PutServer = grpc.ClientStreamingServer[PutRequest, PutResponse]
+type StorageService_PutServer = grpc.BidiStreamingServer[PutRequest, PutResponse]
 
 func _StorageService_Delete_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(DeleteRequest)
@@ -471,6 +473,7 @@ var StorageService_ServiceDesc = grpc.ServiceDesc{
 		{
 			StreamName:    "Put",
 			Handler:       _StorageService_Put_Handler,
+			ServerStreams: true,
 			ClientStreams: true,
 		},
 		{

@@ -43,6 +43,7 @@ type Handle struct {
 	Instance     string
 	Capabilities uint32
 	Address      string
+	DataSocket   string // its name in the plugin's directory, "" for none
 }
 
 // Open opens an instance of a configuration.
@@ -51,7 +52,7 @@ func (c Client) Open(ctx context.Context, body []byte, secrets map[string]string
 	if err != nil {
 		return Handle{}, rpc.Fault(ctx, err)
 	}
-	return Handle{out.GetInstance(), out.GetCapabilities(), out.GetAddress()}, nil
+	return Handle{out.GetInstance(), out.GetCapabilities(), out.GetAddress(), out.GetDataSocket()}, nil
 }
 
 // Close ends an instance.

@@ -41,15 +41,19 @@ type Opened struct {
 // Server serves a plugin, and has its open instances.
 type Server struct {
 	pluginv1.UnimplementedPluginServiceServer
-	plugin Plugin
+	plugin     Plugin
+	dataSocket string
 
 	mu        sync.RWMutex
 	instances map[string]Opened
 	handles   uint64 // that were given out
 }
 
-// NewServer returns a server of a plugin.
-func NewServer(p Plugin) *Server { return &Server{plugin: p, instances: map[string]Opened{}} }
+// NewServer returns a server of a plugin. dataSocket is the name of a socket for what
+// its kind sends in bulk, "" for none.
+func NewServer(p Plugin, dataSocket string) *Server {
+	return &Server{plugin: p, dataSocket: dataSocket, instances: map[string]Opened{}}
+}
 
 // Register adds the service to a gRPC server.
 func (s *Server) Register(to grpc.ServiceRegistrar) { pluginv1.RegisterPluginServiceServer(to, s) }
@@ -97,7 +101,7 @@ func (s *Server) Open(ctx context.Context, r *pluginv1.OpenRequest) (*pluginv1.O
 	s.handles++
 	handle := strconv.FormatUint(s.handles, 10)
 	s.instances[handle] = o
-	return &pluginv1.OpenResponse{Instance: handle, Capabilities: o.Capabilities, Address: o.Address}, nil
+	return &pluginv1.OpenResponse{Instance: handle, Capabilities: o.Capabilities, Address: o.Address, DataSocket: s.dataSocket}, nil
 }
 
 // sentence puts faults into one.

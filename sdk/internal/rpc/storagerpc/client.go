@@ -2,8 +2,10 @@ package storagerpc
 
 import (
 	"context"
+	"errors"
 	"io"
 	"iter"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -23,6 +25,10 @@ type Client struct {
 	instance string
 	can      storage.Capabilities
 	address  string
+
+	socketDir string
+	socket    string
+	useSocket atomic.Bool
 }
 
 var (
@@ -38,14 +44,17 @@ var (
 	_ storage.Addresser = (*Client)(nil)
 )
 
-// NewClient returns the backend that a plugin has opened.
-func NewClient(conn grpc.ClientConnInterface, opened pluginrpc.Handle) *Client {
-	return &Client{
+// NewClient returns the backend that a plugin has opened. socketDir is where the
+// plugin has its data socket; without it the data travels in messages.
+func NewClient(conn grpc.ClientConnInterface, opened pluginrpc.Handle, socketDir string) *Client {
+	c := &Client{
 		plugin: pluginrpc.NewClient(conn), storage: storagev1.NewStorageServiceClient(conn), instance: opened.Instance,
 		// Pages are cut where the objects are, and the process can be asked for its health.
 		can:     storage.Capabilities(opened.Capabilities) | storage.CanPage | storage.CanCheck,
-		address: opened.Address,
+		address: opened.Address, socketDir: socketDir, socket: opened.DataSocket,
 	}
+	c.useSocket.Store(c.socketDir != "" && c.socket != "")
+	return c
 }
 
 // Capabilities implements [storage.Limited].
@@ -65,22 +74,18 @@ func (c *Client) Stat(ctx context.Context, key string) (storage.Info, error) {
 
 // Get implements [storage.Backend].
 func (c *Client) Get(ctx context.Context, key string, r storage.Range) (io.ReadCloser, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	in, err := c.storage.Get(ctx, &storagev1.GetRequest{Instance: c.instance, Key: key, OffsetBytes: r.OffsetBytes, LengthBytes: r.LengthBytes})
-	if err == nil {
-		var first *storagev1.GetResponse
-		switch first, err = in.Recv(); {
-		case err == io.EOF:
-			err = brokenOff()
-		case err == nil && first.GetHeader() == nil:
-			err = broken("an object begins with something else")
-		}
+	request := &storagev1.GetRequest{
+		Instance: c.instance, Key: key, OffsetBytes: r.OffsetBytes, LengthBytes: r.LengthBytes, Socket: c.useSocket.Load(),
+	}
+	d, err := c.download(ctx, request)
+	if errors.Is(err, errNoSocket) {
+		request.Socket = false
+		d, err = c.download(ctx, request)
 	}
 	if err != nil {
-		defer cancel()
-		return nil, rpc.Fault(ctx, err)
+		return nil, err
 	}
-	return &download{ctx: ctx, cancel: cancel, in: in}, nil
+	return d, nil
 }
 
 // Put implements [storage.Backend].
@@ -165,6 +170,9 @@ func (c *Client) Check(ctx context.Context) error {
 
 // brokenOff is an object without its end.
 func brokenOff() error { return fault.New(fault.Unavailable, "the object broke off").On(fault.Plugin) }
+
+// errClosed is of a reader that was closed.
+var errClosed = fault.New(fault.Internal, "a reader is used after its end")
 
 // broken is what a plugin did that no plugin may.
 func broken(what string) error {

@@ -2,9 +2,6 @@ package storagerpc
 
 import (
 	"context"
-	"errors"
-	"io"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -12,6 +9,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/internal/pb/storagev1"
 	"github.com/corral-fleet/corral/sdk/internal/rpc"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/datasocket"
 	"github.com/corral-fleet/corral/sdk/storage"
 )
 
@@ -19,11 +17,13 @@ import (
 type Server struct {
 	storagev1.UnimplementedStorageServiceServer
 	find func(instance string) (storage.Backend, error)
+	data *datasocket.Listener
 }
 
-// NewServer returns a server of backends, which are looked up for each call.
-func NewServer(find func(instance string) (storage.Backend, error)) *Server {
-	return &Server{find: find}
+// NewServer returns a server of backends, which are looked up for each call. data is
+// where their bytes pass if the host wants that, or nil.
+func NewServer(find func(instance string) (storage.Backend, error), data *datasocket.Listener) *Server {
+	return &Server{find: find, data: data}
 }
 
 // Register adds the service to a gRPC server.
@@ -53,82 +53,6 @@ func (s *Server) Stat(ctx context.Context, r *storagev1.StatRequest) (*storagev1
 		return err
 	}, r.GetKey())
 	return out, err
-}
-
-// buffers are those that data is read into.
-var buffers = sync.Pool{New: func() any {
-	b := make([]byte, DataBytes)
-	return &b
-}}
-
-// Get implements the service.
-func (s *Server) Get(r *storagev1.GetRequest, out grpc.ServerStreamingServer[storagev1.GetResponse]) error {
-	return s.on(r.GetInstance(), func(b storage.Backend) error {
-		in, err := b.Get(out.Context(), r.GetKey(), storage.Range{OffsetBytes: r.GetOffsetBytes(), LengthBytes: r.GetLengthBytes()})
-		if err != nil {
-			return err
-		}
-		return errors.Join(send(out, in), in.Close())
-	}, r.GetKey())
-}
-
-// send sends an object. The header goes out when its first bytes have come, so that
-// an object that turns out not to be there is an error instead.
-func send(out grpc.ServerStreamingServer[storagev1.GetResponse], in io.Reader) error {
-	buffer := buffers.Get().(*[]byte)
-	defer buffers.Put(buffer)
-	total := int64(0)
-	for begun := false; ; begun = true {
-		n, err := fill(in, *buffer)
-		if err != nil && err != io.EOF {
-			return err
-		}
-		if !begun {
-			if err := out.Send(&storagev1.GetResponse{Part: &storagev1.GetResponse_Header_{Header: &storagev1.GetResponse_Header{}}}); err != nil {
-				return err
-			}
-		}
-		if n > 0 {
-			total += int64(n)
-			if err := out.Send(&storagev1.GetResponse{Part: &storagev1.GetResponse_Data{Data: (*buffer)[:n]}}); err != nil {
-				return err
-			}
-		}
-		if err == io.EOF {
-			return out.Send(&storagev1.GetResponse{Part: &storagev1.GetResponse_Trailer_{Trailer: &storagev1.GetResponse_Trailer{Bytes: total}}})
-		}
-	}
-}
-
-// Put implements the service.
-func (s *Server) Put(in grpc.ClientStreamingServer[storagev1.PutRequest, storagev1.PutResponse]) error {
-	first, err := in.Recv()
-	if err != nil {
-		return err
-	}
-	begin := first.GetBegin()
-	if begin == nil {
-		return rpc.Status(fault.New(fault.Invalid, "an upload begins with something else").On(fault.Caller))
-	}
-	err = s.on(begin.GetInstance(), func(b storage.Backend) error {
-		src := newUpload(in, begin.GetSizeBytes())
-		put := b.Put
-		if begin.GetCreate() {
-			creator, ok := storage.As[storage.Creator](b)
-			if !ok {
-				return notDeclared("create objects only where there are none")
-			}
-			put = creator.Create
-		}
-		if err := put(in.Context(), begin.GetKey(), src); err != nil {
-			return err
-		}
-		return src.finished()
-	}, begin.GetKey())
-	if err != nil {
-		return err
-	}
-	return in.SendAndClose(&storagev1.PutResponse{})
 }
 
 // Delete implements the service.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/internal/pb/storagev1"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/datasocket"
 	"github.com/corral-fleet/corral/sdk/internal/rpc/pluginrpc"
 	"github.com/corral-fleet/corral/sdk/storage"
 	"github.com/corral-fleet/corral/sdk/storage/memory"
@@ -48,17 +50,61 @@ func dial(t testing.TB, register func(grpc.ServiceRegistrar)) *grpc.ClientConn {
 	return conn
 }
 
-// over returns a backend as it is on the other side of a connection.
-func over(t testing.TB, b storage.Backend) *Client {
+// socket serves a data socket, and returns the directory that it is in.
+func socket(t testing.TB) (*datasocket.Listener, string) {
 	t.Helper()
-	conn := dial(t, NewServer(func(instance string) (storage.Backend, error) {
+	dir, err := os.MkdirTemp("", "data") //nolint:usetesting // a test's name makes it too long for sockets
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := datasocket.Listen(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- l.Serve() }()
+	t.Cleanup(func() {
+		if err := errors.Join(l.Close(), <-ended, os.Remove(dir)); err != nil {
+			t.Error(err)
+		}
+	})
+	return l, dir
+}
+
+// serve serves a backend, and returns a connection to it and the directory that its
+// data socket is in.
+func serve(t testing.TB, b storage.Backend) (*grpc.ClientConn, string) {
+	t.Helper()
+	data, dir := socket(t)
+	return dial(t, NewServer(func(instance string) (storage.Backend, error) {
 		if instance != "one" {
 			return nil, fault.New(fault.NotFound, "there is no instance %q", instance)
 		}
 		return b, nil
-	}).Register)
-	return NewClient(conn, pluginrpc.Handle{Instance: "one", Capabilities: uint32(storage.CapabilitiesOf(b))})
+	}, data).Register), dir
 }
+
+// over returns a backend as it is on the other side of a connection, whose data
+// passes the data socket.
+func over(t testing.TB, b storage.Backend) *Client {
+	t.Helper()
+	conn, dir := serve(t, b)
+	return NewClient(conn, handleOf(b), dir)
+}
+
+// overMessages returns a backend whose data passes the connection.
+func overMessages(t testing.TB, b storage.Backend) *Client {
+	t.Helper()
+	conn, _ := serve(t, b)
+	return NewClient(conn, handleOf(b), "")
+}
+
+func handleOf(b storage.Backend) pluginrpc.Handle {
+	return pluginrpc.Handle{Instance: "one", Capabilities: uint32(storage.CapabilitiesOf(b)), DataSocket: "data"}
+}
+
+// planes are the ways that data can take.
+var planes = map[string]func(testing.TB, storage.Backend) *Client{"socket": over, "messages": overMessages}
 
 // whole is a backend that can do all that there is.
 type whole struct{ *memory.Backend }
@@ -83,7 +129,11 @@ func (checked) Capabilities() storage.Capabilities {
 }
 
 func TestContract(t *testing.T) {
-	storagetest.Run(t, func(t *testing.T) storage.Backend { return over(t, checked{whole{memory.New(1 << 30)}}) })
+	for name, over := range planes {
+		t.Run(name, func(t *testing.T) {
+			storagetest.Run(t, func(t *testing.T) storage.Backend { return over(t, checked{whole{memory.New(1 << 30)}}) })
+		})
+	}
 }
 
 func TestWhatIsBeyondTheChecksCrossesToo(t *testing.T) {
@@ -152,9 +202,11 @@ func (lazy) Put(_ context.Context, _ string, src storage.Source) error {
 }
 
 func TestAPluginThatDoesNotReadItAllIsFoundOut(t *testing.T) {
-	err := over(t, lazy{memory.New(1000)}).Put(t.Context(), "k", storage.Bytes(make([]byte, 3*DataBytes)))
-	if fault.KindOf(err) != fault.Internal || fault.SideOf(err) != fault.Plugin {
-		t.Errorf("%v", err)
+	for name, over := range planes {
+		err := over(t, lazy{memory.New(1000)}).Put(t.Context(), "k", storage.Bytes(make([]byte, 3*DataBytes)))
+		if fault.KindOf(err) != fault.Internal || fault.SideOf(err) != fault.Plugin {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -169,6 +221,9 @@ func (c *Client) sendParts(t *testing.T, parts ...*storagev1.PutRequest) error {
 		if err := out.Send(p); err != nil {
 			break // the answer says why
 		}
+	}
+	if err := out.CloseSend(); err != nil {
+		t.Fatal(err)
 	}
 	return answer(t.Context(), out)
 }
@@ -252,7 +307,7 @@ func TestADownloadNeverEndsEarlyWithoutAnError(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			conn := dial(t, func(to grpc.ServiceRegistrar) { storagev1.RegisterStorageServiceServer(to, &badPlugin{parts: c.parts}) })
-			in, err := NewClient(conn, pluginrpc.Handle{}).Get(t.Context(), "k", storage.Range{})
+			in, err := NewClient(conn, pluginrpc.Handle{}, "").Get(t.Context(), "k", storage.Range{})
 			if err == nil {
 				_, err = io.ReadAll(in)
 				err = errors.Join(err, in.Close())

@@ -17,20 +17,24 @@ import (
 // only when the host has committed to them, and fails where the host gives up or the
 // bytes are others: a backend that stores all that it can read stores nothing else.
 type upload struct {
-	in     grpc.ClientStreamingServer[storagev1.PutRequest, storagev1.PutResponse]
+	in     grpc.BidiStreamingServer[storagev1.PutRequest, storagev1.PutResponse]
+	socket io.Reader // where the data comes, nil for data parts
 	size   int64
 	opened atomic.Bool
 
-	sum   hash.Hash
-	read  int64
-	ready []byte // committed to, or followed by more
-	next  []byte // what may be the last
-	err   error  // what comes after ready
-	done  atomic.Bool
+	sum     hash.Hash
+	read    int64
+	ready   []byte  // committed to, or followed by more
+	next    []byte  // what may be the last
+	last    [1]byte // what next is of a socket's data
+	spare   [1]byte
+	drained bool  // the socket has ended
+	err     error // what comes after ready
+	done    atomic.Bool
 }
 
-func newUpload(in grpc.ClientStreamingServer[storagev1.PutRequest, storagev1.PutResponse], size int64) *upload {
-	return &upload{in: in, size: max(size, -1), sum: sha256.New()}
+func newUpload(in grpc.BidiStreamingServer[storagev1.PutRequest, storagev1.PutResponse], size int64, socket io.Reader) *upload {
+	return &upload{in: in, size: max(size, -1), socket: socket, drained: socket == nil, sum: sha256.New()}
 }
 
 // SizeBytes implements [storage.Source].
@@ -46,15 +50,52 @@ func (u *upload) Open() (io.ReadCloser, error) {
 
 // Read implements io.Reader.
 func (u *upload) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
 	for len(u.ready) == 0 {
-		if u.err != nil {
+		switch {
+		case u.err != nil:
 			return 0, u.err
+		case u.drained:
+			u.advance()
+		default:
+			if n := u.receive(p); n > 0 {
+				return n, nil
+			}
 		}
-		u.advance()
 	}
 	n := copy(p, u.ready)
 	u.ready = u.ready[n:]
 	return n, nil
+}
+
+// receive reads from the socket straight to where the data is wanted. The last byte
+// is kept back: more may follow, or nothing but the commit.
+func (u *upload) receive(p []byte) int {
+	kept := copy(p, u.next)
+	into := p[kept:]
+	if len(into) == 0 {
+		into = u.spare[:]
+	}
+	n, err := u.socket.Read(into)
+	if n > 0 {
+		u.took(into[:n])
+		u.last[0] = into[n-1]
+		u.next = u.last[:]
+		return kept + n - 1
+	}
+	u.drained = err != nil // why it has ended is told by what follows
+	return 0
+}
+
+// took notes what has come.
+func (u *upload) took(data []byte) {
+	u.sum.Write(data)
+	u.read += int64(len(data))
+	if u.size >= 0 && u.read > u.size {
+		u.err = fault.New(fault.Invalid, "more bytes came than were announced").On(fault.Caller)
+	}
 }
 
 // advance takes one more message.
@@ -69,11 +110,13 @@ func (u *upload) advance() {
 	}
 	switch part := message.GetPart().(type) {
 	case *storagev1.PutRequest_Data:
+		if u.socket != nil {
+			u.err = fault.New(fault.Invalid, "an upload has data beside the data socket").On(fault.Caller)
+			return
+		}
 		u.ready, u.next = u.next, part.Data
-		u.sum.Write(part.Data)
-		u.read += int64(len(part.Data))
-		if u.size >= 0 && u.read > u.size {
-			u.ready, u.err = nil, fault.New(fault.Invalid, "more bytes came than were announced").On(fault.Caller)
+		if u.took(part.Data); u.err != nil {
+			u.ready = nil
 		}
 	case *storagev1.PutRequest_Commit_:
 		if u.err = u.check(part.Commit); u.err == io.EOF {

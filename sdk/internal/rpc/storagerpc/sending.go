@@ -1,0 +1,223 @@
+package storagerpc
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"io"
+	"net"
+
+	"google.golang.org/grpc"
+
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/internal/pb/storagev1"
+	"github.com/corral-fleet/corral/sdk/internal/rpc"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/datasocket"
+	"github.com/corral-fleet/corral/sdk/storage"
+)
+
+// putStream is the call of an upload.
+type putStream = grpc.BidiStreamingClient[storagev1.PutRequest, storagev1.PutResponse]
+
+// put sends a source. Its error is returned as it is; the plugin stores nothing then.
+func (c *Client) put(ctx context.Context, key string, src storage.Source, create bool) error {
+	in, err := src.Open()
+	if err != nil {
+		return err
+	}
+	defer in.Close() // it was only read
+	s, err := c.begin(ctx, &storagev1.PutRequest_Begin{Instance: c.instance, Key: key, SizeBytes: max(src.SizeBytes(), -1), Create: create})
+	if err != nil {
+		return err
+	}
+	defer s.end()
+	sent, sum, err := s.all(in)
+	switch {
+	case errors.Is(err, errAnswered):
+		return s.answer()
+	case err != nil:
+		return s.abort(err)
+	case src.SizeBytes() >= 0 && sent != src.SizeBytes():
+		return s.abort(fault.New(fault.Invalid, "%d bytes came, where %d were announced", sent, src.SizeBytes()).On(fault.Caller))
+	}
+	s.commit(sent, sum)
+	return s.answer()
+}
+
+// sending is an upload to a plugin.
+type sending struct {
+	out      putStream
+	socket   *net.UnixConn // where the data goes, nil for data parts
+	cancel   context.CancelFunc
+	answered chan error // what the plugin says of the upload, once
+}
+
+// begin begins an upload. One whose data would have to pass a socket that can't be
+// reached is begun again without.
+func (c *Client) begin(ctx context.Context, what *storagev1.PutRequest_Begin) (*sending, error) {
+	what.Socket = c.useSocket.Load() && (what.GetSizeBytes() < 0 || what.GetSizeBytes() > DataBytes)
+	s, err := c.tryToBegin(ctx, what)
+	if errors.Is(err, errNoSocket) {
+		what.Socket = false
+		s, err = c.tryToBegin(ctx, what)
+	}
+	return s, err
+}
+
+func (c *Client) tryToBegin(ctx context.Context, what *storagev1.PutRequest_Begin) (_ *sending, err error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer func() {
+		if err != nil {
+			cancel()
+		}
+	}()
+	out, err := c.storage.Put(ctx)
+	if err != nil {
+		return nil, rpc.Fault(ctx, err)
+	}
+	// That it is refused is told by the answer.
+	_ = out.Send(&storagev1.PutRequest{Part: &storagev1.PutRequest_Begin_{Begin: what}})
+	s := &sending{out: out, cancel: cancel, answered: make(chan error, 1)}
+	if what.GetSocket() {
+		if s.socket, err = c.meet(ctx, out); err != nil {
+			return nil, err
+		}
+	}
+	go s.listen(ctx)
+	return s, nil
+}
+
+// meet connects to the data socket, once the plugin has told how; nil is that the
+// plugin wants data parts.
+func (c *Client) meet(ctx context.Context, out putStream) (*net.UnixConn, error) {
+	response, err := out.Recv()
+	switch {
+	case err == io.EOF:
+		return nil, brokenOff()
+	case err != nil:
+		return nil, rpc.Fault(ctx, err)
+	case response.GetReady() == nil:
+		return nil, broken("it stores an upload before there is one")
+	case len(response.GetReady().GetToken()) == 0:
+		return nil, nil
+	}
+	return c.dial(ctx, response.GetReady().GetToken())
+}
+
+// listen waits for what the plugin says. Whatever that is, it takes no more.
+func (s *sending) listen(ctx context.Context) {
+	err := answer(ctx, s.out)
+	if s.socket != nil {
+		s.socket.Close() // ends a write that nobody reads
+	}
+	s.answered <- err
+}
+
+// end lets go of the upload, however far it came.
+func (s *sending) end() { s.cancel() }
+
+// Write implements io.Writer: it sends data.
+func (s *sending) Write(data []byte) (int, error) {
+	if s.socket != nil {
+		return s.socket.Write(data)
+	}
+	return len(data), s.out.Send(&storagev1.PutRequest{Part: &storagev1.PutRequest_Data{Data: data}})
+}
+
+// errAnswered is that the plugin takes no more, because it has answered.
+var errAnswered = errors.New("the plugin has answered")
+
+// all sends all that there is to read, and returns how much that was and its sha256.
+func (s *sending) all(in io.Reader) (sent int64, sum []byte, err error) {
+	pooled := buffers.Get().(*[]byte)
+	defer buffers.Put(pooled)
+	buffer := *pooled
+	if s.socket != nil {
+		buffer = buffer[:socketBytes]
+	}
+	hash := sha256.New()
+	for {
+		n, err := fill(in, buffer)
+		if n > 0 && (err == nil || err == io.EOF) {
+			hash.Write(buffer[:n])
+			sent += int64(n)
+			if _, refused := s.Write(buffer[:n]); refused != nil {
+				return sent, nil, errAnswered
+			}
+		}
+		if err == io.EOF {
+			return sent, hash.Sum(nil), nil
+		}
+		if err != nil {
+			return sent, nil, err
+		}
+	}
+}
+
+// fill reads until the buffer is full or an error comes, which it returns as it is:
+// with io.ReadFull an end would look like a source that broke off.
+func fill(in io.Reader, buffer []byte) (n int, err error) {
+	for n < len(buffer) && err == nil {
+		var more int
+		more, err = in.Read(buffer[n:])
+		n += more
+	}
+	return n, err
+}
+
+// commit says what the object is.
+func (s *sending) commit(sent int64, sum []byte) {
+	s.last(&storagev1.PutRequest{Part: &storagev1.PutRequest_Commit_{Commit: &storagev1.PutRequest_Commit{Bytes: sent, Sha256: sum}}})
+}
+
+// abort has the plugin store nothing because of err, waits until it has heard, and
+// returns err.
+func (s *sending) abort(err error) error {
+	s.last(&storagev1.PutRequest{Part: &storagev1.PutRequest_Abort_{Abort: &storagev1.PutRequest_Abort{}}})
+	if s.answer() == nil {
+		return errors.Join(err, broken("it stored an upload that was given up"))
+	}
+	return err
+}
+
+// last sends the last message. That it is refused is told by the answer.
+func (s *sending) last(message *storagev1.PutRequest) {
+	if s.socket != nil {
+		s.socket.Close()
+	}
+	_ = s.out.Send(message)
+	_ = s.out.CloseSend()
+}
+
+// answer returns what the plugin says of the upload. It is called once.
+func (s *sending) answer() error { return <-s.answered }
+
+// answer returns what the plugin says of an upload.
+func answer(ctx context.Context, out putStream) error {
+	stored := false
+	for {
+		response, err := out.Recv()
+		switch {
+		case err == io.EOF && stored:
+			return nil
+		case err == io.EOF:
+			return brokenOff()
+		case err != nil:
+			return rpc.Fault(ctx, err)
+		}
+		stored = stored || response.GetReady() == nil
+	}
+}
+
+// errNoSocket is that the plugin's data socket can't be reached.
+var errNoSocket = errors.New("the data socket can't be reached")
+
+// dial connects to the data socket. One that can't be reached is not tried again.
+func (c *Client) dial(ctx context.Context, token []byte) (*net.UnixConn, error) {
+	conn, err := datasocket.Dial(ctx, c.socketDir, c.socket, token)
+	if err == nil || ctx.Err() != nil {
+		return conn, err
+	}
+	c.useSocket.Store(false)
+	return nil, errors.Join(errNoSocket, err)
+}
