@@ -241,20 +241,4 @@ func TestDeletesAndPutsInOneFolderDoNotMeet(t *testing.T) {
 	}
 }
 
-func BenchmarkPageOf100000Files(b *testing.B) {
-	d := opened(b)
-	for i := range 100_000 {
-		if err := os.WriteFile(filepath.Join(d.path, fmt.Sprintf("f%06d", i)), nil, 0o600); err != nil {
-			b.Fatal(err)
-		}
-	}
-	b.ReportAllocs()
-	for b.Loop() {
-		page, err := d.Page(b.Context(), storage.PageRequest{Folders: true, Limit: 100})
-		if err != nil || len(page.Objects) != 100 || page.NextToken == "" {
-			b.Fatal(len(page.Objects), err)
-		}
-	}
-}
-
 var _ io.Closer = (*directory)(nil)

@@ -1,31 +1,23 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"iter"
 	"os"
 	"path"
-	"strings"
 	"syscall"
 
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/storage"
 )
 
-// readBatch is how many entries of a directory are in memory at a time.
-const readBatch = 1000
-
 // List implements [storage.Backend].
 func (d *directory) List(ctx context.Context, prefix string) iter.Seq2[storage.Info, error] {
 	return func(yield func(storage.Info, error) bool) {
-		folder, begin := path.Split(prefix)
-		err := d.walk(ctx, folder, begin, func(key string, isFolder bool) error {
-			if isFolder {
-				return nil // the walk goes on in there
-			}
+		err := d.walk(ctx, prefix, listing{func(key string) error {
 			info, err := d.Stat(ctx, key)
 			switch {
 			case fault.KindOf(err) == fault.NotFound: // it was deleted a moment ago
@@ -36,7 +28,7 @@ func (d *directory) List(ctx context.Context, prefix string) iter.Seq2[storage.I
 				return errEnough
 			}
 			return nil
-		}, true)
+		}})
 		if err != nil && !errors.Is(err, errEnough) {
 			yield(storage.Info{}, err)
 		}
@@ -46,10 +38,36 @@ func (d *directory) List(ctx context.Context, prefix string) iter.Seq2[storage.I
 // errEnough is that nobody wants the rest of a listing.
 var errEnough = errors.New("enough")
 
-// walk calls visit with each entry of a folder whose name begins so, and with those
-// of the folders in there if it is to go deep. A folder ends in a slash; the first is
-// "". What is no object, nor a folder of objects, is left out.
-func (d *directory) walk(ctx context.Context, folder, begin string, visit func(key string, isFolder bool) error, deep bool) error {
+// visitor is shown what a directory has. Names come in pieces, so that what nobody
+// wants costs nothing: that of a folder ends in a slash, as folder itself does.
+type visitor interface {
+	// wants reports whether visit, or enter, is to be called. name is good for this
+	// call alone.
+	wants(folder string, name []byte) bool
+	// visit is called with the key of an object.
+	visit(key string) error
+	// enter is called with a folder, and returns whether the walk goes on in there.
+	enter(folder string) bool
+}
+
+// listing visits all objects.
+type listing struct{ object func(key string) error }
+
+func (listing) wants(string, []byte) bool { return true }
+func (l listing) visit(key string) error  { return l.object(key) }
+func (listing) enter(string) bool         { return true }
+
+// looks is after how many entries a walk looks at its context.
+const looks = 1000
+
+// walk shows what begins with a prefix. What is no object, nor a folder that may have
+// some, is left out.
+func (d *directory) walk(ctx context.Context, prefix string, v visitor) error {
+	folder, begin := path.Split(prefix)
+	return d.walkFolder(ctx, folder, []byte(begin), v)
+}
+
+func (d *directory) walkFolder(ctx context.Context, folder string, begin []byte, v visitor) error {
 	f, err := d.root.OpenFile(path.Join(".", folder), os.O_RDONLY|syscall.O_DIRECTORY|syscall.O_NOFOLLOW, 0)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) || errors.Is(err, syscall.ELOOP) {
 		return nil
@@ -58,79 +76,54 @@ func (d *directory) walk(ctx context.Context, folder, begin string, visit func(k
 		return explained(err, "list the directory %s", path.Join(d.path, folder))
 	}
 	defer f.Close() // it was only read
-	for {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		entries, err := f.ReadDir(readBatch)
-		for _, e := range entries {
-			key := folder + e.Name()
-			if !strings.HasPrefix(e.Name(), begin) || storage.CheckKey(key) != nil {
-				continue
-			}
-			if err := d.step(ctx, key, e, visit, deep); err != nil {
-				return err
+	var visited error
+	seen := 0
+	err = entries(f, func(name []byte, kind entryKind) error {
+		if seen++; seen%looks == 1 {
+			if visited = ctx.Err(); visited != nil {
+				return visited
 			}
 		}
-		if errors.Is(err, io.EOF) {
-			return nil
+		if bytes.HasPrefix(name, begin) {
+			visited = d.step(ctx, folder, name, kind, v)
 		}
-		if err != nil {
-			return explained(err, "list the directory %s", path.Join(d.path, folder))
-		}
+		return visited
+	})
+	if visited != nil {
+		return visited
 	}
+	return explained(err, "list the directory %s", path.Join(d.path, folder))
 }
 
-func (d *directory) step(ctx context.Context, key string, e fs.DirEntry, visit func(string, bool) error, deep bool) error {
-	switch {
-	case e.Type().IsRegular():
-		return visit(key, false)
-	case e.IsDir():
-		if err := visit(key+"/", true); err != nil || !deep {
-			return err
+func (d *directory) step(ctx context.Context, folder string, name []byte, kind entryKind, v visitor) error {
+	if kind == unknownEntry {
+		kind = d.look(folder + string(name))
+	}
+	switch kind {
+	case fileEntry:
+		if !v.wants(folder, name) {
+			return nil
 		}
-		return d.walk(ctx, key+"/", "", visit, deep)
+		if key := folder + string(name); storage.CheckKey(key) == nil {
+			return v.visit(key)
+		}
+	case folderEntry:
+		within := folder + string(name)
+		if storage.CheckKey(within) == nil && v.wants(folder, []byte(within[len(folder):]+"/")) && v.enter(within+"/") {
+			return d.walkFolder(ctx, within+"/", nil, v)
+		}
 	}
 	return nil
 }
 
-// Page implements [storage.Pager]: with folders it reads one directory, and looks at
-// the files of the page alone.
-func (d *directory) Page(ctx context.Context, r storage.PageRequest) (storage.Page, error) {
-	if !r.Folders {
-		return storage.CutPage(d.List(ctx, r.Prefix), r)
+// look finds out what an entry is where the directory doesn't tell.
+func (d *directory) look(key string) entryKind {
+	info, err := d.root.Lstat(key)
+	switch {
+	case err == nil && info.Mode().IsRegular():
+		return fileEntry
+	case err == nil && info.IsDir():
+		return folderEntry
 	}
-	page, err := storage.CutPage(d.names(ctx, r.Prefix), r)
-	if err != nil {
-		return storage.Page{}, err
-	}
-	objects := page.Objects[:0]
-	for _, o := range page.Objects {
-		info, err := d.Stat(ctx, o.Key)
-		switch {
-		case err == nil:
-			objects = append(objects, info)
-		case fault.KindOf(err) != fault.NotFound: // deleted a moment ago
-			return storage.Page{}, err
-		}
-	}
-	page.Objects = objects
-	return page, nil
-}
-
-// names yields what one directory has, by key alone; of a folder it has the beginning
-// of all keys in there.
-func (d *directory) names(ctx context.Context, prefix string) iter.Seq2[storage.Info, error] {
-	return func(yield func(storage.Info, error) bool) {
-		folder, begin := path.Split(prefix)
-		err := d.walk(ctx, folder, begin, func(key string, _ bool) error {
-			if !yield(storage.Info{Key: key}, nil) {
-				return errEnough
-			}
-			return nil
-		}, false)
-		if err != nil && !errors.Is(err, errEnough) {
-			yield(storage.Info{}, err)
-		}
-	}
+	return otherEntry // or gone
 }
