@@ -29,8 +29,9 @@ var handshakeLine = regexp.MustCompile(`\d+\|\d+\|(?:unix|tcp)\|[^|]+\|grpc\|[A-
 // printed takes what a plugin prints: into the log, at a bounded rate, and the
 // latest lines into a ring for when it has died.
 type printed struct {
-	log hclog.Logger
-	now func() time.Time
+	log    hclog.Logger
+	redact func(line string) string
+	now    func() time.Time
 
 	mu      sync.Mutex
 	latest  []string // a ring
@@ -40,8 +41,11 @@ type printed struct {
 	skipped int
 }
 
-func newPrinted(log hclog.Logger, now func() time.Time) *printed {
-	return &printed{log: log, now: now, room: lineBurst, at: now()}
+func newPrinted(log hclog.Logger, redact func(string) string, now func() time.Time) *printed {
+	if redact == nil {
+		redact = func(line string) string { return line }
+	}
+	return &printed{log: log, redact: redact, now: now, room: lineBurst, at: now()}
 }
 
 // readStdout hands on the line of the handshake, and logs what else comes until the
@@ -78,7 +82,7 @@ func (p *printed) each(from io.Reader, do func(line string)) {
 			return
 		}
 		if text := strings.ToValidUTF8(string(line), "?"); text != "" {
-			do(text)
+			do(p.redact(text))
 		}
 		for isPrefix && err == nil {
 			_, isPrefix, err = in.ReadLine()

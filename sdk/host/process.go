@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -54,7 +55,7 @@ func Start(ctx context.Context, p Program) (*Process, error) {
 		return nil, err
 	}
 	defer executable.Close() // the process has its own
-	lines := newPrinted(p.Log, time.Now)
+	lines := newPrinted(p.Log, p.Redact, time.Now)
 	//nolint:contextcheck // ctx is of the start alone, and the process outlives it
 	running := &Process{program: p, lines: lines, process: newProcess(executable, p.Path, lines)}
 	if err := running.start(ctx); err != nil {
@@ -130,7 +131,12 @@ func (p *Process) Exit() Exit {
 }
 
 func (p *Process) exit() Exit {
-	e := Exit{At: time.Now(), How: p.process.state.String(), Clean: p.process.state.Success(), Latest: p.lines.lines()}
+	state := p.process.state
+	e := Exit{At: p.process.endedAt, How: state.String(), Clean: state.Success(), Latest: p.lines.lines()}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		e.Signal = status.Signal().String()
+		e.OutOfMemory = status.Signal() == syscall.SIGKILL && p.process.memory.rose() && !p.process.killed.Load()
+	}
 	select {
 	case <-p.process.stopping:
 		e.Clean = true
@@ -141,6 +147,25 @@ func (p *Process) exit() Exit {
 
 // PID returns the id of the process.
 func (p *Process) PID() int { return int(p.process.pid.Load()) }
+
+// Quit has the process print what it is doing, as far as its language does that, and
+// end: for one that does not answer any more.
+func (p *Process) Quit() {
+	if pid := p.PID(); pid > 0 {
+		_ = syscall.Kill(pid, syscall.SIGQUIT) // fails where it is gone
+	}
+}
+
+// Kill ends the process, and all that it has started, at once. It is to be stopped
+// nevertheless.
+func (p *Process) Kill() { p.process.kill() }
+
+// Health returns nil when the process answers.
+func (p *Process) Health(ctx context.Context) error { return p.plugin.Health(ctx, "") }
+
+// Drain has the plugin take no further calls, and returns when those that it has are
+// done or ctx ends.
+func (p *Process) Drain(ctx context.Context) error { return p.plugin.Drain(ctx) }
 
 // Stop ends the plugin: it may close what it has open, and is killed, with all that
 // it has started, where that takes too long.

@@ -38,6 +38,10 @@ type Program struct {
 	// that offer no socket for them.
 	NoDataSocket bool
 
+	// Redact, if it is not nil, returns a line that the plugin has printed as it may
+	// be logged and kept.
+	Redact func(line string) string
+
 	// StartTimeout is how long it may take until it serves; 0 is [DefaultStartTimeout].
 	StartTimeout time.Duration
 	// StopTimeout is how long it may take to end by itself; 0 is [DefaultStopTimeout].
@@ -110,14 +114,27 @@ func (p *Program) checkRunDir() error {
 type Exit struct {
 	At     time.Time
 	How    string   // such as "exit status 1" or "signal: killed"
+	Signal string   // that ended it, such as "killed"; "" is none
 	Clean  bool     // it ended with status 0, or because it was stopped
 	Latest []string // the last lines that it printed
+
+	// OutOfMemory is that the kernel has ended it because its memory, or that of all
+	// beside it, was at its bound.
+	OutOfMemory bool
 }
 
 // String returns how it ended, with its last line.
 func (e Exit) String() string {
 	if len(e.Latest) == 0 {
-		return e.How
+		return e.Cause()
 	}
-	return fmt.Sprintf("%s, and its last line was %q", e.How, e.Latest[len(e.Latest)-1])
+	return fmt.Sprintf("%s, and its last line was %q", e.Cause(), e.Latest[len(e.Latest)-1])
+}
+
+// Cause returns how it ended, without what it has printed.
+func (e Exit) Cause() string {
+	if e.OutOfMemory {
+		return e.How + " for want of memory"
+	}
+	return e.How
 }

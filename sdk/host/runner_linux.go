@@ -33,6 +33,9 @@ type process struct {
 	exited         chan struct{} // closed when the process is gone
 	pid            atomic.Int64  // 0 before it is started
 	state          *os.ProcessState
+	endedAt        time.Time
+	killed         atomic.Bool // by us
+	memory         oomCounter
 	stopping       chan struct{} // closed when it is meant to end
 	stopOnce       sync.Once
 }
@@ -102,10 +105,15 @@ func closeFiles(files []*os.File) {
 // it gets with our end is one of the thread that started it.
 func (p *process) attend(theirs []*os.File, started chan<- error) {
 	runtime.LockOSThread()
-	err := p.cmd.Start()
+	p.memory = newOOMCounter("/proc/self/cgroup", "/sys/fs/cgroup")
+	err := confineThread()
+	if err == nil {
+		err = p.cmd.Start()
+	}
 	closeFiles(theirs)
 	if err == nil {
 		p.pid.Store(int64(p.cmd.Process.Pid))
+		confineProcess(p.cmd.Process.Pid)
 	}
 	started <- err
 	if err != nil {
@@ -113,8 +121,8 @@ func (p *process) attend(theirs []*os.File, started chan<- error) {
 		return
 	}
 	_ = p.cmd.Wait() // its state tells
-	p.state = p.cmd.ProcessState
-	p.kill() // what it has left behind
+	p.state, p.endedAt = p.cmd.ProcessState, time.Now()
+	p.signalGroup() // what it has left behind
 	p.endPipes()
 	close(p.exited)
 }
@@ -166,8 +174,13 @@ func (p *process) stop() {
 	})
 }
 
-// kill ends all of the process's group.
+// kill ends the process and all of its group.
 func (p *process) kill() {
+	p.killed.Store(true)
+	p.signalGroup()
+}
+
+func (p *process) signalGroup() {
 	if pid := int(p.pid.Load()); pid > 0 {
 		_ = syscall.Kill(-pid, syscall.SIGKILL) // fails where there is nobody left
 	}

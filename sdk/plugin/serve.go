@@ -50,7 +50,7 @@ func (p program) serve(lifeline io.Reader) int {
 			}}),
 			GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
 				return grpc.NewServer(append(options, grpc.MaxRecvMsgSize(maxReceiveBytes),
-					grpc.ChainUnaryInterceptor(unary(log, restore)), grpc.ChainStreamInterceptor(stream(log, restore)))...)
+					grpc.ChainUnaryInterceptor(unary(log, restore, s.Begin)), grpc.ChainStreamInterceptor(stream(log, restore, s.Begin)))...)
 			},
 			Logger: log,
 		})
@@ -96,18 +96,31 @@ func (p program) listen(log hclog.Logger) (*datasocket.Listener, string) {
 	return data, data.Name()
 }
 
+// beginning admits a call of a method; see [pluginrpc.Server.Begin].
+type beginning func(method string) (done func(), err error)
+
 // unary has a call that panics fail, and not the program.
-func unary(log hclog.Logger, before func()) grpc.UnaryServerInterceptor {
+func unary(log hclog.Logger, before func(), begin beginning) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, request any, info *grpc.UnaryServerInfo, handle grpc.UnaryHandler) (answer any, err error) {
 		before()
+		done, err := begin(info.FullMethod)
+		if err != nil {
+			return nil, err
+		}
+		defer done()
 		defer recovered(log, info.FullMethod, &err)
 		return handle(ctx, request)
 	}
 }
 
-func stream(log hclog.Logger, before func()) grpc.StreamServerInterceptor {
+func stream(log hclog.Logger, before func(), begin beginning) grpc.StreamServerInterceptor {
 	return func(server any, s grpc.ServerStream, info *grpc.StreamServerInfo, handle grpc.StreamHandler) (err error) {
 		before()
+		done, err := begin(info.FullMethod)
+		if err != nil {
+			return err
+		}
+		defer done()
 		defer recovered(log, info.FullMethod, &err)
 		return handle(server, s)
 	}

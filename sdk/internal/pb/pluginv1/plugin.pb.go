@@ -537,6 +537,78 @@ func (*HealthResponse) Descriptor() ([]byte, []int) {
 	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
 }
 
+type DrainRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainRequest) Reset() {
+	*x = DrainRequest{}
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainRequest) ProtoMessage() {}
+
+func (x *DrainRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
+func (*DrainRequest) Descriptor() ([]byte, []int) {
+	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
+}
+
+type DrainResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DrainResponse) Reset() {
+	*x = DrainResponse{}
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DrainResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DrainResponse) ProtoMessage() {}
+
+func (x *DrainResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
+func (*DrainResponse) Descriptor() ([]byte, []int) {
+	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
+}
+
 // Error is the detail of each status that is not OK.
 type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -551,7 +623,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -563,7 +635,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -576,7 +648,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
+	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Error) GetKind() uint32 {
@@ -624,7 +696,7 @@ type CheckResponse_Fault struct {
 
 func (x *CheckResponse_Fault) Reset() {
 	*x = CheckResponse_Fault{}
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -636,7 +708,7 @@ func (x *CheckResponse_Fault) String() string {
 func (*CheckResponse_Fault) ProtoMessage() {}
 
 func (x *CheckResponse_Fault) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -701,19 +773,22 @@ const file_corral_plugin_v1_plugin_proto_rawDesc = "" +
 	"\rCloseResponse\"+\n" +
 	"\rHealthRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\"\x10\n" +
-	"\x0eHealthResponse\"\x85\x01\n" +
+	"\x0eHealthResponse\"\x0e\n" +
+	"\fDrainRequest\"\x0f\n" +
+	"\rDrainResponse\"\x85\x01\n" +
 	"\x05Error\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\rR\x04kind\x12\x12\n" +
 	"\x04side\x18\x02 \x01(\rR\x04side\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x14\n" +
 	"\x05cause\x18\x04 \x01(\tR\x05cause\x12$\n" +
-	"\x0eretry_after_ms\x18\x05 \x01(\x03R\fretryAfterMs2\x8a\x03\n" +
+	"\x0eretry_after_ms\x18\x05 \x01(\x03R\fretryAfterMs2\xd4\x03\n" +
 	"\rPluginService\x12Q\n" +
 	"\bDescribe\x12!.corral.plugin.v1.DescribeRequest\x1a\".corral.plugin.v1.DescribeResponse\x12H\n" +
 	"\x05Check\x12\x1e.corral.plugin.v1.CheckRequest\x1a\x1f.corral.plugin.v1.CheckResponse\x12E\n" +
 	"\x04Open\x12\x1d.corral.plugin.v1.OpenRequest\x1a\x1e.corral.plugin.v1.OpenResponse\x12H\n" +
 	"\x05Close\x12\x1e.corral.plugin.v1.CloseRequest\x1a\x1f.corral.plugin.v1.CloseResponse\x12K\n" +
-	"\x06Health\x12\x1f.corral.plugin.v1.HealthRequest\x1a .corral.plugin.v1.HealthResponseB9Z7github.com/corral-fleet/corral/sdk/internal/pb/pluginv1b\x06proto3"
+	"\x06Health\x12\x1f.corral.plugin.v1.HealthRequest\x1a .corral.plugin.v1.HealthResponse\x12H\n" +
+	"\x05Drain\x12\x1e.corral.plugin.v1.DrainRequest\x1a\x1f.corral.plugin.v1.DrainResponseB9Z7github.com/corral-fleet/corral/sdk/internal/pb/pluginv1b\x06proto3"
 
 var (
 	file_corral_plugin_v1_plugin_proto_rawDescOnce sync.Once
@@ -727,7 +802,7 @@ func file_corral_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 	return file_corral_plugin_v1_plugin_proto_rawDescData
 }
 
-var file_corral_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_corral_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_corral_plugin_v1_plugin_proto_goTypes = []any{
 	(*DescribeRequest)(nil),     // 0: corral.plugin.v1.DescribeRequest
 	(*DescribeResponse)(nil),    // 1: corral.plugin.v1.DescribeResponse
@@ -740,27 +815,31 @@ var file_corral_plugin_v1_plugin_proto_goTypes = []any{
 	(*CloseResponse)(nil),       // 8: corral.plugin.v1.CloseResponse
 	(*HealthRequest)(nil),       // 9: corral.plugin.v1.HealthRequest
 	(*HealthResponse)(nil),      // 10: corral.plugin.v1.HealthResponse
-	(*Error)(nil),               // 11: corral.plugin.v1.Error
-	nil,                         // 12: corral.plugin.v1.Config.SecretsEntry
-	(*CheckResponse_Fault)(nil), // 13: corral.plugin.v1.CheckResponse.Fault
+	(*DrainRequest)(nil),        // 11: corral.plugin.v1.DrainRequest
+	(*DrainResponse)(nil),       // 12: corral.plugin.v1.DrainResponse
+	(*Error)(nil),               // 13: corral.plugin.v1.Error
+	nil,                         // 14: corral.plugin.v1.Config.SecretsEntry
+	(*CheckResponse_Fault)(nil), // 15: corral.plugin.v1.CheckResponse.Fault
 }
 var file_corral_plugin_v1_plugin_proto_depIdxs = []int32{
-	12, // 0: corral.plugin.v1.Config.secrets:type_name -> corral.plugin.v1.Config.SecretsEntry
+	14, // 0: corral.plugin.v1.Config.secrets:type_name -> corral.plugin.v1.Config.SecretsEntry
 	2,  // 1: corral.plugin.v1.CheckRequest.config:type_name -> corral.plugin.v1.Config
-	13, // 2: corral.plugin.v1.CheckResponse.faults:type_name -> corral.plugin.v1.CheckResponse.Fault
+	15, // 2: corral.plugin.v1.CheckResponse.faults:type_name -> corral.plugin.v1.CheckResponse.Fault
 	2,  // 3: corral.plugin.v1.OpenRequest.config:type_name -> corral.plugin.v1.Config
 	0,  // 4: corral.plugin.v1.PluginService.Describe:input_type -> corral.plugin.v1.DescribeRequest
 	3,  // 5: corral.plugin.v1.PluginService.Check:input_type -> corral.plugin.v1.CheckRequest
 	5,  // 6: corral.plugin.v1.PluginService.Open:input_type -> corral.plugin.v1.OpenRequest
 	7,  // 7: corral.plugin.v1.PluginService.Close:input_type -> corral.plugin.v1.CloseRequest
 	9,  // 8: corral.plugin.v1.PluginService.Health:input_type -> corral.plugin.v1.HealthRequest
-	1,  // 9: corral.plugin.v1.PluginService.Describe:output_type -> corral.plugin.v1.DescribeResponse
-	4,  // 10: corral.plugin.v1.PluginService.Check:output_type -> corral.plugin.v1.CheckResponse
-	6,  // 11: corral.plugin.v1.PluginService.Open:output_type -> corral.plugin.v1.OpenResponse
-	8,  // 12: corral.plugin.v1.PluginService.Close:output_type -> corral.plugin.v1.CloseResponse
-	10, // 13: corral.plugin.v1.PluginService.Health:output_type -> corral.plugin.v1.HealthResponse
-	9,  // [9:14] is the sub-list for method output_type
-	4,  // [4:9] is the sub-list for method input_type
+	11, // 9: corral.plugin.v1.PluginService.Drain:input_type -> corral.plugin.v1.DrainRequest
+	1,  // 10: corral.plugin.v1.PluginService.Describe:output_type -> corral.plugin.v1.DescribeResponse
+	4,  // 11: corral.plugin.v1.PluginService.Check:output_type -> corral.plugin.v1.CheckResponse
+	6,  // 12: corral.plugin.v1.PluginService.Open:output_type -> corral.plugin.v1.OpenResponse
+	8,  // 13: corral.plugin.v1.PluginService.Close:output_type -> corral.plugin.v1.CloseResponse
+	10, // 14: corral.plugin.v1.PluginService.Health:output_type -> corral.plugin.v1.HealthResponse
+	12, // 15: corral.plugin.v1.PluginService.Drain:output_type -> corral.plugin.v1.DrainResponse
+	10, // [10:16] is the sub-list for method output_type
+	4,  // [4:10] is the sub-list for method input_type
 	4,  // [4:4] is the sub-list for extension type_name
 	4,  // [4:4] is the sub-list for extension extendee
 	0,  // [0:4] is the sub-list for field type_name
@@ -777,7 +856,7 @@ func file_corral_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_corral_plugin_v1_plugin_proto_rawDesc), len(file_corral_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

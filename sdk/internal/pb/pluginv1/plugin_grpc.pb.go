@@ -34,6 +34,7 @@ const (
 	PluginService_Open_FullMethodName     = "/corral.plugin.v1.PluginService/Open"
 	PluginService_Close_FullMethodName    = "/corral.plugin.v1.PluginService/Close"
 	PluginService_Health_FullMethodName   = "/corral.plugin.v1.PluginService/Health"
+	PluginService_Drain_FullMethodName    = "/corral.plugin.v1.PluginService/Drain"
 )
 
 // PluginServiceClient is the client API for PluginService service.
@@ -50,6 +51,9 @@ type PluginServiceClient interface {
 	Close(ctx context.Context, in *CloseRequest, opts ...grpc.CallOption) (*CloseResponse, error)
 	// Whether an instance would serve, or the process where none is named.
 	Health(ctx context.Context, in *HealthRequest, opts ...grpc.CallOption) (*HealthResponse, error)
+	// The end of the process is near: it takes no further calls but Health and Close,
+	// and answers when those that it has are done. Its host lets go of it then.
+	Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error)
 }
 
 type pluginServiceClient struct {
@@ -110,6 +114,16 @@ func (c *pluginServiceClient) Health(ctx context.Context, in *HealthRequest, opt
 	return out, nil
 }
 
+func (c *pluginServiceClient) Drain(ctx context.Context, in *DrainRequest, opts ...grpc.CallOption) (*DrainResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DrainResponse)
+	err := c.cc.Invoke(ctx, PluginService_Drain_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // PluginServiceServer is the server API for PluginService service.
 // All implementations must embed UnimplementedPluginServiceServer
 // for forward compatibility.
@@ -124,6 +138,9 @@ type PluginServiceServer interface {
 	Close(context.Context, *CloseRequest) (*CloseResponse, error)
 	// Whether an instance would serve, or the process where none is named.
 	Health(context.Context, *HealthRequest) (*HealthResponse, error)
+	// The end of the process is near: it takes no further calls but Health and Close,
+	// and answers when those that it has are done. Its host lets go of it then.
+	Drain(context.Context, *DrainRequest) (*DrainResponse, error)
 	mustEmbedUnimplementedPluginServiceServer()
 }
 
@@ -148,6 +165,9 @@ func (UnimplementedPluginServiceServer) Close(context.Context, *CloseRequest) (*
 }
 func (UnimplementedPluginServiceServer) Health(context.Context, *HealthRequest) (*HealthResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Health not implemented")
+}
+func (UnimplementedPluginServiceServer) Drain(context.Context, *DrainRequest) (*DrainResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Drain not implemented")
 }
 func (UnimplementedPluginServiceServer) mustEmbedUnimplementedPluginServiceServer() {}
 func (UnimplementedPluginServiceServer) testEmbeddedByValue()                       {}
@@ -260,6 +280,24 @@ func _PluginService_Health_Handler(srv interface{}, ctx context.Context, dec fun
 	return interceptor(ctx, in, info, handler)
 }
 
+func _PluginService_Drain_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DrainRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServiceServer).Drain(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PluginService_Drain_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServiceServer).Drain(ctx, req.(*DrainRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // PluginService_ServiceDesc is the grpc.ServiceDesc for PluginService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -286,6 +324,10 @@ var PluginService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Health",
 			Handler:    _PluginService_Health_Handler,
+		},
+		{
+			MethodName: "Drain",
+			Handler:    _PluginService_Drain_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -66,3 +66,10 @@ func (c Client) Health(ctx context.Context, instance string) error {
 	_, err := c.plugin.Health(ctx, &pluginv1.HealthRequest{Instance: instance})
 	return rpc.Fault(ctx, err)
 }
+
+// Drain has the plugin take no further calls, and returns when it has done with those
+// that are under way.
+func (c Client) Drain(ctx context.Context) error {
+	_, err := c.plugin.Drain(ctx, &pluginv1.DrainRequest{})
+	return rpc.Fault(ctx, err)
+}

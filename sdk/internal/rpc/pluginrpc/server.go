@@ -47,6 +47,7 @@ type Server struct {
 	mu        sync.RWMutex
 	instances map[string]Opened
 	handles   uint64 // that were given out
+	calls     gate
 }
 
 // NewServer returns a server of a plugin. dataSocket is the name of a socket for what
@@ -143,6 +144,32 @@ func (s *Server) Health(ctx context.Context, r *pluginv1.HealthRequest) (*plugin
 		err = o.Check(ctx)
 	}
 	return out, rpc.Status(err)
+}
+
+// Begin admits a call, which calls done at its end. A plugin that drains takes only
+// those that it needs for its end.
+func (s *Server) Begin(method string) (done func(), err error) {
+	switch method {
+	case pluginv1.PluginService_Drain_FullMethodName, pluginv1.PluginService_Health_FullMethodName, pluginv1.PluginService_Close_FullMethodName:
+		return func() {}, nil
+	}
+	if !strings.HasPrefix(method, "/corral.") { // what go-plugin has between itself lasts as long as the process
+		return func() {}, nil
+	}
+	if !s.calls.enter() {
+		return nil, rpc.Status(fault.New(fault.Unavailable, "the plugin is about to end"))
+	}
+	return s.calls.leave, nil
+}
+
+// Drain implements the service.
+func (s *Server) Drain(ctx context.Context, _ *pluginv1.DrainRequest) (*pluginv1.DrainResponse, error) {
+	select {
+	case <-s.calls.shut():
+		return &pluginv1.DrainResponse{}, nil
+	case <-ctx.Done():
+		return nil, rpc.Status(ctx.Err())
+	}
 }
 
 // Find returns an instance by its handle.

@@ -1,0 +1,148 @@
+package plugins
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/corral-fleet/corral/sdk/config"
+	"github.com/corral-fleet/corral/sdk/host"
+	"github.com/corral-fleet/corral/sdk/host/trust"
+	"github.com/corral-fleet/corral/sdk/storage"
+)
+
+// process is what a plugin's process does; [host.Process] is one.
+type process interface {
+	Describe(ctx context.Context) (json.RawMessage, error)
+	Check(ctx context.Context, c host.Configuration, online bool) ([]config.Fault, error)
+	Open(ctx context.Context, c host.Configuration) (backend, error)
+	Health(ctx context.Context) error
+	Drain(ctx context.Context) error
+	Quit()
+	Kill()
+	Stop()
+	Exited() <-chan struct{}
+	Exit() host.Exit
+	PID() int
+	Usage() (host.Usage, error)
+}
+
+// backend is an instance in a process.
+type backend interface {
+	storage.Backend
+	CloseInstance(ctx context.Context) error
+}
+
+// starter starts a program and waits until it serves.
+type starter func(ctx context.Context, p host.Program) (process, error)
+
+type hostProcess struct{ *host.Process }
+
+func (p hostProcess) Open(ctx context.Context, c host.Configuration) (backend, error) {
+	s, err := p.OpenStorage(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func startProcess(ctx context.Context, p host.Program) (process, error) {
+	running, err := host.Start(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	return hostProcess{running}, nil
+}
+
+// program is what a plugin is to run.
+type program struct {
+	trust.Found
+	// kept is the program's file while it can be gone back to, whatever has become of
+	// its path.
+	kept *os.File
+}
+
+// generation is a process that serves, with the calls that are in it.
+type generation struct {
+	process     process
+	program     *program
+	description json.RawMessage
+	startedAt   time.Time
+
+	mu     sync.Mutex
+	inside int
+	empty  chan struct{} // not nil while somebody waits for the last to leave
+}
+
+func (g *generation) enter() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inside++
+}
+
+func (g *generation) leave() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inside--
+	if g.inside == 0 && g.empty != nil {
+		close(g.empty)
+		g.empty = nil
+	}
+}
+
+// emptied returns when no call is in the process, or ctx has ended. Nothing may enter
+// any more.
+func (g *generation) emptied(ctx context.Context) {
+	g.mu.Lock()
+	if g.inside == 0 {
+		g.mu.Unlock()
+		return
+	}
+	if g.empty == nil {
+		g.empty = make(chan struct{})
+	}
+	empty := g.empty
+	g.mu.Unlock()
+	select {
+	case <-empty:
+	case <-ctx.Done():
+	case <-g.process.Exited():
+	}
+}
+
+// retire ends a process when its calls are done, or the time for that is over.
+func (g *generation) retire(patience time.Duration) {
+	//nolint:contextcheck // what is under way may end, whatever has ended
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	g.emptied(ctx)
+	_ = g.process.Drain(ctx) // it is stopped in any case
+	g.process.Stop()
+}
+
+// keep keeps the program's file.
+func (p *program) keep() {
+	if p.kept == nil {
+		p.kept, _ = os.Open(p.Path) // without it the only way back is the path
+	}
+}
+
+// letGo closes the program's file; nil has none.
+func (p *program) letGo() {
+	if p != nil && p.kept != nil {
+		p.kept.Close()
+		p.kept = nil
+	}
+}
+
+// gone reports whether the process has ended.
+func (g *generation) gone() bool {
+	select {
+	case <-g.process.Exited():
+		return true
+	default:
+		return false
+	}
+}

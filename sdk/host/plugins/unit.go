@@ -1,0 +1,391 @@
+package plugins
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/host"
+	"github.com/corral-fleet/corral/sdk/host/trust"
+	"github.com/corral-fleet/corral/sdk/plugin"
+)
+
+// unit supervises one plugin.
+type unit struct {
+	config   Config
+	id       ID
+	tasks    *tasks
+	log      hclog.Logger
+	redactor *redactor
+	meter    *meter
+	breaker  breaker
+	calls    chan struct{} // a place for each call
+	wake     chan struct{} // what is wanted has changed
+
+	mu        sync.Mutex
+	newest    *program // that is trusted; nil is none
+	wanted    *program // that is to run; nil is none
+	rejected  string   // digest of the newest, where it is not to run
+	ran       *program // that is or was run last
+	previous  *program // that was run before that; nil is none
+	current   *generation
+	condition Condition
+	changed   chan struct{} // closed at the next change
+	instances []*Instance
+	restarts  restarts
+	starts    int
+	lastExit  *host.Exit
+}
+
+// maxCalls is how many calls a process has at a time.
+const maxCalls = 64
+
+func newUnit(c Config, id ID, t *tasks) *unit {
+	return &unit{
+		config: c, id: id, tasks: t, log: c.Log.Named("plugin." + id.Kind + "." + id.Name), redactor: newRedactor(), meter: newMeter(),
+		calls: make(chan struct{}, maxCalls), wake: make(chan struct{}, 1),
+		condition: Condition{State: Starting, Since: time.Now()}, changed: make(chan struct{}), restarts: newRestarts(c.times, c.MaxExits),
+	}
+}
+
+// use has the unit run a program, nil for none.
+func (u *unit) use(f *trust.Found) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case f == nil:
+		u.newest, u.wanted = nil, nil
+		u.setLocked(Disabled, fault.Ours, fmt.Sprintf("there is no program of %s that is trusted", u.id))
+	case slices.Contains(u.config.Disabled, u.id):
+		u.newest, u.wanted = &program{Found: *f}, nil
+		u.setLocked(Disabled, fault.Ours, "it was disabled")
+	case u.wanted != nil && u.wanted.SHA256 == f.SHA256:
+		u.wanted.Path = f.Path
+		return
+	case f.SHA256 == u.rejected:
+		return
+	default:
+		u.newest = &program{Found: *f}
+		u.wanted, u.rejected = u.newest, ""
+	}
+	u.wakeUp()
+}
+
+func (u *unit) wakeUp() {
+	select {
+	case u.wake <- struct{}{}:
+	default:
+	}
+}
+
+// exists reports whether there is such a plugin, as far as that is known.
+func (u *unit) exists() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.newest != nil || u.current != nil || u.condition.State != Disabled
+}
+
+// rollback has the unit run the program before.
+func (u *unit) rollback() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.previous == nil || u.wanted == nil {
+		return fault.New(fault.Conflict, "%s has run no other program that it could go back to", u.id).On(fault.Caller)
+	}
+	u.rejected, u.wanted = u.wanted.SHA256, u.previous
+	u.wakeUp()
+	return nil
+}
+
+// set notes how the plugin is, and tells those who wait for it.
+func (u *unit) set(s State, side fault.Side, reason string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.setLocked(s, side, reason)
+}
+
+func (u *unit) setLocked(s State, side fault.Side, reason string) {
+	if u.condition.State == s && u.condition.Reason == reason {
+		return
+	}
+	u.condition = Condition{State: s, Side: side, Reason: reason, Since: time.Now()}
+	u.tellLocked()
+}
+
+// tellLocked tells those who wait that something is otherwise.
+func (u *unit) tellLocked() {
+	close(u.changed)
+	u.changed = make(chan struct{})
+	u.config.Changed()
+}
+
+// supervise keeps the plugin running until ctx ends.
+func (u *unit) supervise(ctx context.Context) {
+	defer u.letGo()
+	for ctx.Err() == nil {
+		p := u.await(ctx)
+		if p == nil {
+			return
+		}
+		u.set(Starting, fault.Ours, "")
+		began := time.Now()
+		g, err := u.start(ctx, p)
+		if err == nil {
+			u.install(g, nil)
+			err = u.attend(ctx, g)
+		}
+		if err != nil && ctx.Err() == nil {
+			u.rest(ctx, err, time.Since(began))
+		}
+	}
+}
+
+// letGo closes what is kept of programs.
+func (u *unit) letGo() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.previous.letGo()
+	u.ran.letGo()
+}
+
+// await returns the program to run, once there is one; nil when ctx ends before.
+func (u *unit) await(ctx context.Context) *program {
+	for {
+		u.mu.Lock()
+		p := u.wanted
+		u.mu.Unlock()
+		if p != nil {
+			return p
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-u.wake:
+		}
+	}
+}
+
+// start starts a program and has it say what it is.
+func (u *unit) start(ctx context.Context, p *program) (*generation, error) {
+	path := p.Path
+	if p.kept != nil {
+		path = fmt.Sprintf("/proc/self/fd/%d", p.kept.Fd())
+	}
+	running, err := u.config.start(ctx, host.Program{
+		Path: path, SHA256: p.SHA256, RunDir: u.config.RunDir, Env: host.Environment(u.config.Env, u.config.MemoryBytes),
+		Log: u.log, Redact: u.redactor.line,
+	})
+	if err != nil {
+		return nil, err
+	}
+	g := &generation{process: running, program: p, startedAt: time.Now()}
+	if g.description, err = u.identify(ctx, running); err != nil {
+		running.Stop()
+		return nil, err
+	}
+	p.keep()
+	u.log.Info("plugin is running", "version", p.Entry.Version, "pid", running.PID())
+	return g, nil
+}
+
+// identify returns what a process says of itself, if it is what it is trusted as.
+func (u *unit) identify(ctx context.Context, running process) (json.RawMessage, error) {
+	ctx, cancel := within(ctx, describeTimeout)
+	defer cancel()
+	description, err := running.Describe(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var says plugin.Description
+	if err := json.Unmarshal(description, &says); err != nil {
+		return nil, fault.Wrap(fault.Corrupt, err, "the plugin does not say what it is").On(fault.Plugin)
+	}
+	if is := (ID{says.Kind, says.Name}); is != u.id {
+		return nil, fault.New(fault.Corrupt, "the plugin is trusted as %s and says that it is %s", u.id, is).On(fault.Plugin)
+	}
+	return description, nil
+}
+
+// install has calls go to a process, and to its instances that are open already.
+func (u *unit) install(g *generation, open map[*Instance]backend) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.ran != g.program {
+		if u.previous != g.program {
+			u.previous.letGo()
+		}
+		u.previous, u.ran = u.ran, g.program
+	}
+	u.current = g
+	u.starts++
+	u.breaker.reset()
+	for i, b := range open {
+		i.openedLocked(g, b)
+	}
+	u.setLocked(Ready, fault.Ours, "")
+	u.tellLocked()
+}
+
+// uninstall has calls wait for the next process.
+func (u *unit) uninstall() {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.current = nil
+	u.tellLocked()
+}
+
+// attend stays with a process, and those that take its place, until the last of them
+// is gone. An error is that it ended by itself.
+func (u *unit) attend(ctx context.Context, g *generation) error {
+	w := newWatch(u)
+	defer w.stop()
+	for {
+		select {
+		case <-ctx.Done():
+			u.uninstall()
+			g.retire(u.config.times.quitGrace)
+			return nil
+		case <-g.process.Exited():
+			return u.lost(g)
+		case <-u.wake:
+			next, ended := u.reconsider(ctx, g)
+			if ended {
+				return nil
+			}
+			if next != g {
+				w.renew()
+			}
+			g = next
+		case <-w.tick():
+			w.ask(ctx, g)
+		case err := <-w.answers:
+			w.answered(g, err)
+		}
+	}
+}
+
+// reconsider has the process that runs be the one that is wanted.
+func (u *unit) reconsider(ctx context.Context, g *generation) (next *generation, ended bool) {
+	u.mu.Lock()
+	wanted := u.wanted
+	u.mu.Unlock()
+	switch {
+	case wanted == nil:
+		u.uninstall()
+		g.retire(u.config.times.drain)
+		return nil, true
+	case wanted.SHA256 == g.program.SHA256:
+		return g, false
+	}
+	next, err := u.upgrade(ctx, g, wanted)
+	if err != nil {
+		u.log.Error("plugin could not be upgraded", "version", wanted.Entry.Version, "error", err)
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.wanted, u.rejected = g.program, wanted.SHA256
+		u.setLocked(Degraded, fault.SideOf(err), fmt.Sprintf("%s does not work in its place: %s", wanted.Entry, fault.MessageOf(err)))
+		return g, false
+	}
+	u.tasks.add(func(context.Context) { g.retire(u.config.times.drain) })
+	return next, false
+}
+
+// lost notes that a process has ended by itself, and returns that as an error.
+func (u *unit) lost(g *generation) error {
+	exit := g.process.Exit()
+	g.process.Stop() // lets go of its connection and its sockets
+	u.uninstall()
+	u.mu.Lock()
+	u.lastExit = &exit
+	u.mu.Unlock()
+	u.log.Error("plugin has ended", "how", exit)
+	return u.ended(exit)
+}
+
+// ended is the error of a call whose process has ended.
+func (u *unit) ended(exit host.Exit) error {
+	return fault.Wrap(fault.Unavailable, errors.New(exit.String()), "the plugin %s has ended by itself: %s", u.id, exit.Cause()).On(fault.Plugin)
+}
+
+// rest waits until a plugin that has ended, or could not be started, is started again.
+func (u *unit) rest(ctx context.Context, cause error, ran time.Duration) {
+	u.mu.Lock()
+	wait, failed := u.restarts.exited(time.Now(), ran)
+	state := Starting
+	if failed {
+		state = Failed
+	}
+	u.setLocked(state, fault.SideOf(cause), fmt.Sprintf("%s; it is started again within %v", fault.MessageOf(cause), max(wait.Round(time.Second), time.Second)))
+	tried := u.wanted
+	u.mu.Unlock()
+	if failed || fault.KindOf(cause) != fault.Unavailable {
+		u.log.Error("plugin does not run", "error", cause, "again_in", wait)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case <-u.wake:
+			u.mu.Lock()
+			other := u.wanted != tried
+			if other {
+				u.restarts.forget()
+			}
+			u.mu.Unlock()
+			if other {
+				return
+			}
+		}
+	}
+}
+
+// status returns how the plugin is.
+func (u *unit) status() Status {
+	u.mu.Lock()
+	s := Status{
+		ID: u.id, State: u.condition.State, Reason: u.redactor.text(u.condition.Reason), Side: u.condition.Side, Since: u.condition.Since,
+		Restarts: max(0, u.starts-1), LastExit: u.lastExit,
+	}
+	shown := u.wanted
+	if u.current != nil {
+		shown = u.current.program
+	}
+	if shown == nil {
+		shown = u.newest
+	}
+	if shown != nil {
+		s.File, s.SHA256, s.Version, s.Publisher = shown.Path, shown.SHA256, shown.Entry.Version, shown.Entry.Publisher
+	}
+	if u.previous != nil {
+		s.Previous = u.previous.Entry.Version
+	}
+	g, instances := u.current, slices.Clone(u.instances)
+	u.mu.Unlock()
+	s.Metrics = u.meter.read()
+	s.Metrics.Breaker = u.breaker.now()
+	if s.State == Ready && s.Metrics.Breaker != Closed {
+		s.State, s.Side = Degraded, fault.Plugin
+		s.Reason = "most calls of it fail, so that it is asked little for now"
+	}
+	if g != nil && !g.gone() {
+		s.PID, s.StartedAt = g.process.PID(), g.startedAt
+		if usage, err := g.process.Usage(); err == nil {
+			s.Metrics.RSSBytes, s.Metrics.CPUTime = usage.RSSBytes, usage.CPUTime
+		}
+	}
+	for _, i := range instances {
+		s.Instances = append(s.Instances, i.Status())
+	}
+	return s
+}

@@ -1,0 +1,161 @@
+package trust
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/host"
+)
+
+// Prefix is what the names of plugins begin with. Nothing else of a name counts.
+const Prefix = "corral-plugin-"
+
+// Found is a file that looks like a plugin.
+type Found struct {
+	Path   string
+	SHA256 string // "" where it was refused before it was read
+	// Refused is why the file is no plugin that could be trusted; "" is that it could.
+	Refused string
+	Trusted bool
+	Entry   Entry // of the lock, where it is trusted
+	// Rank says which of several programs of one plugin is to run: the highest.
+	Rank int
+}
+
+// fileNames are those that can be shown and typed without harm.
+var fileNames = regexp.MustCompile(`^[A-Za-z0-9._+-]{1,200}$`)
+
+// Scanner looks for plugins in a directory. It reads a file again only when that has
+// changed. It is not for concurrent use.
+type Scanner struct {
+	directory string
+	locks     []string
+	known     map[string]known // by path
+}
+
+// known is the digest of a file as it was.
+type known struct {
+	size    int64
+	changed syscall.Timespec
+	inode   uint64
+	sum     string
+}
+
+// NewScanner returns a scanner of a directory, with the lock files that count.
+func NewScanner(directory string, locks ...string) *Scanner {
+	return &Scanner{directory: directory, locks: locks, known: map[string]known{}}
+}
+
+// Scan returns what there is, in the order of the names. An error tells of a lock or
+// the directory that can't be read; what could be found is returned as well, and a
+// file whose lock is damaged is one that is not trusted.
+func (s *Scanner) Scan() ([]Found, error) {
+	var lock Lock
+	var errs []error
+	for _, path := range s.locks {
+		one, err := ReadLock(path)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		lock.Plugins = append(lock.Plugins, one.Plugins...)
+	}
+	files, err := os.ReadDir(s.directory)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		errs = append(errs, fault.Wrap(fault.Unavailable, err, "the directory of plugins can't be read"))
+	}
+	var all []Found
+	for _, file := range files {
+		if strings.HasPrefix(file.Name(), Prefix) {
+			all = append(all, s.look(file.Name(), lock))
+		}
+	}
+	return all, errors.Join(errs...)
+}
+
+// look says what one file is. It reads it, and does no more.
+func (s *Scanner) look(name string, lock Lock) Found {
+	found := Found{Path: filepath.Join(s.directory, name)}
+	info, reason := s.inspect(name)
+	if reason != "" {
+		found.Refused = reason
+		return found
+	}
+	sum, err := s.digest(found.Path, info)
+	if err != nil {
+		found.Refused = "it can't be read: " + err.Error()
+		return found
+	}
+	found.SHA256 = sum
+	if at := lock.find(sum); at >= 0 {
+		found.Trusted, found.Entry, found.Rank = true, lock.Plugins[at], at
+	}
+	return found
+}
+
+// inspect returns why a file is no plugin, or "".
+func (s *Scanner) inspect(name string) (info fs.FileInfo, reason string) {
+	if !fileNames.MatchString(name) {
+		return nil, "its name has other characters than letters, digits and ._+-"
+	}
+	path := filepath.Join(s.directory, name)
+	if leaves, err := s.leads(path); err != nil {
+		return nil, "it can't be read: " + err.Error()
+	} else if leaves {
+		return nil, "it is a link out of the directory"
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, "it can't be read: " + err.Error()
+	}
+	return info, Unfit(info)
+}
+
+// leads reports whether a path leads out of the directory.
+func (s *Scanner) leads(path string) (out bool, err error) {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return false, err
+	}
+	directory, err := filepath.EvalSymlinks(s.directory)
+	return filepath.Dir(real) != directory, err
+}
+
+// Unfit returns why a file can't be a plugin, whatever its bytes are, or "".
+func Unfit(info fs.FileInfo) string {
+	owner, ours := info.Sys().(*syscall.Stat_t)
+	switch {
+	case !info.Mode().IsRegular():
+		return "it is not a file"
+	case info.Mode().Perm()&0o111 == 0:
+		return "it is not executable"
+	case info.Mode().Perm()&0o002 != 0:
+		return "others may write to it"
+	case ours && owner.Uid != 0 && int(owner.Uid) != os.Getuid():
+		return fmt.Sprintf("it belongs to another user, %d", owner.Uid)
+	}
+	return ""
+}
+
+func (s *Scanner) digest(path string, info fs.FileInfo) (string, error) {
+	now := known{size: info.Size()}
+	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
+		now.changed, now.inode = stat.Ctim, stat.Ino
+	}
+	have := s.known[path]
+	if now.sum = have.sum; now == have && now.sum != "" {
+		return now.sum, nil
+	}
+	sum, err := host.Digest(path)
+	if err == nil {
+		now.sum = sum
+		s.known[path] = now
+	}
+	return sum, err
+}
