@@ -73,6 +73,10 @@ help: ## list the targets
 build: $(if $(WITHOUT_DASHBOARD),,$(DASHBOARD_BUILT)) ## the programs, into bin/; WITHOUT_DASHBOARD=1 needs no npm
 	@mkdir -p bin
 	@$(foreach p,$(PROGRAMS),$(call build-program,$(firstword $(subst /, ,$(p))),$(p)); )
+	@$(if $(PLUGINS),go run -C sdk ./cmd/pluginlock $(CURDIR)/bin/plugins.lock $(PLUGINS:%=$(CURDIR)/bin/%))
+
+# The lock says that our own plugins, as they have just been built, may be run.
+PLUGINS = $(foreach p,$(filter plugins/%,$(PROGRAMS)),$(call name-of,$(p)))
 
 # Releases are built without the workspace, each module by its own go.mod alone.
 build-program = echo "build bin/$(call name-of,$(2))"; GOWORK=off $(or $(CGO_$(notdir $(2))),CGO_ENABLED=0) go build -C $(1) -trimpath \

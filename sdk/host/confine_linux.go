@@ -19,10 +19,21 @@ func confineThread() error {
 	return nil
 }
 
-// confineProcess bounds what a process may use. It has been running for a moment, in
-// which it has no configuration yet.
-func confineProcess(pid int) {
-	// These fail where it is gone, and where the bounds are lower already.
-	_ = unix.Prlimit(pid, unix.RLIMIT_CORE, &unix.Rlimit{}, nil) // its memory has secrets
-	_ = unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: maxOpenFiles, Max: maxOpenFiles}, nil)
+// confineProcess bounds what a process may use, and returns what could not be
+// bounded, a sentence each: systemd may keep us from it. The process has been running
+// for a moment, in which it has no configuration yet.
+func confineProcess(pid int) (unconfined []string) {
+	for _, bound := range []struct {
+		resource int
+		most     uint64
+		what     string
+	}{
+		{unix.RLIMIT_CORE, 0, "it may leave a core dump, which has its secrets"},
+		{unix.RLIMIT_NOFILE, maxOpenFiles, "it may open as many files as its host"},
+	} {
+		if err := unix.Prlimit(pid, bound.resource, &unix.Rlimit{Cur: bound.most, Max: bound.most}, nil); err != nil {
+			unconfined = append(unconfined, fmt.Sprintf("%s: %v", bound.what, err))
+		}
+	}
+	return unconfined
 }

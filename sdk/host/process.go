@@ -148,6 +148,9 @@ func (p *Process) exit() Exit {
 // PID returns the id of the process.
 func (p *Process) PID() int { return int(p.process.pid.Load()) }
 
+// Unconfined returns what could not be done to confine the process, a sentence each.
+func (p *Process) Unconfined() []string { return slices.Clone(p.process.unconfined) }
+
 // Quit has the process print what it is doing, as far as its language does that, and
 // end: for one that does not answer any more.
 func (p *Process) Quit() {

@@ -36,6 +36,7 @@ type process struct {
 	endedAt        time.Time
 	killed         atomic.Bool // by us
 	memory         oomCounter
+	unconfined     []string
 	stopping       chan struct{} // closed when it is meant to end
 	stopOnce       sync.Once
 }
@@ -113,7 +114,7 @@ func (p *process) attend(theirs []*os.File, started chan<- error) {
 	closeFiles(theirs)
 	if err == nil {
 		p.pid.Store(int64(p.cmd.Process.Pid))
-		confineProcess(p.cmd.Process.Pid)
+		p.unconfined = confineProcess(p.cmd.Process.Pid)
 	}
 	started <- err
 	if err != nil {

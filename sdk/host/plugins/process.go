@@ -26,6 +26,7 @@ type process interface {
 	Exited() <-chan struct{}
 	Exit() host.Exit
 	PID() int
+	Unconfined() []string
 	Usage() (host.Usage, error)
 }
 

@@ -379,7 +379,7 @@ func (u *unit) status() Status {
 		s.Reason = "most calls of it fail, so that it is asked little for now"
 	}
 	if g != nil && !g.gone() {
-		s.PID, s.StartedAt = g.process.PID(), g.startedAt
+		s.PID, s.StartedAt, s.Unconfined = g.process.PID(), g.startedAt, g.process.Unconfined()
 		if usage, err := g.process.Usage(); err == nil {
 			s.Metrics.RSSBytes, s.Metrics.CPUTime = usage.RSSBytes, usage.CPUTime
 		}
