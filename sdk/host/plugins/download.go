@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -21,15 +22,18 @@ func (i *Instance) Get(ctx context.Context, key string, r storage.Range) (io.Rea
 	if err != nil {
 		return nil, err
 	}
-	d := &download{instance: i, key: key, rest: r, idle: newIdle(ctx, i.unit.config.times.idle), leave: leave, again: maxAgain}
+	d := &download{instance: i, key: key, offset: r.OffsetBytes, left: r.LengthBytes, idle: newIdle(ctx, i.unit.config.times.idle), leave: leave, again: maxAgain}
 	if r.LengthBytes == 0 || r.LengthBytes >= resumable {
 		// What is read is this version or a later one, and it is this one if that is
 		// still the version when the rest has been opened.
 		info, err := i.Stat(ctx, key)
+		if err == nil {
+			_, d.left, err = r.Of(info.SizeBytes)
+		}
 		if err != nil {
 			return nil, d.abandon(err)
 		}
-		d.version = info.Version
+		d.version, d.toEnd = info.Version, r.LengthBytes == 0
 	}
 	if err := d.open(); err != nil {
 		return nil, d.abandon(err)
@@ -41,9 +45,11 @@ func (i *Instance) Get(ctx context.Context, key string, r storage.Range) (io.Rea
 type download struct {
 	instance *Instance
 	key      string
-	version  string        // "" is unknown
-	rest     storage.Range // what was not read yet
-	begun    bool          // something was read
+	version  string // "" is unknown
+	offset   int64  // of what was not read yet
+	left     int64  // how much of it there is, in that version
+	toEnd    bool   // all that there is is wanted
+	begun    bool   // something was read
 	idle     *idle
 	leave    func()
 	again    int
@@ -73,7 +79,11 @@ func (d *download) openOnce() error {
 		return err
 	}
 	err = d.instance.unit.observe(ctx, g, d.instance, "get", func() (err error) {
-		d.in, err = b.Get(ctx, d.key, d.rest)
+		r := storage.Range{OffsetBytes: d.offset, LengthBytes: d.left}
+		if d.toEnd {
+			r.LengthBytes = 0
+		}
+		d.in, err = b.Get(ctx, d.key, r)
 		return err
 	})
 	if err != nil {
@@ -111,34 +121,43 @@ func (d *download) took(n int64) {
 		return
 	}
 	d.begun = true
-	d.rest.OffsetBytes += n
-	if d.rest.LengthBytes > 0 {
-		d.rest.LengthBytes -= n
-	}
+	d.offset += n
+	d.left -= n
 	d.instance.unit.meter.received.Add(n)
 }
 
 // goOn opens the rest of the object where the process has ended under it, and returns
 // the error that is left.
 func (d *download) goOn(err error) error {
-	if !errors.Is(err, errEnded) || d.again == 0 || d.begun && d.version == "" {
+	if !errors.Is(err, errEnded) || d.again == 0 || d.begun && d.version == "" && d.left > 0 {
 		d.instance.unit.judge(d.instance, err)
 		return err
 	}
 	d.again--
-	d.close()
-	if opened := d.open(); opened != nil {
+	if closed := d.close(); closed != nil {
+		d.instance.unit.log.Debug("what a process that has ended was reading can't be closed", "error", closed)
+	}
+	if d.begun && d.left <= 0 {
+		// All has come but its end.
+		if d.version == "" {
+			return io.EOF
+		}
+		return cmp.Or(d.unchanged(err), io.EOF)
+	}
+	if opened := d.open(); opened != nil || !d.begun {
 		return opened
 	}
-	if !d.begun {
-		return nil
+	return d.unchanged(err)
+}
+
+// unchanged returns nil where the object is still what was read.
+func (d *download) unchanged(cause error) error {
+	now, err := d.instance.Stat(d.idle.ctx, d.key)
+	if err != nil {
+		return err
 	}
-	now, failed := d.instance.Stat(d.idle.ctx, d.key)
-	switch {
-	case failed != nil:
-		return failed
-	case now.Version != d.version:
-		return fault.Wrap(fault.Unavailable, err, "the object broke off, and was replaced before it could be gone on with").On(fault.Plugin)
+	if now.Version != d.version {
+		return fault.Wrap(fault.Unavailable, cause, "the object broke off, and was replaced before it could be gone on with").On(fault.Plugin)
 	}
 	return nil
 }

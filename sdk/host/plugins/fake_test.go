@@ -32,12 +32,23 @@ type fakeProcess struct {
 	stuck   bool     // it answers nothing
 	deaf    bool     // it does not heed to be quit
 	openErr error
+	loses   bool // what is put into it
+}
+
+func (p *fakeProcess) gone() bool {
+	select {
+	case <-p.exited:
+		return true
+	default:
+		return false
+	}
 }
 
 // fakeWorld is what starts processes, with the objects that outlive them.
 type fakeWorld struct {
 	objects *memory.Backend
-	call    func(ctx context.Context, p *fakeProcess, method, key string) error // nil is as it should be
+	reads   fakeReads
+	call    func(ctx context.Context, p *fakeProcess, method, key string) error // nil has it go on
 
 	mu        sync.Mutex
 	prepare   func(p *fakeProcess) error // an error is that it does not start
@@ -176,6 +187,9 @@ func (b fakeBackend) Stat(ctx context.Context, key string) (storage.Info, error)
 }
 
 func (b fakeBackend) Put(ctx context.Context, key string, src storage.Source) error {
+	if b.process.loses {
+		return nil
+	}
 	if err := b.Backend.Put(ctx, key, src); err != nil {
 		return err
 	}

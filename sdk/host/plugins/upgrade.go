@@ -59,7 +59,11 @@ func (u *unit) prove(ctx context.Context, old, g *generation) (map[*Instance]bac
 			if err == nil {
 				open[i] = b
 			} else if served[i] {
-				errs = append(errs, fault.Wrap(fault.KindOf(err), err, "%s: %s", i.setup.Name, fault.MessageOf(err)).On(fault.SideOf(err)))
+				side := fault.SideOf(err)
+				if side == fault.Ours { // we have not asked for anything unusual
+					side = fault.Plugin
+				}
+				errs = append(errs, fault.Wrap(fault.KindOf(err), err, "%s: %s", i.setup.Name, fault.MessageOf(err)).On(side))
 			}
 		})
 	}
@@ -108,6 +112,9 @@ func writeCanary(ctx context.Context, b storage.Backend) (err error) {
 	}
 	defer func() { err = errors.Join(err, b.Delete(ctx, key)) }()
 	in, err := b.Get(ctx, key, storage.Range{})
+	if fault.KindOf(err) == fault.NotFound {
+		return wrong("it does not have what it has stored")
+	}
 	if err != nil {
 		return err
 	}

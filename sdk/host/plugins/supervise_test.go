@@ -1,0 +1,364 @@
+package plugins
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/storage"
+)
+
+func TestAnInstancesGoingAndComingBackIsSeenWithinTenSeconds(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
+		for _, silent := range []bool{false, true} {
+			away := make(chan struct{})
+			var back chan struct{}
+			w.call = func(ctx context.Context, _ *fakeProcess, _, _ string) error {
+				select {
+				case <-away:
+				default:
+					return nil
+				}
+				select {
+				case <-back:
+					return nil
+				default:
+				}
+				if silent {
+					<-ctx.Done()
+					return context.Cause(ctx)
+				}
+				return fault.New(fault.Unavailable, "nobody is there").On(fault.Service)
+			}
+			back = make(chan struct{})
+			f.trustFake("a", "1.0.0")
+			f.Manager = New(Config{Dir: f.dir, start: w.start})
+			f.run()
+			i := f.storage("a", nil)
+			if err := i.Opened(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(5*time.Second + 300*time.Millisecond)
+			close(away)
+			time.Sleep(10 * time.Second)
+			if s := i.Status(); s.State != Degraded || s.Side != fault.Service || s.Reason == "" {
+				t.Errorf("silent %v, away for 10 s: %+v", silent, s)
+			}
+			close(back)
+			time.Sleep(10 * time.Second)
+			if s := i.Status(); s.State != Ready || s.Reason != "" {
+				t.Errorf("silent %v, back for 10 s: %+v", silent, s)
+			}
+			f.stop()
+		}
+	})
+}
+
+func TestAPluginThatStandsStillIsEnded(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
+		f.trustFake("a", "1.0.0")
+		f.run()
+		i := f.storage("a", nil)
+		if err := i.Opened(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		first := w.latest()
+		first.mu.Lock()
+		first.stuck, first.deaf = true, true
+		first.mu.Unlock()
+		if err := i.Opened(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if !slices.Equal(first.heard, []string{"quit", "kill", "stop"}) {
+			t.Errorf("it was told to %q", first.heard)
+		}
+		if w.count() != 2 {
+			t.Errorf("%d processes", w.count())
+		}
+		if s := f.status("a"); s.State != Ready || s.LastExit == nil || s.LastExit.How != "signal: killed" || s.Restarts != 1 {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// A process that moves bytes is not stuck, whatever it answers.
+func TestAPluginThatMovesBytesIsLeftAlone(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
+		f.trustFake("a", "1.0.0")
+		f.run()
+		i := f.storage("a", nil)
+		if err := i.Opened(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		p := w.latest()
+		p.mu.Lock()
+		p.stuck = true
+		p.mu.Unlock()
+		for range 60 {
+			time.Sleep(time.Second)
+			i.unit.meter.received.Add(1)
+		}
+		if len(p.heard) > 0 {
+			t.Errorf("it was told to %q", p.heard)
+		}
+	})
+}
+
+func TestAPluginThatEndsAgainAndAgainIsFailedAndTriedForEver(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
+		f.trustFake("a", "1.0.0")
+		works := false
+		w.prepare = func(*fakeProcess) error {
+			if works {
+				return nil
+			}
+			return fault.New(fault.Unavailable, "the plugin did not get ready: exit status 3").On(fault.Plugin)
+		}
+		f.run()
+		i := f.storage("a", nil)
+		began := time.Now()
+		// A call waits for it, until it is failed.
+		_, err := i.Stat(t.Context(), "k")
+		if fault.KindOf(err) != fault.Unavailable || fault.SideOf(err) != fault.Plugin || !strings.Contains(fault.MessageOf(err), "exit status 3") {
+			t.Errorf("%v", err)
+		}
+		if took := time.Since(began); took > 15*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if s := f.status("a"); s.State != Failed || s.Side != fault.Plugin || i.Status().State != Failed {
+			t.Errorf("%+v, %+v", s, i.Status())
+		}
+		before := w.count()
+		time.Sleep(24 * time.Hour)
+		if n := w.count() - before; n < 24*60-1 || n > 24*60+1 {
+			t.Errorf("it was tried %d times in a day", n)
+		}
+		works = true
+		time.Sleep(61 * time.Second)
+		if s := f.status("a"); s.State != Ready {
+			t.Errorf("%+v", s)
+		}
+		if err := i.Opened(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func TestABadPluginDelaysNobody(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
+		for _, name := range []string{"bad", "good"} {
+			f.trustFake(name, "1.0.0")
+		}
+		w.prepare = func(p *fakeProcess) error {
+			if p.name == "bad" {
+				time.Sleep(30 * time.Second)
+				return fault.New(fault.Unavailable, "the plugin did not get ready").On(fault.Plugin)
+			}
+			return nil
+		}
+		f.run()
+		began := time.Now()
+		if err := f.storage("good", nil).Opened(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it took %v", took)
+		}
+		if s := f.status("bad"); s.State != Starting {
+			t.Errorf("%+v", s)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		err := f.storage("bad", nil).Opened(ctx)
+		if fault.KindOf(err) != fault.Unavailable || fault.SideOf(err) != fault.Plugin || time.Since(began) != 10*time.Second {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
+}
+
+func TestCallsAreMadeAgainWhereThatIsRight(t *testing.T) {
+	for name, c := range map[string]struct {
+		do     func(ctx context.Context, i *Instance) error
+		method string
+		calls  int // in all, where the process ends under each
+	}{
+		"stat":   {func(ctx context.Context, i *Instance) error { _, err := i.Stat(ctx, "k"); return err }, "stat", 4},
+		"put":    {func(ctx context.Context, i *Instance) error { return i.Put(ctx, "k", storage.Bytes([]byte("x"))) }, "put", 4},
+		"create": {func(ctx context.Context, i *Instance) error { return i.Create(ctx, "new", storage.Bytes([]byte("x"))) }, "create", 1},
+		"put of what can be read once": {func(ctx context.Context, i *Instance) error {
+			return i.Put(ctx, "k", storage.Once(strings.NewReader("x"), 1))
+		}, "put", 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
+				f.trustFake("a", "1.0.0")
+				f.config.MaxExits, f.config.times.maxBackoff = 100, time.Second
+				calls, deadly := 0, 100
+				w.call = func(_ context.Context, p *fakeProcess, method, _ string) error {
+					if method == c.method {
+						if calls++; calls <= deadly {
+							p.end("signal: segmentation fault")
+						}
+					}
+					return nil
+				}
+				f.run()
+				i := f.storage("a", nil)
+				err := c.do(t.Context(), i)
+				if fault.KindOf(err) != fault.Unavailable || fault.SideOf(err) != fault.Plugin || !strings.Contains(err.Error(), "segmentation fault") ||
+					!strings.Contains(err.Error(), "its last line") || calls != c.calls {
+					t.Errorf("after %d calls: %v", calls, err)
+				}
+				if c.calls == 1 {
+					return
+				}
+				calls, deadly = 0, 2
+				if err := c.do(t.Context(), i); err != nil && fault.KindOf(err) != fault.NotFound || calls != 3 {
+					t.Errorf("after %d calls: %v", calls, err)
+				}
+			})
+		})
+	}
+}
+
+func TestCallsHaveDeadlines(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
+		f.trustFake("a", "1.0.0")
+		w.call = func(ctx context.Context, _ *fakeProcess, method, _ string) error {
+			if method == "check" {
+				return nil
+			}
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}
+		f.run()
+		i := f.storage("a", nil)
+		for name, c := range map[string]struct {
+			do    func(ctx context.Context) error
+			limit time.Duration
+		}{
+			"stat": {func(ctx context.Context) error { _, err := i.Stat(ctx, "k"); return err }, 15 * time.Second},
+			"put":  {func(ctx context.Context) error { return i.Put(ctx, "k", storage.Bytes(nil)) }, 5 * time.Minute},
+		} {
+			began := time.Now()
+			err := c.do(t.Context())
+			if fault.KindOf(err) != fault.Timeout || fault.SideOf(err) != fault.Service || time.Since(began) != c.limit {
+				t.Errorf("%s after %v: %v", name, time.Since(began), err)
+			}
+			ctx, cancel := context.WithCancelCause(t.Context())
+			reason := errors.New("enough")
+			time.AfterFunc(time.Second, func() { cancel(reason) })
+			if err := c.do(ctx); !errors.Is(err, reason) && !errors.Is(err, context.Canceled) {
+				t.Errorf("%s, given up: %v", name, err)
+			}
+		}
+	})
+}
+
+func TestAServiceThatFailsIsLeftAloneForAWhile(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
+		f.trustFake("a", "1.0.0")
+		calls, fails := 0, true
+		w.call = func(_ context.Context, _ *fakeProcess, method, key string) error {
+			if method == "stat" {
+				calls++
+			}
+			if method == "stat" && fails && key == "bad" {
+				return fault.New(fault.Unavailable, "no").On(fault.Service)
+			}
+			return nil
+		}
+		f.run()
+		bad, other := f.storage("a", nil), f.storage("a", nil)
+		for range 100 {
+			_, _ = bad.Stat(t.Context(), "bad")
+		}
+		_, err := bad.Stat(t.Context(), "bad")
+		if calls != breakerMinimum || fault.KindOf(err) != fault.Unavailable || fault.SideOf(err) != fault.Service || fault.RetryAfterOf(err) <= 0 {
+			t.Errorf("%d calls, %v", calls, err)
+		}
+		if s := bad.Status(); s.State != Degraded || s.Breaker != Open {
+			t.Errorf("%+v", s)
+		}
+		if _, err := other.Stat(t.Context(), "k"); fault.KindOf(err) != fault.NotFound {
+			t.Errorf("another instance: %v", err)
+		}
+		fails = false
+		time.Sleep(firstPause)
+		if _, err := bad.Stat(t.Context(), "bad"); fault.KindOf(err) != fault.NotFound || bad.Status().State != Ready {
+			t.Errorf("%v, %+v", err, bad.Status())
+		}
+	})
+}
+
+func TestAnInstanceThatCantBeOpenedIsTriedAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
+		f.trustFake("a", "1.0.0")
+		w.prepare = func(p *fakeProcess) error {
+			p.openErr = fault.New(fault.Unauthenticated, "the password is wrong").On(fault.Service)
+			return nil
+		}
+		f.run()
+		i := f.storage("a", nil)
+		if _, err := i.Stat(t.Context(), "k"); fault.KindOf(err) != fault.Unauthenticated {
+			t.Errorf("%v", err)
+		}
+		if s := i.Status(); s.State != Failed || s.Reason != "the password is wrong" || s.Side != fault.Service {
+			t.Errorf("%+v", s)
+		}
+		p := w.latest()
+		p.mu.Lock()
+		p.openErr = nil
+		p.mu.Unlock()
+		time.Sleep(10 * time.Second)
+		if s := i.Status(); s.State != Ready {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+func TestCallsAreFewerThanTheyMayBe(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
+		f.trustFake("a", "1.0.0")
+		proceed := make(chan struct{})
+		inside, most := make(chan struct{}, 1000), 0
+		w.call = func(_ context.Context, _ *fakeProcess, method, _ string) error {
+			if method == "put" {
+				inside <- struct{}{}
+				most = max(most, len(inside))
+				<-proceed
+				<-inside
+			}
+			return nil
+		}
+		f.run()
+		i := f.storage("a", nil)
+		errs := make(chan error, 20)
+		for range cap(errs) {
+			go func() { errs <- i.Put(t.Context(), "k", storage.Bytes(nil)) }()
+		}
+		synctest.Wait()
+		if n := i.Status().Transfers; n != MaxTransfers || len(inside) != MaxTransfers {
+			t.Errorf("%d transfers, %d in the plugin", n, len(inside))
+		}
+		close(proceed)
+		for range cap(errs) {
+			if err := <-errs; err != nil {
+				t.Error(err)
+			}
+		}
+		if most != MaxTransfers {
+			t.Errorf("%d at a time", most)
+		}
+		if m := f.status("a").Metrics; m.InFlight != 0 || len(m.Calls) != 1 || m.Calls[0].Name != "put" || m.Calls[0].Count != 20 {
+			t.Errorf("%+v", m)
+		}
+	})
+}
