@@ -23,6 +23,7 @@ PROGRAMS := \
 	controlplane/cmd/corral \
 	agent/cmd/corral-agent \
 	agent/cmd/corral-gpuprobe \
+	sdk/cmd/corral-plugin \
 	sdk/cmd/plugincheck \
 	plugins/storage-fs \
 	plugins/storage-s3

@@ -19,6 +19,7 @@ func folders() map[string]string {
 		"corral-controlplane": "controlplane/cmd/corral-controlplane",
 		"corral-agent":        "agent/cmd/corral-agent",
 		probe:                 "agent/cmd/corral-gpuprobe",
+		"corral-plugin":       "sdk/cmd/corral-plugin",
 		"plugincheck":         "sdk/cmd/plugincheck",
 
 		"corral-plugin-storage-fs": "plugins/storage-fs",

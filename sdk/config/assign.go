@@ -12,9 +12,10 @@ import (
 type assigner struct {
 	layer  Layer
 	source string // file; empty for a body
-	// fromAPI is set for a JSON body: sections cannot be empty, sizes are plain
-	// numbers, and the stand-in of a secret keeps what is stored.
+	// fromAPI is set for a JSON body: sections cannot be empty, and the stand-in of
+	// a secret keeps what is stored.
 	fromAPI bool
+	units   bool // whether sizes may have a unit
 
 	fields   map[string]Field
 	sections map[string][]string // path with its closing dot → the keys in it
@@ -24,7 +25,7 @@ type assigner struct {
 
 func newAssigner(cfg any, layer Layer, source string) *assigner {
 	a := &assigner{
-		layer: layer, source: source,
+		layer: layer, source: source, units: true,
 		fields: map[string]Field{}, sections: map[string][]string{}, set: Origins{},
 	}
 	for _, f := range Fields(cfg) {
@@ -104,7 +105,7 @@ func (a *assigner) field(f Field, e entry) {
 }
 
 func (a *assigner) scalar(path string, v reflect.Value, n node) {
-	if wrong := scalarFault(v.Type(), n, !a.fromAPI); wrong != "" {
+	if wrong := scalarFault(v.Type(), n, a.units); wrong != "" {
 		a.fault(n.line, path, "%s", wrong)
 	} else if err := parseScalar(v, n.text); err != nil {
 		a.fault(n.line, path, "%v", err)

@@ -16,8 +16,18 @@ import (
 // The struct is usable only where no fault is returned. Its values are not
 // validated: see [Validate].
 func MergeJSON(cfg any, body []byte) (set []string, faults []Fault) {
+	return mergeJSON(cfg, body, false)
+}
+
+// MergeJSONWithUnits is [MergeJSON] for what a person wrote: sizes may have a unit,
+// as in a file.
+func MergeJSONWithUnits(cfg any, body []byte) (set []string, faults []Fault) {
+	return mergeJSON(cfg, body, true)
+}
+
+func mergeJSON(cfg any, body []byte, units bool) (set []string, faults []Fault) {
 	a := newAssigner(cfg, Default, "")
-	a.fromAPI = true
+	a.fromAPI, a.units = true, units
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
 	root, err := fromJSON(decoder, 0)

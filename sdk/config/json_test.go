@@ -76,3 +76,20 @@ func TestChanged(t *testing.T) {
 		t.Error(diff)
 	}
 }
+
+func TestSizesInJSONMayHaveUnitsWhereThatIsAskedFor(t *testing.T) {
+	for body, want := range map[string]int64{`{"size": "64MiB"}`: 64 << 20, `{"size": 7}`: 7} {
+		var c struct {
+			Size config.Size `yaml:"size"`
+		}
+		if set, faults := config.MergeJSONWithUnits(&c, []byte(body)); len(faults) > 0 || len(set) != 1 || int64(c.Size) != want {
+			t.Errorf("%s: %d, %v", body, c.Size, faults)
+		}
+	}
+	var c struct {
+		Size config.Size `yaml:"size"`
+	}
+	if _, faults := config.MergeJSONWithUnits(&c, []byte(`{"size": "much"}`)); len(faults) != 1 || faults[0].Field != "size" {
+		t.Errorf("%v", faults)
+	}
+}

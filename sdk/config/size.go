@@ -8,7 +8,7 @@ import (
 )
 
 // Size is a number of bytes. In a file, a variable or a flag it may be written
-// with a unit, as 20GiB or 500MB; in JSON it is a plain number.
+// with a unit, as 20GiB or 500MB; in a body of JSON it is a plain number.
 type Size int64
 
 // sizeUnits are the units, longest suffix first so that "MiB" is not read as "B".

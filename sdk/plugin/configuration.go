@@ -33,14 +33,14 @@ func parse[C any](body []byte, secrets map[string]string) (*C, []config.Fault) {
 	if len(body) == 0 {
 		body = []byte("{}")
 	}
-	_, faults := config.MergeJSON(c, body)
+	_, faults := config.MergeJSONWithUnits(c, body)
 	for _, name := range slices.Sorted(maps.Keys(secrets)) {
 		one, err := json.Marshal(nested(name, secrets[name]))
 		if err != nil {
 			faults = append(faults, config.Fault{Field: name, Message: "is not text"})
 			continue
 		}
-		_, more := config.MergeJSON(c, one)
+		_, more := config.MergeJSONWithUnits(c, one)
 		faults = append(faults, more...)
 	}
 	if all, ok := errors.AsType[*config.Faults](config.Validate(c, nil, faults...)); ok {
@@ -106,8 +106,10 @@ func within(schema map[string]any, name string, otherwise map[string]any) map[st
 
 func typeOf(t reflect.Type) map[string]any {
 	switch {
-	case t == reflect.TypeFor[time.Duration](), t == reflect.TypeFor[config.Size]():
+	case t == reflect.TypeFor[time.Duration]():
 		return map[string]any{"type": "string"}
+	case t == reflect.TypeFor[config.Size](): // with a unit, or bytes
+		return map[string]any{"type": []string{"string", "integer"}}
 	case t.Kind() == reflect.Bool:
 		return map[string]any{"type": "boolean"}
 	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Int64:

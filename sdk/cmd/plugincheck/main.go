@@ -7,7 +7,7 @@ import (
 	"context"
 	"os"
 
-	"github.com/corral-fleet/corral/sdk/cmd/plugincheck/internal/check"
+	"github.com/corral-fleet/corral/sdk/cmd/internal/check"
 	"github.com/corral-fleet/corral/sdk/program"
 )
 

@@ -6,24 +6,22 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"sync"
 	"time"
 
-	"go.yaml.in/yaml/v3"
-
+	"github.com/corral-fleet/corral/sdk/cmd/internal/configfile"
+	"github.com/corral-fleet/corral/sdk/config"
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/host"
 	"github.com/corral-fleet/corral/sdk/plugin"
-	"github.com/corral-fleet/corral/sdk/program"
 	"github.com/corral-fleet/corral/sdk/storage"
 	"github.com/corral-fleet/corral/sdk/storage/storagetest"
 )
 
 // subject is the plugin that is checked.
 type subject struct {
-	options
+	Options
 	program     host.Program
 	heard       *heard // all that it has logged and printed
 	description plugin.Description
@@ -62,6 +60,12 @@ func (s *subject) check(ctx context.Context) (*Report, error) {
 	s.report = Report{Plugin: s.description.Name, Version: s.description.Version, Kind: s.description.Kind, SHA256: s.program.SHA256}
 	if s.description.Kind != "storage" {
 		return nil, fault.New(fault.NotImplemented, "there are no checks for a plugin of the kind %q", s.description.Kind)
+	}
+	switch faults, err := running.Check(ctx, s.config, false); {
+	case err != nil:
+		return nil, fmt.Errorf("check the configuration: %w", err)
+	case len(faults) > 0:
+		return nil, &config.Faults{List: faults}
 	}
 	b, err := running.OpenStorage(ctx, s.config)
 	if err != nil {
@@ -102,46 +106,11 @@ func (s *subject) learn(ctx context.Context, running *host.Process) error {
 	if err := json.Unmarshal(described, &s.description); err != nil {
 		return fault.Wrap(fault.Invalid, err, "what the plugin says of itself is not JSON").On(fault.Plugin)
 	}
-	if s.options.config == "" {
+	if s.Config == "" {
 		return nil
 	}
-	s.config, err = readConfig(s.options.config, s.description.Secrets)
+	s.config, err = configfile.Read(s.Config, s.description.Secrets)
 	return err
-}
-
-// readConfig reads a configuration, with its secrets apart.
-func readConfig(path string, secrets []string) (host.Configuration, error) {
-	text, err := os.ReadFile(path)
-	if err != nil {
-		return host.Configuration{}, program.Usage(err)
-	}
-	values := map[string]any{}
-	if err := yaml.Unmarshal(text, &values); err != nil {
-		return host.Configuration{}, program.Usage(fmt.Errorf("%s: %w", path, err))
-	}
-	c := host.Configuration{Secrets: map[string]string{}}
-	for _, path := range secrets {
-		if v, ok := cut(values, path); ok {
-			c.Secrets[path] = fmt.Sprint(v)
-		}
-	}
-	c.JSON, err = json.Marshal(values)
-	return c, err
-}
-
-// cut takes the value at a path out of a configuration.
-func cut(values map[string]any, path string) (any, bool) {
-	first, rest, nested := strings.Cut(path, ".")
-	if nested {
-		section, ok := values[first].(map[string]any)
-		if !ok {
-			return nil, false
-		}
-		return cut(section, rest)
-	}
-	v, ok := values[first]
-	delete(values, first)
-	return v, ok
 }
 
 // clear deletes what checks store.

@@ -50,7 +50,7 @@ func describes(ctx context.Context, s *subject) error {
 	var first []byte
 	quickest := time.Duration(math.MaxInt64) // the machine may have been busy
 	for range 3 {
-		cmd := exec.CommandContext(ctx, s.plugin, "describe")
+		cmd := exec.CommandContext(ctx, s.Plugin, "describe")
 		cmd.Env, cmd.Dir = []string{}, "/"
 		began := time.Now()
 		out, err := cmd.Output()
@@ -73,7 +73,7 @@ func describes(ctx context.Context, s *subject) error {
 }
 
 func describesAlike(ctx context.Context, s *subject) error {
-	cmd := exec.CommandContext(ctx, s.plugin, "describe")
+	cmd := exec.CommandContext(ctx, s.Plugin, "describe")
 	cmd.Env = []string{}
 	byHand, err := cmd.Output()
 	if err != nil {

@@ -50,11 +50,11 @@ func (r *Report) count(v storagetest.Verdict) int {
 }
 
 // publish prints the report, and writes it where that is asked for.
-func (r *Report) publish(o options, stdout io.Writer) (err error) {
-	if o.junit != "" {
-		err = r.writeJUnit(o.junit)
+func (r *Report) publish(o Options, stdout io.Writer) (err error) {
+	if o.JUnit != "" {
+		err = r.writeJUnit(o.JUnit)
 	}
-	if o.asJSON {
+	if o.JSON {
 		out := json.NewEncoder(stdout)
 		out.SetIndent("", "  ")
 		return errors.Join(err, out.Encode(r))
