@@ -24,6 +24,7 @@ PROGRAMS := \
 	agent/cmd/corral-agent \
 	agent/cmd/corral-gpuprobe \
 	sdk/cmd/corral-plugin \
+	sdk/cmd/corral-plugin-shim \
 	sdk/cmd/plugincheck \
 	plugins/storage-fs \
 	plugins/storage-s3

@@ -20,6 +20,7 @@ func folders() map[string]string {
 		"corral-agent":        "agent/cmd/corral-agent",
 		probe:                 "agent/cmd/corral-gpuprobe",
 		"corral-plugin":       "sdk/cmd/corral-plugin",
+		"corral-plugin-shim":  "sdk/cmd/corral-plugin-shim",
 		"plugincheck":         "sdk/cmd/plugincheck",
 
 		"corral-plugin-storage-fs": "plugins/storage-fs",

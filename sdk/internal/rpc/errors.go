@@ -102,8 +102,20 @@ func fromDetail(d *pluginv1.Error) error {
 	return e
 }
 
-// fromCode is an error that gRPC made, not the plugin.
+// kindsOf are the kinds of the codes that gRPC itself makes none of: a plugin that
+// knows nothing of our detail means them.
+var kindsOf = map[codes.Code]fault.Kind{
+	codes.InvalidArgument: fault.Invalid, codes.OutOfRange: fault.Invalid, codes.Unauthenticated: fault.Unauthenticated, codes.PermissionDenied: fault.Forbidden,
+	codes.NotFound: fault.NotFound, codes.AlreadyExists: fault.Conflict, codes.FailedPrecondition: fault.Conflict, codes.Aborted: fault.Conflict,
+	codes.DataLoss: fault.Corrupt,
+}
+
+// fromCode is an error without our detail: one that gRPC made, or of a plugin in
+// another language.
 func fromCode(s *status.Status) error {
+	if kind, ok := kindsOf[s.Code()]; ok {
+		return fault.New(kind, "%s", s.Message()).On(fault.Plugin)
+	}
 	cause := errors.New(s.Message())
 	switch s.Code() {
 	case codes.Unavailable:

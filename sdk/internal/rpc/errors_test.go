@@ -66,6 +66,21 @@ func TestWhatTheTransportSays(t *testing.T) {
 	}
 }
 
+// A plugin in another language may leave our detail out.
+func TestCodesWithoutDetailsAreKinds(t *testing.T) {
+	for code, want := range kindsOf {
+		got := Fault(t.Context(), status.Error(code, "a sentence"))
+		if fault.KindOf(got) != want || fault.SideOf(got) != fault.Plugin || fault.MessageOf(got) != "a sentence" {
+			t.Errorf("%v came as %#v", code, got)
+		}
+	}
+	for kind, code := range codesOf {
+		if want, ok := kindsOf[code]; ok && want != kind {
+			t.Errorf("%v leaves as %v and comes as %v", kind, code, want)
+		}
+	}
+}
+
 func TestLongErrorsAreCut(t *testing.T) {
 	got := Fault(t.Context(), Status(fault.New(fault.Invalid, "%s", strings.Repeat("x", 1<<20))))
 	if len(got.Error()) > 3*maxText {
