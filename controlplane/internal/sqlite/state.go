@@ -12,8 +12,8 @@ import (
 //go:embed migrations/state/*.sql
 var stateMigrations embed.FS
 
-// State is the file of what must never be lost: keys, tokens, hosts, settings
-// and counters. Its methods may be called concurrently.
+// State is the file of what must never be lost: keys, tokens, hosts, settings,
+// storages and counters. Its methods may be called concurrently.
 type State struct{ *database }
 
 var (
@@ -22,6 +22,7 @@ var (
 	_ fleet.HostStore     = (*State)(nil)
 	_ fleet.SettingsStore = (*State)(nil)
 	_ fleet.CounterStore  = (*State)(nil)
+	_ fleet.StorageStore  = (*State)(nil)
 )
 
 // OpenState opens state.db in dir, and makes both where they are missing. A

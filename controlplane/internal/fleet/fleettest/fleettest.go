@@ -19,6 +19,7 @@ type Stores struct {
 	Hosts    fleet.HostStore
 	Settings fleet.SettingsStore
 	Counters fleet.CounterStore
+	Storages fleet.StorageStore
 	Samples  fleet.SampleStore
 	Usage    fleet.UsageStore
 }
@@ -40,6 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 	check("Enrol", enrolSentences())
 	check("Settings", settingsSentences())
 	check("Counters", counterSentences())
+	check("Storages", storageSentences())
 	check("Samples", sampleSentences())
 	check("Usage", usageSentences())
 }

@@ -1,0 +1,34 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// Storage is a configured place where files are kept, as it is stored.
+type Storage struct {
+	Name   string
+	Plugin string          // the name of the plugin that serves it
+	Config json.RawMessage // a JSON object for the plugin, without the secrets
+	// Secrets are the fields of the configuration that are kept apart, by their
+	// paths. They are shown to nobody but the plugin.
+	Secrets   map[string]string
+	Schema    int // the version of the plugin's configuration that Config is of
+	CreatedAt time.Time
+	ChangedAt time.Time
+}
+
+// StorageStore keeps the storages that operators configure.
+type StorageStore interface {
+	// CreateStorage stores a new one; a name that is taken is fault.Conflict.
+	CreateStorage(ctx context.Context, s Storage) error
+	// Storages returns all of them, by name.
+	Storages(ctx context.Context) ([]Storage, error)
+	// SaveStorage replaces all but CreatedAt of the one of this name; one that is
+	// not there is fault.NotFound.
+	SaveStorage(ctx context.Context, s Storage) error
+	// RemoveStorage forgets one, its secrets included; one that is not there is
+	// fault.NotFound. The files stay where they are.
+	RemoveStorage(ctx context.Context, name string) error
+}
