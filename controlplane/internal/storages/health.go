@@ -1,0 +1,92 @@
+package storages
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/sdk/storage"
+)
+
+// checkTimeout is how long a look at a storage may take that somebody asked for.
+const checkTimeout = 30 * time.Second
+
+// Run tells of the storages' changes of state until ctx ends, and closes them then.
+func (s *Service) Run(ctx context.Context) error {
+	told := map[*entry]State{}
+	for {
+		changed := s.Plugins.Changed() // before the look, so that no change is lost
+		now := map[*entry]State{}
+		for _, e := range s.standingNow() {
+			before, known := told[e]
+			if !known {
+				before = Starting
+			}
+			now[e] = s.tell(e, before)
+		}
+		told = now
+		select {
+		case <-ctx.Done():
+			return s.close()
+		case <-changed:
+		case <-s.waking:
+		}
+	}
+}
+
+func (s *Service) wake() {
+	select {
+	case s.waking <- struct{}{}:
+	default:
+	}
+}
+
+// tell tells of a storage's state if it is another one than before.
+func (s *Service) tell(e *entry, before State) State {
+	is := e.instance.Condition()
+	if is.State == before {
+		return before
+	}
+	s.Log.Info("storage changed", "storage", e.Name, "before", before, "now", is.State, "message", is.Message)
+	if before != Starting || is.State != Ready {
+		s.Events.Add(fleet.Event{Type: "storage_state", Subject: e.Name, State: string(is.State), Message: is.Message})
+	}
+	return is.State
+}
+
+// Check asks a storage's service whether it would serve, and returns how the storage
+// is. Where the service would not, that is an error.
+func (s *Service) Check(ctx context.Context, name string) (View, error) {
+	e, err := s.find(name)
+	if err != nil {
+		return View{}, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	defer cancel()
+	if err := storage.CheckBackend(ctx, e.instance); err != nil {
+		return View{}, explain(e.Name, err)
+	}
+	return e.view(), nil
+}
+
+func (e *entry) view() View {
+	is := e.instance.Condition()
+	v := View{
+		Name: e.Name, Plugin: e.Plugin, Config: shown(e.Config, e.Secrets), Origin: e.origin, SetIn: e.setIn,
+		Address: e.address(), Capabilities: []string{},
+		Status: is.State, Message: is.Message, Since: known(is.Since), CheckedAt: known(is.CheckedAt),
+	}
+	if can := storage.CapabilitiesOf(e.instance).String(); can != "" {
+		v.Capabilities = strings.Split(can, ",")
+	}
+	return v
+}
+
+func known(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	t = t.UTC()
+	return &t
+}
