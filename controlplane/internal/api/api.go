@@ -3,6 +3,7 @@ package api
 
 import (
 	"context"
+	"io"
 	"sync"
 	"time"
 
@@ -13,7 +14,9 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/settings"
+	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
+	"github.com/corral-fleet/corral/sdk/storage"
 	"github.com/corral-fleet/corral/sdk/wire"
 )
 
@@ -98,6 +101,26 @@ type (
 		Capture(ctx context.Context, id string) (fleet.Capture, error)
 		DeleteCaptures(ctx context.Context) error
 	}
+	// Storages keep files.
+	Storages interface {
+		Storages() []storages.View
+		Storage(name string) (storages.View, error)
+		Create(ctx context.Context, spec storages.Spec, trial storages.Trial) (storages.View, error)
+		Change(ctx context.Context, name string, spec storages.Spec, trial storages.Trial) (storages.View, error)
+		Remove(ctx context.Context, name string) (storages.View, error)
+		Check(ctx context.Context, name string) (storages.View, error)
+		Try(ctx context.Context, name string, spec storages.Spec, trial storages.Trial) error
+
+		Files(ctx context.Context, name string, q storages.Query) (storages.Listing, error)
+		File(ctx context.Context, name, path string) (storages.File, error)
+		Read(ctx context.Context, name, path string, r storage.Range) (io.ReadCloser, error)
+		Write(ctx context.Context, name, path string, u storages.Upload) (storages.File, error)
+		Delete(ctx context.Context, name, path string) error
+	}
+	// Events are what has happened of late.
+	Events interface {
+		After(id uint64, limit int) []fleet.Event
+	}
 	// Chat asks models.
 	Chat interface {
 		Ask(ctx context.Context, q chat.Question, onPiece func(chat.Piece) error) (*chat.Reply, error)
@@ -120,6 +143,8 @@ type Options struct {
 	Chat     Chat
 	Usage    Usage
 	Captures Captures
+	Storages Storages
+	Events   Events
 	// LostUsage returns how many requests Usage lacks since the server started.
 	LostUsage func() uint64
 	// Decisions and Breakers are of the router.
@@ -173,6 +198,22 @@ func (a *API) Routes() []edge.Route {
 		{Method: "GET", Path: "/api/routing/queues", Permission: edge.Read, Handler: a.queues},
 		{Method: "GET", Path: "/api/routing/breakers", Permission: edge.Read, Handler: a.breakers},
 		{Method: "POST", Path: "/api/routing/breakers/reset", Permission: edge.Operate, Handler: a.resetBreakers},
+
+		{Method: "GET", Path: "/api/storage", Permission: edge.Read, Handler: a.storages},
+		{Method: "POST", Path: "/api/storage", Permission: edge.Operate, Handler: a.createStorage, Watch: true},
+		{Method: "GET", Path: "/api/storage/{name}", Permission: edge.Read, Handler: a.storage},
+		{Method: "PUT", Path: "/api/storage/{name}", Permission: edge.Operate, Handler: a.changeStorage, Watch: true},
+		{Method: "DELETE", Path: "/api/storage/{name}", Permission: edge.Operate, Handler: a.removeStorage},
+		{Method: "POST", Path: "/api/storage/{name}/check", Permission: edge.Operate, Handler: a.checkStorage, Watch: true},
+		{Method: "GET", Path: "/api/storage/{name}/files", Permission: edge.Read, Handler: a.files, Watch: true},
+		{Method: "GET", Path: "/api/storage/{name}/file", Permission: edge.Read, Handler: a.file, Watch: true},
+		{
+			Method: "PUT", Path: "/api/storage/{name}/file", Permission: edge.Operate, Handler: a.putFile, Watch: true,
+			Streaming: true, MaxBodyBytes: -1, BodyTypes: []string{"application/octet-stream"},
+		},
+		{Method: "DELETE", Path: "/api/storage/{name}/file", Permission: edge.Operate, Handler: a.deleteFile, Watch: true},
+
+		{Method: "GET", Path: "/api/events", Permission: edge.Read, Handler: a.events},
 
 		{Method: "GET", Path: "/api/config", Permission: edge.Read, Handler: a.config},
 		{Method: "POST", Path: "/api/config", Permission: edge.Administer, Handler: a.changeConfig},

@@ -22,7 +22,7 @@ func (a *API) config(context.Context, *edge.Request) (*edge.Response, error) {
 func (a *API) changeConfig(ctx context.Context, r *edge.Request) (*edge.Response, error) {
 	change, err := a.Settings.Patch(ctx, r.Body)
 	if err != nil {
-		return nil, err
+		return nil, byField(err)
 	}
 	a.Log.Info("settings changed", "fields", strings.Join(change.Fields, ","), "caller", r.Caller.ID)
 	return configResponse([]byte("null"), change.Restart), nil

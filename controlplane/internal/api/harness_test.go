@@ -18,9 +18,11 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/relay/relaytest"
 	"github.com/corral-fleet/corral/controlplane/internal/settings"
 	"github.com/corral-fleet/corral/controlplane/internal/sqlite"
+	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
 	"github.com/corral-fleet/corral/sdk/config"
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/storage/memory"
 	"github.com/corral-fleet/corral/sdk/wire"
 )
 
@@ -36,6 +38,8 @@ type fixture struct {
 	keys     *auth.Keyring
 	registry *fleet.Registry
 	link     *agents
+	plugin   *memoryPlugin
+	events   *fleet.Events
 	reasons  []string // not to be ready
 	reset    []fleet.BreakerFilter
 }
@@ -68,7 +72,15 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 
 	f := &fixture{
 		db: db, tickets: auth.NewTickets[edge.Caller](noon), keys: auth.NewKeyring(db, noon, log),
-		registry: fleet.NewRegistry(nil), link: &agents{},
+		registry: fleet.NewRegistry(nil), link: &agents{}, plugin: &memoryPlugin{Backend: memory.New(8 << 20)}, events: fleet.NewEvents(noon),
+	}
+	kept := storages.New(storages.Options{
+		Store: db, Plugins: f.plugin, Events: f.events, Log: log, Now: noon,
+		Pinned:  []storages.Pinned{{Storage: fleet.Storage{Name: "pinned", Plugin: "mem"}, SetIn: "corral.yaml:3"}},
+		BuiltIn: fleet.Storage{Name: "default", Plugin: "mem"},
+	})
+	if err := kept.Load(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 	for i, view := range relaytest.Fleet() {
 		secret, _, err := tokens.CreateToken(t.Context(), auth.TokenSpec{TTL: time.Hour, Uses: 1})
@@ -100,6 +112,8 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 		History:      db,
 		Usage:        db,
 		Captures:     db,
+		Storages:     kept,
+		Events:       f.events,
 		LostUsage:    func() uint64 { return 3 },
 		Chat:         chat.New(forward, noon),
 		Decisions:    decided{},

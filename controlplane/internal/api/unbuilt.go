@@ -12,7 +12,6 @@ import (
 func unbuiltRoutes() []edge.Route {
 	const (
 		models     = "adding models"
-		storages   = "storages"
 		uploads    = "resumable uploads"
 		operations = "operations"
 		alerts     = "alerts"
@@ -24,17 +23,6 @@ func unbuiltRoutes() []edge.Route {
 		what         string
 	}{
 		{edge.Operate, "POST", "/api/models", models},
-
-		{edge.Read, "GET", "/api/storage", storages},
-		{edge.Operate, "POST", "/api/storage", storages},
-		{edge.Read, "GET", "/api/storage/{name}", storages},
-		{edge.Operate, "PUT", "/api/storage/{name}", storages},
-		{edge.Operate, "DELETE", "/api/storage/{name}", storages},
-		{edge.Operate, "POST", "/api/storage/{name}/check", storages},
-		{edge.Read, "GET", "/api/storage/{name}/files", storages},
-		{edge.Read, "GET", "/api/storage/{name}/file", storages},
-		{edge.Operate, "PUT", "/api/storage/{name}/file", storages},
-		{edge.Operate, "DELETE", "/api/storage/{name}/file", storages},
 
 		{edge.Operate, "POST", "/api/uploads", uploads},
 		{edge.Operate, "HEAD", "/api/uploads/{id}", uploads},
@@ -52,7 +40,6 @@ func unbuiltRoutes() []edge.Route {
 		{edge.Operate, "POST", "/api/alerts/{path...}", alerts},
 
 		{edge.Read, "GET", "/api/plugins", "plugins"},
-		{edge.Read, "GET", "/api/events", "the list of events"},
 	} {
 		routes = append(routes, edge.Route{
 			Method: r.method, Path: r.path, Permission: r.may,

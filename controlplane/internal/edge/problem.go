@@ -65,11 +65,12 @@ func StatusOf(err error) int {
 	return 500
 }
 
-// statusError is an error that brings a status or header fields of its own.
+// statusError is an error that brings a status, header fields or faults of its own.
 type statusError struct {
 	cause  error
 	status int // 0: the kind decides
 	header []HeaderField
+	faults []FieldFault
 }
 
 func (r *statusError) Error() string { return r.cause.Error() }
@@ -78,12 +79,32 @@ func (r *statusError) Unwrap() error { return r.cause }
 // WithField returns err with a header field that goes out with the answer which
 // tells of it.
 func WithField(err error, field HeaderField) error {
-	with := statusError{cause: err}
-	if inner, ok := errors.AsType[*statusError](err); ok {
-		with.status, with.header = inner.status, inner.header
-	}
+	with := extend(err)
 	with.header = append(slices.Clip(with.header), field)
-	return &with
+	return with
+}
+
+// FieldFault is what is wrong with one field of a body.
+type FieldFault struct {
+	Field   string `json:"field"` // its path; empty is the body as a whole
+	Message string `json:"message"`
+}
+
+// WithFaults returns err with what is wrong with each field, which the dashboard's
+// dialect tells beside the sentence.
+func WithFaults(err error, faults []FieldFault) error {
+	with := extend(err)
+	with.faults = faults
+	return with
+}
+
+// extend returns err as one that can bring more than it does.
+func extend(err error) *statusError {
+	with := &statusError{cause: err}
+	if inner, ok := errors.AsType[*statusError](err); ok {
+		with.status, with.header, with.faults = inner.status, inner.header, inner.faults
+	}
+	return with
 }
 
 // retryAfter is the advice to try again after a while, in whole seconds, at
@@ -118,8 +139,9 @@ func problem(d Dialect, err error) *Response {
 
 // errorBody is how the dashboard's dialect tells of an error.
 type errorBody struct {
-	Code    string `json:"code"` // a stable word, such as "not_found"
-	Message string `json:"error"`
+	Code    string       `json:"code"` // a stable word, such as "not_found"
+	Message string       `json:"error"`
+	Faults  []FieldFault `json:"fields,omitempty"`
 }
 
 // ErrorBody returns the JSON by which a dialect tells of an error: what stands
@@ -144,7 +166,11 @@ func problemBody(d Dialect, status int, err error) []byte {
 			"type": apiErrorType(status), "message": message,
 		}}
 	default:
-		v = errorBody{Code: code, Message: message}
+		body := errorBody{Code: code, Message: message}
+		if e, ok := errors.AsType[*statusError](err); ok {
+			body.Faults = e.faults
+		}
+		v = body
 	}
 	// Strings and nils can always be encoded.
 	body, _ := json.Marshal(v)
