@@ -156,26 +156,31 @@ var breakages = map[string][]func(*altered){
 			return a.full.Put(ctx, key, src)
 		}
 	}},
-	"ST-PUT-008": {stored(func(a *altered, ctx context.Context, key string, content []byte, err error) error {
-		if err != nil {
-			return err
-		}
-		for i := 0; i < len(content); i += 20_000 { // all writers write to one file
-			old, _ := a.full.Get(ctx, key, storage.Range{})
-			var now []byte
-			if old != nil {
-				now, _ = io.ReadAll(old)
-			}
-			end := min(i+20_000, len(content))
-			now = append(now, make([]byte, max(0, end-len(now)))...)
-			copy(now[i:end], content[i:end])
-			if err := a.full.Put(ctx, key, storage.Bytes(now)); err != nil {
+	"ST-PUT-008": {func(a *altered) {
+		var mu sync.Mutex
+		var writing [][]byte
+		several := make(chan struct{})
+		a.putting = func(ctx context.Context, key string, src storage.Source) error {
+			content, err := slurp(src)
+			if err != nil {
 				return err
 			}
-			time.Sleep(time.Millisecond) // so that the others have their turn
+			mu.Lock()
+			if writing = append(writing, content); len(writing) == 2 {
+				close(several)
+			}
+			mu.Unlock()
+			<-several // all writers write to one file
+			mu.Lock()
+			defer mu.Unlock()
+			other := writing[0]
+			if &other[0] == &content[0] {
+				other = writing[1]
+			}
+			half := len(content) / 2
+			return a.full.Put(ctx, key, storage.Bytes(slices.Concat(content[:half], other[half:])))
 		}
-		return nil
-	})},
+	}},
 	"ST-PUT-009": {func(a *altered) {
 		a.putting = func(ctx context.Context, key string, src storage.Source) error {
 			if folder, _, ok := strings.Cut(strings.TrimPrefix(key, "st/"), "/"); ok {

@@ -90,7 +90,7 @@ func serveAs(which, socket string) int {
 		return 1
 	}
 	server := grpc.NewServer()
-	s := pluginrpc.NewServer(other{})
+	s := pluginrpc.NewServer(other{}, "")
 	s.Register(server)
 	storagerpc.NewServer(func(instance string) (storage.Backend, error) {
 		found, err := s.Find(instance)
@@ -98,7 +98,7 @@ func serveAs(which, socket string) int {
 			return nil, err
 		}
 		return found.(storage.Backend), nil
-	}).Register(server)
+	}, nil).Register(server)
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		server.Stop()
