@@ -15,6 +15,7 @@ export GOFLAGS := -buildvcs=false $(GOFLAGS)
 
 MODULES  := $(patsubst $(CURDIR)/%,%,$(shell go list -m -f '{{.Dir}}'))
 PACKAGES := $(MODULES:%=./%/...)
+EXAMPLES := $(patsubst %/go.mod,%,$(wildcard examples/*/go.mod))
 VERSION  := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 
 # The programs, each by its folder. Those that are not written yet are left out.
@@ -130,7 +131,7 @@ check: fmt-check vet lint arch gen-check tidy-check dashboard-check ## everythin
 
 .PHONY: fmt-check
 fmt-check: ## gofmt has nothing to change
-	@unformatted=$$(find $(MODULES) -name node_modules -prune -o -name '*.go' -exec gofmt -l {} +); \
+	@unformatted=$$(find $(MODULES) examples -name node_modules -prune -o -name '*.go' -exec gofmt -l {} +); \
 	if [ -n "$$unformatted" ]; then echo "not formatted:"; echo "$$unformatted"; exit 1; fi
 
 .PHONY: vet
@@ -159,7 +160,7 @@ gen-check: $(BUF) ## the generated code is what the schemas and types say
 
 .PHONY: tidy-check
 tidy-check: ## go.mod and go.sum of every module are tidy
-	@for m in $(MODULES); do (cd $$m && GOWORK=off go mod tidy -diff) || { echo "$$m: run GOWORK=off go mod tidy there"; exit 1; }; done
+	@for m in $(MODULES) $(EXAMPLES); do (cd $$m && GOWORK=off go mod tidy -diff) || { echo "$$m: run GOWORK=off go mod tidy there"; exit 1; }; done
 
 .PHONY: dashboard-check
 dashboard-check: $(DASHBOARD_MODULES) ## the dashboard's types and its linter
@@ -211,7 +212,7 @@ screenshots: build node ## pictures of every room of the dashboard, into docs/im
 # and those of e2e drive a browser. Hosts that the network cuts off need ip, what
 # reads the units is of systemd, and a systemd that is booted needs its bus and
 # who decides there.
-LOCKS := $(shell find $(MODULES) -name node_modules -prune -o -name package-lock.json -print)
+LOCKS := $(shell find $(MODULES) examples -name node_modules -prune -o -name package-lock.json -print)
 
 .PHONY: node
 node: $(LOCKS:%/package-lock.json=%/node_modules/.package-lock.json)

@@ -11,14 +11,16 @@ import (
 	"github.com/corral-fleet/corral/sdk/program"
 )
 
-const usage = `Usage: corral-plugin-shim pack --output PLUGIN --dir DIR -- COMMAND [ARGUMENT]...
-
-Writes a plugin: a copy of this program that starts COMMAND in DIR and passes on to it
-what the host asks. The command serves plain gRPC on the unix socket that
+const usage = `Writes a plugin: a copy of this program that starts COMMAND in a folder and passes on
+to it what the host asks. The command serves plain gRPC on the unix socket that
 CORRAL_PLUGIN_SOCKET names, and ends when its stdin does. The plugin starts it only
-while the files in DIR are what they are now, so that the digest of the plugin says
-what is run; where DIR is from the plugin has to stay the same.
+while the files in the folder are what they are now, so that the digest of the plugin
+says what is run; where the folder is from the plugin has to stay the same.
 
+Usage:
+  corral-plugin-shim pack [flags] [-- COMMAND [ARGUMENT]...]
+
+Flags:
 `
 
 // run is the program as authors use it.

@@ -29,7 +29,7 @@ func TestPackIsTold(t *testing.T) {
 		"no output":       {[]string{"pack", "--", "node", "main.js"}, program.ExitUsage, "--output"},
 		"an unknown flag": {[]string{"pack", "--nonsense"}, program.ExitUsage, "unknown flag"},
 		"no folder":       {[]string{"pack", "-o", plugin, "--dir", "/nowhere/at/all", "--", "node"}, program.ExitFailed, "/nowhere/at/all"},
-		"help":            {[]string{"--help"}, program.ExitOK, "Usage: corral-plugin-shim"},
+		"help":            {[]string{"--help"}, program.ExitOK, "corral-plugin-shim pack [flags]"},
 		"a plugin":        {[]string{"pack", "-o", plugin, "--dir", dir, "--", "node", "main.js", "--flag"}, program.ExitOK, "is a plugin"},
 	} {
 		var out bytes.Buffer

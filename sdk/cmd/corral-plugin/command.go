@@ -18,14 +18,16 @@ import (
 	"github.com/corral-fleet/corral/sdk/program"
 )
 
-const usage = `Usage: corral-plugin COMMAND
+const usage = `For authors of plugins.
 
-For authors of plugins:
+Usage:
+  corral-plugin [command]
 
-    new storage NAME     write a storage plugin that works, to begin with
-    dev DIR              build it, run it as Corral does, again with each change
-    test DIR             check whether it keeps its contract
-    version              print the version
+Commands:
+  new storage NAME   write a storage plugin that works, to begin with
+  dev DIR            build it, run it as Corral does, again with each change
+  test DIR           check whether it keeps its contract
+  version            print the version
 
 DIR is the folder of a module in Go. Where it is a file, that is a plugin's program,
 in whatever language it was written. "corral-plugin COMMAND --help" tells the flags.
@@ -61,7 +63,7 @@ func newFlags(line, about string, stderr io.Writer) *pflag.FlagSet {
 	flags := pflag.NewFlagSet(line, pflag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() {
-		fmt.Fprintf(stderr, "Usage: corral-plugin %s [flags]\n\n%s\n\n%s", line, about, flags.FlagUsages())
+		fmt.Fprintf(stderr, "%s\n\nUsage:\n  corral-plugin %s [flags]\n\nFlags:\n%s", about, line, flags.FlagUsages())
 	}
 	return flags
 }
@@ -148,7 +150,7 @@ func develop(ctx context.Context, args []string, stdin *os.File, stdout, stderr 
 
 // test is plugincheck, which builds the plugin first where it is told its folder.
 func test(ctx context.Context, args []string, stdout, stderr io.Writer) (err error) {
-	o, err := check.Parse("corral-plugin test", args, stderr)
+	o, err := check.Parse("corral-plugin test DIR", args, stderr)
 	if err != nil || o == nil {
 		return err
 	}

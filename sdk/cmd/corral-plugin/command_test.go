@@ -65,7 +65,7 @@ func TestWhatCannotWorkIsAUsageErrorThatHelps(t *testing.T) {
 
 func TestHelpIsNoError(t *testing.T) {
 	for _, args := range [][]string{{"help"}, {"--help"}, {"new", "--help"}, {"dev", "-h"}, {"test", "--help"}} {
-		if got := runs(t, args...); got.code != program.ExitOK || !strings.Contains(got.stdout+got.stderr, "Usage: corral-plugin") {
+		if got := runs(t, args...); got.code != program.ExitOK || !strings.Contains(got.stdout+got.stderr, "Usage:\n  corral-plugin") {
 			t.Errorf("%q: %+v", args, got)
 		}
 	}

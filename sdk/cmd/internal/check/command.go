@@ -33,23 +33,25 @@ type Options struct {
 // runs reports whether a check is to be run.
 func (o *Options) runs(id string) bool { return o.Only == nil || o.Only.MatchString(id) }
 
-const usage = `Usage: %s PLUGIN [flags]
-
-Starts the plugin as Corral does and checks whether it keeps its contract. What the
+const usage = `Starts the plugin as Corral does and checks whether it keeps its contract. What the
 checks store is under keys that begin with "st/"; anything there before is deleted.
 
 Exit status: 0 when it keeps the contract, 1 when it does not, 2 when it could not be
 checked because of the command line or the configuration.
 
+Usage:
+  %s [flags]
+
+Flags:
 `
 
-// Parse reads a command line; name is what the program is called. Where only help is
+// Parse reads a command line; line is how it is called. Where only help is
 // asked for, which is printed, it returns nil.
-func Parse(name string, args []string, stderr io.Writer) (*Options, error) {
+func Parse(line string, args []string, stderr io.Writer) (*Options, error) {
 	var o Options
-	flags := pflag.NewFlagSet(name, pflag.ContinueOnError)
+	flags := pflag.NewFlagSet(line, pflag.ContinueOnError)
 	flags.SetOutput(stderr)
-	flags.Usage = func() { fmt.Fprintf(stderr, usage+"%s", name, flags.FlagUsages()) }
+	flags.Usage = func() { fmt.Fprintf(stderr, usage+"%s", line, flags.FlagUsages()) }
 	flags.StringVarP(&o.Config, "config", "c", "", "YAML `file` with the configuration of an instance")
 	flags.StringVar(&o.JUnit, "junit", "", "`file` to write the results to, as JUnit's XML")
 	flags.BoolVar(&o.JSON, "json", false, "print the results as JSON")
@@ -84,7 +86,7 @@ func Parse(name string, args []string, stderr io.Writer) (*Options, error) {
 
 // Command is plugincheck.
 func Command(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	o, err := Parse("plugincheck", args, stderr)
+	o, err := Parse("plugincheck PLUGIN", args, stderr)
 	if err != nil || o == nil {
 		return err
 	}
