@@ -52,6 +52,18 @@ var externalBudget = map[string][]string{
 	prefix + "sdk/gguf":                    {},
 	prefix + "sdk/wire":                    {"google.golang.org/protobuf"},
 	prefix + "controlplane/internal/fleet": {},
+	// What each author of a plugin has to take with the SDK.
+	prefix + "sdk/plugin":              pluginModules,
+	prefix + "sdk/storage/storagetest": {},
+}
+
+// pluginModules are what a plugin is made of beside its author's code: go-plugin and
+// gRPC with what they need, and what reads a configuration.
+var pluginModules = []string{
+	"github.com/fatih/color", "github.com/golang/protobuf", "github.com/hashicorp/go-hclog", "github.com/hashicorp/go-plugin",
+	"github.com/hashicorp/yamux", "github.com/mattn/go-colorable", "github.com/mattn/go-isatty", "github.com/oklog/run",
+	"github.com/spf13/pflag", "go.yaml.in/yaml/v3", "golang.org/x/net", "golang.org/x/sys", "golang.org/x/text",
+	"google.golang.org/genproto/googleapis/rpc", "google.golang.org/grpc", "google.golang.org/protobuf",
 }
 
 // vagueNames are names of packages that say nothing about what is in them.

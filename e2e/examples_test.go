@@ -57,4 +57,6 @@ func absolute(t *testing.T, path string) string {
 }
 
 // passedOrUndeclared accepts a plugin that does what it says it does.
-func passedOrUndeclared(_, verdict string) bool { return verdict == "passed" || verdict == "not declared" }
+func passedOrUndeclared(_, verdict string) bool {
+	return verdict == "passed" || verdict == "not declared"
+}
