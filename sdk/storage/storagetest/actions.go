@@ -3,8 +3,11 @@ package storagetest
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"time"
 
@@ -21,11 +24,7 @@ func key(name string) string { return "st/" + name }
 // pattern returns so many bytes, all of them different in place and by seed.
 func pattern(size int, seed byte) []byte {
 	b := make([]byte, size)
-	x := uint32(seed)*2654435761 + 1
-	for i := range b {
-		x = x*1664525 + 1013904223
-		b[i] = byte(x >> 24)
-	}
+	_, _ = rand.NewChaCha8([32]byte{seed}).Read(b) // it never fails
 	return b
 }
 
@@ -95,6 +94,13 @@ func (t *trial) list(prefix string) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// wantSum checks the digest that is told of an object, if one is.
+func (t *trial) wantSum(info storage.Info, content []byte) {
+	if sum := sha256.Sum256(content); info.SHA256 != "" && info.SHA256 != hex.EncodeToString(sum[:]) {
+		t.errorf("the sha256 of %q is told as %s", info.Key, info.SHA256)
+	}
 }
 
 // wantKind checks an error's kind.

@@ -43,8 +43,26 @@ func (f full) LocalPath(ctx context.Context, key string) (string, error) {
 
 func (f full) Sweep(context.Context, time.Duration) (int, error) { return 0, nil }
 
+// Check implements [storage.Checker].
+func (f full) Check(ctx context.Context) error { return ctx.Err() }
+
+// Address implements [storage.Addresser].
+func (f full) Address() string { return "memory://somewhere/" }
+
 func (f full) Page(ctx context.Context, r storage.PageRequest) (storage.Page, error) {
 	return storage.ListPage(ctx, f.Backend, r)
+}
+
+// infos returns all that a listing has.
+func (f full) infos(ctx context.Context, prefix string) []storage.Info {
+	var all []storage.Info
+	for info, err := range f.Backend.List(ctx, prefix) {
+		if err != nil {
+			return all
+		}
+		all = append(all, info)
+	}
+	return all
 }
 
 // altered is a backend of which some methods are others.
@@ -60,6 +78,31 @@ type altered struct {
 	page    func(ctx context.Context, r storage.PageRequest) (storage.Page, error)
 	locate  func(ctx context.Context, key string) (string, error)
 	sweep   func(ctx context.Context, age time.Duration) (int, error)
+	check   func(ctx context.Context) error
+	address func() string
+	can     func() storage.Capabilities
+}
+
+func (a *altered) Check(ctx context.Context) error {
+	if a.check != nil {
+		return a.check(ctx)
+	}
+	return a.full.Check(ctx)
+}
+
+func (a *altered) Address() string {
+	if a.address != nil {
+		return a.address()
+	}
+	return a.full.Address()
+}
+
+// Capabilities implements [storage.Limited].
+func (a *altered) Capabilities() storage.Capabilities {
+	if a.can != nil {
+		return a.can()
+	}
+	return ^storage.Capabilities(0)
 }
 
 func (a *altered) Stat(ctx context.Context, key string) (storage.Info, error) {

@@ -28,10 +28,13 @@ type Check struct {
 	try   func(*trial)
 }
 
-// Checks returns all checks, in the order of their ids.
+// Checks returns all checks, those of a method beside each other.
 func Checks() []Check {
 	var all []Check
-	for _, group := range [][]Check{statChecks, getChecks, putChecks, deleteChecks, listChecks, keyChecks, cancelChecks, createChecks, copyChecks, pageChecks, locateChecks, sweepChecks} {
+	for _, group := range [][]Check{
+		statChecks, knowingChecks, getChecks, readingChecks, putChecks, largeChecks, deleteChecks, deletingChecks, listChecks, listingChecks,
+		keyChecks, namingChecks, cancelChecks, endingChecks, createChecks, copyChecks, comingChecks, pageChecks, pagingChecks, locateChecks, sweepChecks, factChecks,
+	} {
 		all = append(all, group...)
 	}
 	return all

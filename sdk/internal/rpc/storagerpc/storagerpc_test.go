@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/internal/pb/pluginv1"
 	"github.com/corral-fleet/corral/sdk/internal/pb/storagev1"
 	"github.com/corral-fleet/corral/sdk/internal/rpc/datasocket"
 	"github.com/corral-fleet/corral/sdk/internal/rpc/pluginrpc"
@@ -76,12 +77,15 @@ func socket(t testing.TB) (*datasocket.Listener, string) {
 func serve(t testing.TB, b storage.Backend) (*grpc.ClientConn, string) {
 	t.Helper()
 	data, dir := socket(t)
-	return dial(t, NewServer(func(instance string) (storage.Backend, error) {
-		if instance != "one" {
-			return nil, fault.New(fault.NotFound, "there is no instance %q", instance)
-		}
-		return b, nil
-	}, data).Register), dir
+	return dial(t, func(to grpc.ServiceRegistrar) {
+		pluginv1.RegisterPluginServiceServer(to, healthy{})
+		NewServer(func(instance string) (storage.Backend, error) {
+			if instance != "one" {
+				return nil, fault.New(fault.NotFound, "there is no instance %q", instance)
+			}
+			return b, nil
+		}, data).Register(to)
+	}), dir
 }
 
 // over returns a backend as it is on the other side of a connection, whose data
@@ -105,6 +109,15 @@ func handleOf(b storage.Backend) pluginrpc.Handle {
 
 // planes are the ways that data can take.
 var planes = map[string]func(testing.TB, storage.Backend) *Client{"socket": over, "messages": overMessages}
+
+// healthy is a plugin whose instances would serve.
+type healthy struct {
+	pluginv1.UnimplementedPluginServiceServer
+}
+
+func (healthy) Health(context.Context, *pluginv1.HealthRequest) (*pluginv1.HealthResponse, error) {
+	return &pluginv1.HealthResponse{}, nil
+}
 
 // whole is a backend that can do all that there is.
 type whole struct{ *memory.Backend }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -167,7 +168,8 @@ func (c *child) learn() error {
 		}
 	}()
 	for {
-		if _, err := os.Stat(c.socket); err == nil {
+		if probe, err := (&net.Dialer{}).DialContext(ctx, "unix", c.socket); err == nil {
+			probe.Close() // it listens
 			description, err := pluginrpc.NewClient(c.conn).Describe(ctx)
 			c.description = description
 			if err != nil {
