@@ -16,7 +16,19 @@ import (
 // full is the backend in memory with all that checks ask for.
 type full struct {
 	*memory.Backend
-	dir string // for files
+	dir    string // for files
+	signer *signer
+}
+
+// newFull returns one that holds nothing, until the end of the test.
+func newFull(t *testing.T) full {
+	b := memory.New(1 << 30)
+	return full{b, t.TempDir(), newSigner(t, b)}
+}
+
+// PresignGet implements [storage.Presigner].
+func (f full) PresignGet(_ context.Context, key string, ttl time.Duration) (storage.Presigned, error) {
+	return f.signer.sign(key, ttl), nil
 }
 
 func (f full) Copy(ctx context.Context, target, source string) error {
@@ -81,6 +93,7 @@ type altered struct {
 	check   func(ctx context.Context) error
 	address func() string
 	can     func() storage.Capabilities
+	presign func(ctx context.Context, key string, ttl time.Duration) (storage.Presigned, error)
 }
 
 func (a *altered) Check(ctx context.Context) error {
@@ -103,6 +116,13 @@ func (a *altered) Capabilities() storage.Capabilities {
 		return a.can()
 	}
 	return ^storage.Capabilities(0)
+}
+
+func (a *altered) PresignGet(ctx context.Context, key string, ttl time.Duration) (storage.Presigned, error) {
+	if a.presign != nil {
+		return a.presign(ctx, key, ttl)
+	}
+	return a.full.PresignGet(ctx, key, ttl)
 }
 
 func (a *altered) Stat(ctx context.Context, key string) (storage.Info, error) {
@@ -177,7 +197,7 @@ func (a *altered) Sweep(ctx context.Context, age time.Duration) (int, error) {
 
 // alter returns a whole backend that has been broken.
 func alter(t *testing.T, how func(*altered)) storage.Backend {
-	b := &altered{full: full{memory.New(1 << 30), t.TempDir()}}
+	b := &altered{full: newFull(t)}
 	how(b)
 	return b
 }

@@ -376,6 +376,16 @@ var breakages = map[string][]func(*altered){
 			}
 		}
 	}},
+	"ST-PRESIGN-001": {func(a *altered) { a.full.signer.ignoresRanges = true }, func(a *altered) { a.full.signer.wantsHeader = true }},
+	"ST-PRESIGN-002": {func(a *altered) { a.full.signer.neverExpires = true }, func(a *altered) {
+		a.presign = func(ctx context.Context, key string, ttl time.Duration) (storage.Presigned, error) {
+			signed, err := a.full.PresignGet(ctx, key, ttl)
+			signed.ExpiresAt = time.Time{}
+			return signed, err
+		}
+	}},
+	"ST-PRESIGN-003": {func(a *altered) { a.full.signer.signsNothing = true }, func(a *altered) { a.full.signer.signsAnyKey = true }},
+	"ST-PRESIGN-004": {func(a *altered) { a.full.signer.servesNothing = true }},
 	"ST-PAGE-003": {func(a *altered) {
 		a.page = func(ctx context.Context, r storage.PageRequest) (storage.Page, error) {
 			page, err := a.full.Page(ctx, r)
@@ -438,7 +448,7 @@ func TestWhatWorksAndIsNotDeclaredIsTold(t *testing.T) {
 		if c.Needs == 0 {
 			continue
 		}
-		if r := c.Try(t.Context(), modest{full{memory.New(1 << 30), t.TempDir()}}); r.Verdict != WorksButUndeclared {
+		if r := c.Try(t.Context(), modest{newFull(t)}); r.Verdict != WorksButUndeclared {
 			t.Errorf("%s: %+v", c.ID, r)
 		}
 	}

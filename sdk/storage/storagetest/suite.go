@@ -33,7 +33,7 @@ func Checks() []Check {
 	var all []Check
 	for _, group := range [][]Check{
 		statChecks, knowingChecks, getChecks, readingChecks, putChecks, largeChecks, deleteChecks, deletingChecks, listChecks, listingChecks,
-		keyChecks, namingChecks, cancelChecks, endingChecks, createChecks, copyChecks, comingChecks, pageChecks, pagingChecks, locateChecks, sweepChecks, factChecks,
+		keyChecks, namingChecks, cancelChecks, endingChecks, createChecks, copyChecks, comingChecks, pageChecks, pagingChecks, locateChecks, sweepChecks, presignChecks, factChecks,
 	} {
 		all = append(all, group...)
 	}
