@@ -64,7 +64,7 @@ func explained(ctx context.Context, err error, format string, args ...any) error
 // than its status.
 func byCode(err error, what string) *fault.Error {
 	switch codeOf(err) {
-	case "InvalidAccessKeyId":
+	case "InvalidAccessKeyId", "XAdminUserNotFound":
 		return fault.Wrap(fault.Unauthenticated, err, "the service does not know access_key_id, so the plugin can't %s", what)
 	case "SignatureDoesNotMatch":
 		return fault.Wrap(fault.Unauthenticated, err, "secret_access_key is not that of access_key_id, so the plugin can't %s", what)

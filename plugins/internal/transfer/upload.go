@@ -97,7 +97,7 @@ func (c Cut) inParts(ctx context.Context, to Upload, next func(context.Context) 
 	sending, within := errgroup.WithContext(ctx)
 	sending.SetLimit(c.AtOnce)
 	parts := 0
-	for ; ; parts++ {
+	for {
 		p, err := next(within)
 		if err == io.EOF {
 			break
@@ -109,7 +109,9 @@ func (c Cut) inParts(ctx context.Context, to Upload, next func(context.Context) 
 			sending.Go(func() error { return err })
 			break
 		}
-		sending.Go(func() error { return p.send(within, to, parts) })
+		index := parts
+		sending.Go(func() error { return p.send(within, to, index) })
+		parts++
 	}
 	if err := sending.Wait(); err != nil {
 		return err
