@@ -3,8 +3,8 @@ import { test } from 'node:test'
 
 import { RawClient } from './rawclient.js'
 import {
-  assertAnswer, assertFailure, assertMetrics, assertModels, assertStatus,
-  key, keylessURL, model, needsKeyless, socketURL, url, within, wrongKey,
+  assertAnswer, assertFailure, assertFiles, assertMetrics, assertModels, assertStatus,
+  key, keylessURL, model, needsKeyless, socketURL, storedFiles, url, within, wrongKey,
 } from './server.js'
 
 const bearer = { headers: { Authorization: `Bearer ${key}` } }
@@ -36,6 +36,20 @@ test('raw: every event is answered, with its id', async (t) => {
   assertAnswer(chat.data)
 })
 
+test('raw: a storage is browsed page by page', async (t) => {
+  const folder = await storedFiles(t, 'raw')
+  const client = await connect(t)
+  const page = async (data) => (await client.ask('browse_storage', data)).at(-1)
+
+  const first = await page({ prefix: folder, limit: 1 })
+  assert.equal(first.type, 'storage_files')
+  assert.equal(first.storage, 'default')
+  assertFiles(first.data, [`${folder}a.txt`])
+  const second = await page({ storage: 'default', prefix: folder, cursor: first.cursor })
+  assertFiles(second.data, [`${folder}b/`])
+  assert.equal(second.cursor, '')
+})
+
 test('raw: a chat streams its pieces', async (t) => {
   const client = await connect(t)
   const frames = await client.ask('chat_request', { message: 'Hello', model, stream: true })
@@ -63,7 +77,7 @@ test('raw: what fails is told, and the connection stays', async (t) => {
   assertFailure(await failure('chat_request', { model }), 'chat_request', 'invalid')
   assertFailure(await failure('chat_request', { message: 'x', model: 'no-such-model' }), 'chat_request', 'not_found')
   assertFailure(await failure('upload_model', { name: 'x', filename: 'x.gguf', content: 'R0dVRg==' }), 'upload_model', 'not_implemented')
-  assertFailure(await failure('browse_storage', {}), 'browse_storage', 'not_implemented')
+  assertFailure(await failure('browse_storage', { storage: 'none' }), 'browse_storage', 'not_found')
   for (const broken of ['{"event":', 'hello', '[]', '{}']) {
     client.send(broken)
     assertFailure((await client.ofType('error')).data, null, 'invalid')

@@ -88,3 +88,30 @@ export const assertFailure = (f, event, code) => {
   assert.equal(typeof f.error, 'string')
   assert.ok(f.error.length > 0)
 }
+
+// storedFiles stores a.txt and b/c.txt in a folder of the default storage, which it
+// returns, and deletes them when the test ends.
+export const storedFiles = async (t, name) => {
+  const folder = `node-${name}/`
+  const file = (path, method, body) => fetch(`${url}/api/storage/default/file?path=${encodeURIComponent(path)}`, {
+    method, body, headers: { Authorization: `Bearer ${key}`, 'Content-Type': 'application/octet-stream' },
+  })
+  for (const path of [`${folder}a.txt`, `${folder}b/c.txt`]) {
+    const stored = await file(path, 'PUT', path)
+    assert.equal(stored.status, 201, await stored.text())
+    t.after(async () => assert.equal((await file(path, 'DELETE')).status, 204))
+  }
+  return folder
+}
+
+// assertFiles expects these paths, of which those that end in a slash are folders.
+export const assertFiles = (files, paths) => {
+  assert.deepEqual(files.map((file) => file.path).sort(), paths)
+  for (const file of files) {
+    assert.equal(file.storage, 'default')
+    assert.ok(file.url.endsWith(file.path), file.url)
+    assert.equal(typeof file.modified, 'string')
+    assert.equal(file.size, file.path.endsWith('/') ? 0 : file.path.length)
+    assert.equal(file.folder ?? false, file.path.endsWith('/'))
+  }
+}

@@ -5,8 +5,8 @@ import { test } from 'node:test'
 import { io } from 'socket.io-client'
 
 import {
-  assertAnswer, assertFailure, assertMetrics, assertModels, assertStatus,
-  key, keylessURL, model, needsKeyless, socketURL, url, within, wrongKey,
+  assertAnswer, assertFailure, assertFiles, assertMetrics, assertModels, assertStatus,
+  key, keylessURL, model, needsKeyless, socketURL, storedFiles, url, within, wrongKey,
 } from './server.js'
 
 // As existing dashboards connect, with the key where they can put it.
@@ -50,8 +50,28 @@ test('socket.io: every event is answered by an event', async (t) => {
   assertStatus(await answer('get_system_status', null, 'system_status'))
   assertAnswer(await answer('chat_request', { message: 'Hello', model }, 'chat_response'))
   assertFailure(await answer('nonsense', {}, 'error'), 'nonsense', 'not_found')
-  assertFailure(await answer('browse_storage', {}, 'error'), 'browse_storage', 'not_implemented')
+  assertFailure(await answer('browse_storage', { storage: 'none' }, 'error'), 'browse_storage', 'not_found')
   assert.ok(socket.connected)
+})
+
+test('socket.io: a storage is browsed page by page', async (t) => {
+  const folder = await storedFiles(t, 'socketio')
+  const socket = await connect(t)
+  const page = async (data) => {
+    const answered = heard(socket, 'storage_files')
+    socket.emit('browse_storage', data)
+    return answered
+  }
+  const [files, at] = await page({ prefix: folder, limit: 1 })
+  assertFiles(files, [`${folder}a.txt`])
+  assert.equal(at.storage, 'default')
+  const [rest, end] = await page({ storage: 'default', prefix: folder, cursor: at.cursor })
+  assertFiles(rest, [`${folder}b/`])
+  assert.equal(end.cursor, '')
+
+  const acknowledged = await within(new Promise((resolve) => socket.emit('browse_storage', { prefix: folder }, (...args) => resolve(args))), 'the acknowledgement')
+  assertFiles(acknowledged[0], [`${folder}a.txt`, `${folder}b/`])
+  assert.deepEqual(acknowledged[1], { cursor: '', storage: 'default' })
 })
 
 test('socket.io: every event is acknowledged, and then no event is sent', async (t) => {
@@ -68,7 +88,7 @@ test('socket.io: every event is acknowledged, and then no event is sent', async 
   assertFailure(await ask('chat_request', {}), 'chat_request', 'invalid')
   assertFailure(await ask('chat_request', { message: 'x', model: 'no-such-model' }), 'chat_request', 'not_found')
   assertFailure(await ask('upload_model', { name: 'x', filename: 'x.gguf', content: Buffer.from('GGUF') }), 'upload_model', 'not_implemented')
-  assertFailure(await ask('browse_storage', {}), 'browse_storage', 'not_implemented')
+  assertFailure(await ask('browse_storage', { storage: 'none' }), 'browse_storage', 'not_found')
   assert.deepEqual((await ask('unsubscribe', { topics: ['metrics_update'] })).topics.includes('metrics_update'), false)
   assert.deepEqual((await ask('subscribe', { topics: ['metrics_update'] })).topics.includes('metrics_update'), true)
   // What is pushed comes all the same.

@@ -94,6 +94,8 @@ func (a *assigner) field(f Field, e entry) {
 		a.list(f, e.value)
 	case isMap(t):
 		a.table(f, e.value)
+	case t == objectsType:
+		a.objects(f, e.value)
 	case a.fromAPI && f.Secret && e.value.shape == shapeText && e.value.text == keptSecret:
 		return
 	default:

@@ -28,7 +28,7 @@
 //
 // Fields are strings, booleans, integers, finite floats, [time.Duration],
 // [Size], [Secret], types that implement [encoding.TextUnmarshaler], lists of
-// these, maps from string to string, and structs as sections. A struct that
+// these, maps from string to string, [Objects], and structs as sections. A struct that
 // breaks these rules is a bug in the program, and every function of the
 // package panics on it.
 //

@@ -26,6 +26,9 @@ func variableName(prefix, path string) string {
 
 // variables returns the names under which the field is looked up.
 func (f Field) variables(prefix string) []string {
+	if f.value.Type() == objectsType {
+		return nil
+	}
 	names := []string{variableName(prefix, f.Path)}
 	if f.ownFlag {
 		if alias := variableName(prefix, f.Flag); alias != names[0] {

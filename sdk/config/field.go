@@ -63,7 +63,7 @@ func appendFields(fields []Field, prefix string, section reflect.Value) []Field 
 }
 
 func newField(path string, member reflect.StructField, value reflect.Value) Field {
-	if !isScalar(member.Type) && !isList(member.Type) && !isMap(member.Type) {
+	if !isScalar(member.Type) && !isList(member.Type) && !isMap(member.Type) && member.Type != objectsType {
 		panic(fmt.Sprintf("config: %s has the type %s, which a setting cannot have", path, member.Type))
 	}
 	f := Field{Path: path, Help: member.Tag.Get("help"), Secret: member.Type == secretType, value: value}
@@ -72,7 +72,7 @@ func newField(path string, member reflect.StructField, value reflect.Value) Fiel
 	switch {
 	case f.ownFlag:
 		f.Flag = flag
-	case !named && !f.Secret:
+	case !named && !f.Secret && member.Type != objectsType:
 		f.Flag = strings.NewReplacer(".", "-", "_", "-").Replace(path)
 	}
 	return f

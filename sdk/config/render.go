@@ -25,7 +25,7 @@ func Render(w io.Writer, cfg any, origins Origins) error {
 		value := renderValue(f.value)
 		key := &yaml.Node{Kind: yaml.ScalarNode, Value: path}
 		commented := value
-		if value.Kind == yaml.MappingNode && len(value.Content) > 0 {
+		if len(value.Content) > 0 && value.Style != yaml.FlowStyle {
 			commented = key // the value begins on a line of its own
 		}
 		commented.LineComment = origins.Of(f.Path).String()
@@ -60,6 +60,8 @@ func renderValue(v reflect.Value) *yaml.Node {
 			list.Content = append(list.Content, renderValue(v.Index(i)))
 		}
 		return list
+	case t == objectsType:
+		return renderObjects(v.Interface().(Objects))
 	case isMap(t):
 		table := &yaml.Node{Kind: yaml.MappingNode}
 		for _, key := range sortedKeys(v) {

@@ -110,6 +110,8 @@ func typeOf(t reflect.Type) map[string]any {
 		return map[string]any{"type": "string"}
 	case t == reflect.TypeFor[config.Size](): // with a unit, or bytes
 		return map[string]any{"type": []string{"string", "integer"}}
+	case t == reflect.TypeFor[config.Objects]():
+		return map[string]any{"type": "array", "items": map[string]any{"type": "object"}}
 	case t.Kind() == reflect.Bool:
 		return map[string]any{"type": "boolean"}
 	case t.Kind() >= reflect.Int && t.Kind() <= reflect.Int64:

@@ -99,7 +99,7 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 		}
 	}
 	f.api = New(Options{
-		Summary:      summary.New(f.registry, requests{}, func() int { return 2 }, "1.2.3", noon),
+		Summary:      summary.New(f.registry, requests{}, func() int { return 2 }, noStorages, "1.2.3", noon),
 		Settings:     manager,
 		Registry:     f.registry,
 		Hosts:        db,
@@ -216,3 +216,5 @@ var errReset = errors.New("connection reset")
 func nobody(context.Context, string, fleet.Call) (*fleet.Answer, error) {
 	return nil, io.ErrUnexpectedEOF
 }
+
+func noStorages() []summary.StorageStatus { return []summary.StorageStatus{} }

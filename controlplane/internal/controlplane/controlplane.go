@@ -70,7 +70,12 @@ func (c *ControlPlane) Run(ctx context.Context, service sdnotify.Service) (err e
 	if err != nil {
 		return err
 	}
-	parts, err := c.assemble(ctx, db, authority, service)
+	runDir, removeRunDir, err := pluginRunDir(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, removeRunDir()) }()
+	parts, err := c.assemble(ctx, db, authority, runDir, service)
 	if err != nil {
 		return err
 	}
@@ -84,7 +89,7 @@ type parts struct {
 }
 
 // assemble makes the parts and tells each of the others.
-func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *pki.Authority, service sdnotify.Service) (*parts, error) {
+func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *pki.Authority, runDir string, service sdnotify.Service) (*parts, error) {
 	manager := settings.New(c.loaded, db)
 	if err := manager.Load(ctx); err != nil {
 		return nil, err
@@ -126,7 +131,15 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	sessions := auth.NewSessions(keys, db, func() string { return manager.Current().Security.JWTSecret.Reveal() }, c.now)
 	endSessionsWithSecret(manager, keys)
 	authn := &authenticator{keys: keys, sessions: sessions, tickets: tickets, settings: manager.Current}
+	//nolint:forbidigo // plugins get the little of it that they need
+	serving := newPlugins(&c.loaded.Config, runDir, os.Environ(), c.log.Named("plugins"))
+	happened := fleet.NewEvents(c.now)
+	kept, err := c.storages(ctx, db, serving, happened)
+	if err != nil {
+		return nil, err
+	}
 	surface := &surface{
+		storages: kept, events: happened,
 		db: db, manager: manager, keys: keys, registry: registry, samples: samples, link: link, counts: counts,
 		tokens: auth.NewJoinTokens(db, authority.Certificate(), c.now), tickets: tickets, sessions: sessions, forward: ledger, router: forward,
 		ledger: ledger, authn: authn, version: c.version, log: c.log, now: c.now,
@@ -138,6 +151,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	})
 	support := map[string]func(context.Context) error{
 		"sqlite": db.Run, "agents": link.Run, "keys": keys.Run, "stats": counts.Run, "history": samples.Run, "usage": ledger.Run, "router": forward.Run, "pki": authority.Run,
+		"plugins": serving.manager.Run, "storages": kept.Run,
 	}
 	if err := surface.add(routes, support); err != nil {
 		return nil, err

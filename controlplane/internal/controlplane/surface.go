@@ -23,6 +23,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/settings"
 	"github.com/corral-fleet/corral/controlplane/internal/sqlite"
 	"github.com/corral-fleet/corral/controlplane/internal/stats"
+	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
 	"github.com/corral-fleet/corral/controlplane/internal/usage"
 	"github.com/corral-fleet/corral/controlplane/internal/web"
@@ -38,6 +39,8 @@ type surface struct {
 	sessions *auth.Sessions
 	registry *fleet.Registry
 	samples  *history.History
+	storages *storages.Service
+	events   *fleet.Events
 	link     *agentlink.Link
 	counts   *stats.Stats
 	forward  fleet.Forwarder
@@ -54,9 +57,9 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 	chats := chat.New(s.forward, s.now)
 	// The numbers and the sockets that they are pushed to count each other.
 	var sockets *live.Live
-	overview := summary.New(s.registry, s.counts, func() int { return sockets.Connections() }, s.version, s.now)
+	overview := summary.New(s.registry, s.counts, func() int { return sockets.Connections() }, storageStatus(s.storages), s.version, s.now)
 	sockets = live.New(live.Options{
-		Summary: overview, Chat: chats, Registry: s.registry, Authenticator: s.authn, Log: s.log.Named("live"), Now: s.now,
+		Summary: overview, Chat: chats, Registry: s.registry, Storages: s.storages, Authenticator: s.authn, Log: s.log.Named("live"), Now: s.now,
 	})
 	support["live"] = sockets.Run
 
@@ -66,7 +69,7 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 	own := api.New(api.Options{
 		Summary: overview, Settings: s.manager, Registry: s.registry, Hosts: s.db, Link: s.link,
 		Keys: s.keys, Tokens: s.tokens, Tickets: s.tickets, Sessions: s.sessions, Version: s.version, History: s.samples, Chat: chats,
-		Usage: s.db, LostUsage: s.ledger.Lost, Captures: s.ledger,
+		Usage: s.db, LostUsage: s.ledger.Lost, Captures: s.ledger, Storages: s.storages, Events: s.events,
 		Decisions: s.router, Queues: s.router, Breakers: s.router, DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
 	})
 	site, err := web.New(dashboard.Files())

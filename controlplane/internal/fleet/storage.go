@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"regexp"
 	"time"
 )
 
@@ -18,6 +19,12 @@ type Storage struct {
 	CreatedAt time.Time
 	ChangedAt time.Time
 }
+
+var storageName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// GoodStorageName reports whether a storage can be called so: 1 to 63 lower case
+// letters, digits and dashes, with no dash at the ends.
+func GoodStorageName(name string) bool { return storageName.MatchString(name) }
 
 // StorageStore keeps the storages that operators configure.
 type StorageStore interface {

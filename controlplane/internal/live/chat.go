@@ -50,16 +50,25 @@ func (s *session) chat(ctx context.Context, r request) error {
 	if err := q.Validate(); err != nil {
 		return err
 	}
+	return s.later(ctx, r, func() (func() error, error) {
+		whole, err := s.ask(ctx, r, q, body.Stream)
+		return func() error { return s.answer(r, "chat_response", whole) }, err
+	})
+}
+
+// later answers a request when that can be done, which may take a while. Find returns
+// what answers it.
+func (s *session) later(ctx context.Context, r request, find func() (func() error, error)) error {
 	select {
 	case s.places <- struct{}{}:
 	default:
 		return fault.New(fault.RateLimited, "%d questions of this connection are open already; wait for one of them", maxQuestions).On(fault.Caller)
 	}
 	s.running.Go(func() {
-		whole, err := s.ask(ctx, r, q, body.Stream)
+		answer, err := guarded(find)
 		<-s.places // before the answer, on which the client may ask again
 		if err == nil {
-			err = s.answer(r, "chat_response", whole)
+			err = answer()
 		}
 		if err != nil && ctx.Err() == nil {
 			s.fail(r, err)
@@ -68,14 +77,18 @@ func (s *session) chat(ctx context.Context, r request) error {
 	return nil
 }
 
-// ask asks the model and tells the client of the pieces, if it wants them. A
-// panic, which would end the process here, becomes an error.
-func (s *session) ask(ctx context.Context, r request, q chat.Question, stream bool) (whole chatWhole, err error) {
+// guarded makes an error of a panic, which would end the process here.
+func guarded(find func() (func() error, error)) (answer func() error, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			err = fault.Wrap(fault.Internal, fmt.Errorf("panic: %v\n%s", v, debug.Stack()), "")
 		}
 	}()
+	return find()
+}
+
+// ask asks the model and tells the client of the pieces, if it wants them.
+func (s *session) ask(ctx context.Context, r request, q chat.Question, stream bool) (chatWhole, error) {
 	reply, err := s.live.chat.Ask(ctx, q, func(p chat.Piece) error {
 		if !stream {
 			return ctx.Err()

@@ -32,11 +32,9 @@ func events() []event {
 		{"subscribe", edge.Read, (*session).subscribe},
 		{"unsubscribe", edge.Read, (*session).subscribe},
 		{"upload_model", edge.Operate, func(*session, context.Context, request) error {
-			return fault.New(fault.NotImplemented, "models can't be uploaded yet: this version has no storage")
+			return fault.New(fault.NotImplemented, "models can't be uploaded yet")
 		}},
-		{"browse_storage", edge.Read, func(*session, context.Context, request) error {
-			return fault.New(fault.NotImplemented, "there is nothing to browse yet: this version has no storage")
-		}},
+		{"browse_storage", edge.Read, (*session).browse},
 	}
 }
 

@@ -22,8 +22,16 @@ type framing interface {
 	event(name string, data json.RawMessage, of request) []byte
 	// answer frames the event that answers a request, of which there is one.
 	answer(name string, data json.RawMessage, of request) []byte
+	// page frames such an answer with what says where it goes on.
+	page(name string, data json.RawMessage, at place, of request) []byte
 	// greeting frames the first event, which has a sentence beside its data.
 	greeting(sentence string, data json.RawMessage) []byte
+}
+
+// place says of which storage a page of files is, and where the next one begins.
+type place struct {
+	Cursor  string `json:"cursor"` // empty after the last page
+	Storage string `json:"storage"`
 }
 
 // rawFraming is the dialect of plain JSON frames.
@@ -34,6 +42,8 @@ type rawFrame struct {
 	Message string          `json:"message,omitempty"`
 	Data    json.RawMessage `json:"data"`
 	ID      json.RawMessage `json:"id,omitempty"`
+
+	*place // of a page; its fields stand beside the others
 }
 
 func (f rawFrame) append() []byte {
@@ -48,6 +58,10 @@ func (rawFraming) event(name string, data json.RawMessage, of request) []byte {
 
 func (f rawFraming) answer(name string, data json.RawMessage, of request) []byte {
 	return f.event(name, data, of)
+}
+
+func (rawFraming) page(name string, data json.RawMessage, at place, of request) []byte {
+	return rawFrame{Type: name, Data: data, ID: of.id, place: &at}.append()
 }
 
 func (rawFraming) greeting(sentence string, data json.RawMessage) []byte {
@@ -73,6 +87,15 @@ func (f ioFraming) answer(name string, data json.RawMessage, of request) []byte 
 		return f.event(name, data, of)
 	}
 	return socketio.Packet{Type: socketio.Ack, Namespace: f.namespace, ID: of.ack, Data: socketio.List(data)}.Append(nil)
+}
+
+// page has the place in a second argument.
+func (f ioFraming) page(name string, data json.RawMessage, at place, of request) []byte {
+	beside, _ := json.Marshal(at) // strings alone
+	if of.ack == nil {
+		return f.packet(socketio.Args(name, data, beside))
+	}
+	return socketio.Packet{Type: socketio.Ack, Namespace: f.namespace, ID: of.ack, Data: socketio.List(data, beside)}.Append(nil)
 }
 
 // greeting has the sentence in a second argument, where the raw dialect has it

@@ -149,8 +149,8 @@ func start(t *testing.T, ask chatFunc, change func(*pace)) *fixture {
 	f.registry.Connect("h1", 1, at(), 0)
 	f.summary = &counted{looked: make(chan struct{}, 1)}
 	log := hclog.NewNullLogger()
-	f.Live = New(Options{Summary: f.summary, Chat: ask, Registry: f.registry, Authenticator: f.keys, Log: log, Now: at})
-	f.summary.Summary = summary.New(f.registry, noRequests{}, f.Connections, "1.2.3", at)
+	f.Live = New(Options{Summary: f.summary, Chat: ask, Registry: f.registry, Storages: shelf{}, Authenticator: f.keys, Log: log, Now: at})
+	f.summary.Summary = summary.New(f.registry, noRequests{}, f.Connections, func() []summary.StorageStatus { return []summary.StorageStatus{} }, "1.2.3", at)
 	// Those who want it otherwise say so.
 	f.pace.metrics, f.pace.models = time.Hour, time.Millisecond
 	f.pace.hostMetrics, f.pace.hosts = time.Hour, time.Millisecond

@@ -9,6 +9,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/chat"
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
 )
 
@@ -32,11 +33,17 @@ type Registry interface {
 	Changed() <-chan struct{}
 }
 
+// Storages list the files of storages, as [storages.Service] does.
+type Storages interface {
+	Files(ctx context.Context, name string, q storages.Query) (storages.Listing, error)
+}
+
 // Options are what a [Live] is made of; all of them are required.
 type Options struct {
 	Summary  Summary
 	Chat     Chat
 	Registry Registry
+	Storages Storages
 	// Authenticator knows the keys that Socket.IO's clients show only once they
 	// are connected.
 	Authenticator edge.Authenticator
@@ -75,6 +82,7 @@ type Live struct {
 	summary  Summary
 	chat     Chat
 	registry Registry
+	storages Storages
 	auth     edge.Authenticator
 	log      hclog.Logger
 	now      func() time.Time
@@ -88,7 +96,7 @@ type Live struct {
 func New(o Options) *Live {
 	everybody := &hub{members: map[*member]struct{}{}}
 	return &Live{
-		summary: o.Summary, chat: o.Chat, registry: o.Registry, auth: o.Authenticator,
+		summary: o.Summary, chat: o.Chat, registry: o.Registry, storages: o.Storages, auth: o.Authenticator,
 		log: o.Log, now: o.Now, pace: patient(),
 		hub:   everybody,
 		hosts: &hostList{registry: o.Registry, hub: everybody},

@@ -20,6 +20,8 @@ type Config struct {
 	Insecure  bool      `yaml:"insecure" help:"let callers without a key in although the server can be reached from elsewhere"`
 	LogFormat string    `yaml:"log_format" help:"text or json"`
 	App       AppConfig `yaml:",inline"`
+
+	Storages config.Objects `yaml:"storages" help:"places where files are kept; each has name, plugin and config, and its secrets apart"`
 }
 
 // Default returns what the control plane is started with when nobody says otherwise.
@@ -103,6 +105,7 @@ func (c *Config) Validate(report config.Report) {
 	if c.LogFormat != "text" && c.LogFormat != "json" {
 		report("log_format", "%q is neither text nor json", c.LogFormat)
 	}
+	c.validateStorages(report)
 	if c.opensTo(c.App.Server.Host) {
 		report(apiKeyRequired, "%s", openMessage(c.App.Server.Host))
 	}

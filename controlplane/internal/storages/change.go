@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"regexp"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/sdk/config"
@@ -27,14 +26,12 @@ const (
 	Online  Trial = true  // and does its service serve
 )
 
-var goodName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
-
 // Create makes a storage. What is wrong with it is a [*config.Faults], each with the
 // field; a name that is taken is fault.Conflict.
 func (s *Service) Create(ctx context.Context, spec Spec, trial Trial) (View, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	if !goodName.MatchString(spec.Name) {
+	if !fleet.GoodStorageName(spec.Name) {
 		return View{}, &config.Faults{List: []config.Fault{{Field: "name", Message: "wants 1 to 63 lower case letters, digits and dashes, with no dash at its ends"}}}
 	}
 	if e, err := s.find(spec.Name); err == nil && e.origin != BuiltIn {

@@ -15,7 +15,7 @@ type SystemStatus struct {
 	Hosts         HostCounts      `json:"hosts"`
 	Models        ModelCounts     `json:"models"`
 	GPUs          GPUCounts       `json:"gpus"`
-	Storage       []StorageStatus `json:"storage"` // empty until storages can be configured
+	Storage       []StorageStatus `json:"storage"`
 	Problems      []string        `json:"problems"`
 }
 
@@ -58,7 +58,9 @@ func (c *GPUCounts) add(s *fleet.Sample) {
 // StorageStatus is how a configured storage is.
 type StorageStatus struct {
 	Name   string `json:"name"`
-	Status string `json:"status"`
+	Status string `json:"status"` // "ready", or why it isn't
+
+	Problem string `json:"-"` // a sentence, where there is one
 }
 
 // Status returns how the whole is now.
@@ -67,7 +69,7 @@ func (s *Summary) Status() SystemStatus {
 	up := s.now().Sub(s.started)
 	status := SystemStatus{
 		Status: "ok", Version: s.version, UptimeSeconds: int64(up.Seconds()),
-		Hosts: HostCounts{Total: len(hosts)}, Storage: []StorageStatus{}, Problems: []string{},
+		Hosts: HostCounts{Total: len(hosts)}, Storage: s.storages(), Problems: []string{},
 	}
 	if d := s.view.Doubt(); d.Missing > 0 && up >= settling {
 		status.Problems = append(status.Problems, fmt.Sprintf(
@@ -96,6 +98,11 @@ func (s *Summary) Status() SystemStatus {
 		status.GPUs.add(h.Sample)
 		for _, p := range h.Problems {
 			status.Problems = append(status.Problems, fmt.Sprintf("host %q: %s", h.Name, p.Message))
+		}
+	}
+	for _, one := range status.Storage {
+		if one.Problem != "" {
+			status.Problems = append(status.Problems, one.Problem)
 		}
 	}
 	for _, m := range fleet.ModelsOf(hosts) {

@@ -29,14 +29,16 @@ type Summary struct {
 	view        View
 	requests    Requests
 	connections func() int // open WebSockets of dashboards
+	storages    func() []StorageStatus
 	version     string
 	started     time.Time
 	now         func() time.Time
 }
 
-// New returns a summary of the hosts in view.
-func New(view View, requests Requests, connections func() int, version string, now func() time.Time) *Summary {
-	return &Summary{view: view, requests: requests, connections: connections, version: version, started: now(), now: now}
+// New returns a summary of the hosts in view, and of the storages, of which storages
+// returns a list that is never nil.
+func New(view View, requests Requests, connections func() int, storages func() []StorageStatus, version string, now func() time.Time) *Summary {
+	return &Summary{view: view, requests: requests, connections: connections, storages: storages, version: version, started: now(), now: now}
 }
 
 // Models returns every model of the fleet once, by name.

@@ -27,10 +27,12 @@ type view struct {
 func (v *view) Hosts() []fleet.HostView { return v.hosts }
 func (v *view) Doubt() fleet.Doubt      { return v.doubt }
 
+func noStorages() []StorageStatus { return []StorageStatus{} }
+
 func newSummary(hosts ...fleet.HostView) (s *Summary, later func(time.Duration)) {
 	now := noon()
 	list := view{hosts: hosts}
-	s = New(&list, requests{}, func() int { return 3 }, "1.2.3", func() time.Time { return now })
+	s = New(&list, requests{}, func() int { return 3 }, noStorages, "1.2.3", func() time.Time { return now })
 	return s, func(d time.Duration) { now = now.Add(d) }
 }
 
@@ -170,7 +172,7 @@ func TestWhatBecomesOfHostsIsToldApart(t *testing.T) {
 		list.hosts = append(list.hosts, fleet.HostView{Host: fleet.Host{Name: string(state), SeenAt: noon()}, State: state})
 	}
 	now := noon()
-	s := New(list, requests{}, func() int { return 0 }, "1.2.3", func() time.Time { return now })
+	s := New(list, requests{}, func() int { return 0 }, noStorages, "1.2.3", func() time.Time { return now })
 	if got := s.Status(); len(got.Problems) != 2 || got.Status != "starting" {
 		t.Errorf("just started, it doubts itself already: %+v", got)
 	}
@@ -182,6 +184,14 @@ func TestWhatBecomesOfHostsIsToldApart(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, s.Status().Problems); diff != "" {
 		t.Errorf("problems (-want +got)\n%s", diff)
+	}
+}
+
+func TestStoragesThatDoNotServeAreProblems(t *testing.T) {
+	list := []StorageStatus{{Name: "a", Status: "ready"}, {Name: "b", Status: "failed", Problem: "storage b has no plugin"}}
+	s := New(&view{}, requests{}, func() int { return 0 }, func() []StorageStatus { return list }, "1.2.3", noon)
+	if got := s.Status(); got.Status != "degraded" || len(got.Storage) != 2 || len(got.Problems) != 1 || got.Problems[0] != "storage b has no plugin" {
+		t.Errorf("%+v", got)
 	}
 }
 
