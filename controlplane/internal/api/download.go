@@ -161,7 +161,8 @@ func rangeOf(r *edge.Request, size int64, etag string) (storage.Range, rangeKind
 	if !ok || !found || from == "" && to == "" {
 		return storage.Range{}, whole
 	}
-	first, last := int64(0), size-1
+	last := size - 1
+	var first int64
 	if from == "" {
 		n, err := strconv.ParseUint(to, 10, 63)
 		if err != nil {
@@ -172,17 +173,17 @@ func rangeOf(r *edge.Request, size int64, etag string) (storage.Range, rangeKind
 		}
 		first = max(0, size-int64(n))
 	} else {
-		n, err := strconv.ParseUint(from, 10, 63)
+		begin, err := strconv.ParseUint(from, 10, 63)
 		if err != nil {
 			return storage.Range{}, whole
 		}
-		first = int64(n)
+		first = int64(begin)
 		if to != "" {
-			n, err := strconv.ParseUint(to, 10, 63)
-			if err != nil || int64(n) < first {
+			end, err := strconv.ParseUint(to, 10, 63)
+			if err != nil || end < begin {
 				return storage.Range{}, whole
 			}
-			last = min(last, int64(n))
+			last = min(last, int64(end))
 		}
 	}
 	if first >= size {

@@ -131,7 +131,6 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	sessions := auth.NewSessions(keys, db, func() string { return manager.Current().Security.JWTSecret.Reveal() }, c.now)
 	endSessionsWithSecret(manager, keys)
 	authn := &authenticator{keys: keys, sessions: sessions, tickets: tickets, settings: manager.Current}
-	//nolint:forbidigo // plugins get the little of it that they need
 	serving := newPlugins(&c.loaded.Config, runDir, os.Environ(), c.log.Named("plugins"))
 	happened := fleet.NewEvents(c.now)
 	kept, err := c.storages(ctx, db, serving, happened)
