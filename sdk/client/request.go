@@ -25,6 +25,9 @@ type call struct {
 	query  url.Values
 	body   any    // sent as JSON; nil for none
 	accept string // what the answer should be; empty is JSON
+
+	content      io.Reader // sent as it is, in place of body
+	contentBytes int64     // how much of it there is; -1 is unknown
 }
 
 // get is a call for the path's segments.
@@ -64,6 +67,9 @@ func (c *Client) send(ctx context.Context, what call) (*http.Response, error) {
 		}
 		body = bytes.NewReader(encoded)
 	}
+	if what.content != nil {
+		body = io.NopCloser(what.content) // it is the caller's to close
+	}
 	req, err := http.NewRequestWithContext(ctx, what.method, c.target(what), body)
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "")
@@ -72,8 +78,15 @@ func (c *Client) send(ctx context.Context, what call) (*http.Response, error) {
 	if what.accept != "" {
 		req.Header.Set("Accept", what.accept)
 	}
-	if body != nil {
+	if what.body != nil {
 		req.Header.Set("Content-Type", "application/json")
+	}
+	if what.content != nil {
+		req.Header.Set("Content-Type", "application/octet-stream")
+		req.ContentLength = what.contentBytes
+		if what.contentBytes == 0 {
+			req.Body = http.NoBody // else it counts as unknown
+		}
 	}
 	req.Header.Set("User-Agent", c.userAgent)
 	if c.key != "" {

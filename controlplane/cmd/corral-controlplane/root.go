@@ -26,7 +26,7 @@ func newRoot(version string, environ []string) *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return program.Usage(err) })
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.AddCommand(
-		newServe(version, environ), newDoctor(version, environ), newConfig(environ), newKey(environ), newToken(environ),
+		newServe(version, environ), newDoctor(version, environ), newConfig(environ), newKey(environ), newToken(environ), newPlugin(environ),
 		&cobra.Command{
 			Use: "version", Short: "Print the version", Args: exactly(0),
 			RunE: func(cmd *cobra.Command, _ []string) error {

@@ -3,6 +3,7 @@ package api
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"sync"
 	"time"
@@ -16,6 +17,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/settings"
 	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
+	"github.com/corral-fleet/corral/sdk/host/plugins"
 	"github.com/corral-fleet/corral/sdk/storage"
 	"github.com/corral-fleet/corral/sdk/wire"
 )
@@ -117,6 +119,12 @@ type (
 		Write(ctx context.Context, name, path string, u storages.Upload) (storages.File, error)
 		Delete(ctx context.Context, name, path string) error
 	}
+	// Plugins are the programs that serve storages.
+	Plugins interface {
+		Plugins() []plugins.Status
+		Describe(ctx context.Context, id plugins.ID) (json.RawMessage, error)
+		Rollback(id plugins.ID) error
+	}
 	// Events are what has happened of late.
 	Events interface {
 		After(id uint64, limit int) []fleet.Event
@@ -145,6 +153,7 @@ type Options struct {
 	Captures Captures
 	Storages Storages
 	Events   Events
+	Plugins  Plugins
 	// LostUsage returns how many requests Usage lacks since the server started.
 	LostUsage func() uint64
 	// Decisions and Breakers are of the router.
@@ -213,6 +222,9 @@ func (a *API) Routes() []edge.Route {
 		},
 		{Method: "DELETE", Path: "/api/storage/{name}/file", Permission: edge.Operate, Handler: a.deleteFile, Watch: true},
 
+		{Method: "GET", Path: "/api/plugins", Permission: edge.Read, Handler: a.plugins},
+		{Method: "GET", Path: "/api/plugins/{kind}/{name}", Permission: edge.Read, Handler: a.describePlugin, Watch: true},
+		{Method: "POST", Path: "/api/plugins/{kind}/{name}/rollback", Permission: edge.Administer, Handler: a.rollbackPlugin},
 		{Method: "GET", Path: "/api/events", Permission: edge.Read, Handler: a.events},
 
 		{Method: "GET", Path: "/api/config", Permission: edge.Read, Handler: a.config},

@@ -114,6 +114,7 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 		Captures:     db,
 		Storages:     kept,
 		Events:       f.events,
+		Plugins:      oneOfEach{},
 		LostUsage:    func() uint64 { return 3 },
 		Chat:         chat.New(forward, noon),
 		Decisions:    decided{},

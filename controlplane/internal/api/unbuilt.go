@@ -38,8 +38,6 @@ func unbuiltRoutes() []edge.Route {
 		{edge.Operate, "POST", "/api/alerts", alerts},
 		{edge.Read, "GET", "/api/alerts/{path...}", alerts},
 		{edge.Operate, "POST", "/api/alerts/{path...}", alerts},
-
-		{edge.Read, "GET", "/api/plugins", "plugins"},
 	} {
 		routes = append(routes, edge.Route{
 			Method: r.method, Path: r.path, Permission: r.may,

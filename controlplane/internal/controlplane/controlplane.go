@@ -138,7 +138,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 		return nil, err
 	}
 	surface := &surface{
-		storages: kept, events: happened,
+		storages: kept, events: happened, plugins: serving.manager,
 		db: db, manager: manager, keys: keys, registry: registry, samples: samples, link: link, counts: counts,
 		tokens: auth.NewJoinTokens(db, authority.Certificate(), c.now), tickets: tickets, sessions: sessions, forward: ledger, router: forward,
 		ledger: ledger, authn: authn, version: c.version, log: c.log, now: c.now,
@@ -150,7 +150,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	})
 	support := map[string]func(context.Context) error{
 		"sqlite": db.Run, "agents": link.Run, "keys": keys.Run, "stats": counts.Run, "history": samples.Run, "usage": ledger.Run, "router": forward.Run, "pki": authority.Run,
-		"plugins": serving.manager.Run, "storages": kept.Run,
+		"plugins": serving.Run, "storages": kept.Run,
 	}
 	if err := surface.add(routes, support); err != nil {
 		return nil, err

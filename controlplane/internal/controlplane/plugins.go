@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -46,15 +47,60 @@ func pluginDirOf(c *settings.Config) string {
 type storagePlugins struct {
 	manager *plugins.Manager
 	changes *changes
+	watched []string // files and folders that say which plugins there are
+	log     hclog.Logger
 }
 
 func newPlugins(c *settings.Config, runDir string, environ []string, log hclog.Logger) *storagePlugins {
 	dir := pluginDirOf(c)
+	locks := []string{filepath.Join(dir, trust.LockName), filepath.Join(c.DataDir, LockName)}
 	told := newChanges()
-	return &storagePlugins{changes: told, manager: plugins.New(plugins.Config{
-		Dir: dir, Locks: []string{filepath.Join(dir, trust.LockName), filepath.Join(c.DataDir, LockName)},
-		RunDir: runDir, Env: environ, Log: log, TrustCommand: TrustCommand, Changed: told.tell,
+	return &storagePlugins{changes: told, watched: append(locks, dir), log: log, manager: plugins.New(plugins.Config{
+		Dir: dir, Locks: locks, RunDir: runDir, Env: environ, Log: log, TrustCommand: TrustCommand, Changed: told.tell,
 	})}
+}
+
+// lookInterval is how late it is seen that a plugin was put there, or trusted.
+const lookInterval = 2 * time.Second
+
+// Run has the plugins run until ctx ends, and looks again for which there are when
+// that has changed.
+func (p *storagePlugins) Run(ctx context.Context) error {
+	var looking sync.WaitGroup
+	defer looking.Wait()
+	looking.Go(func() { p.follow(ctx) })
+	return p.manager.Run(ctx)
+}
+
+func (p *storagePlugins) follow(ctx context.Context) {
+	ticker := time.NewTicker(lookInterval)
+	defer ticker.Stop()
+	for before := p.look(); ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := p.look()
+		if slices.Equal(before, now) {
+			continue
+		}
+		before = now
+		if err := p.manager.Rescan(); err != nil {
+			p.log.Error("plugins could not be looked for", "error", err)
+		}
+	}
+}
+
+// look returns when what is watched was changed; zero is not there.
+func (p *storagePlugins) look() []time.Time {
+	at := make([]time.Time, len(p.watched))
+	for i, path := range p.watched {
+		if info, err := os.Stat(path); err == nil {
+			at[i] = info.ModTime()
+		}
+	}
+	return at
 }
 
 // Describe implements [storages.Plugins].

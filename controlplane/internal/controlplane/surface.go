@@ -27,6 +27,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
 	"github.com/corral-fleet/corral/controlplane/internal/usage"
 	"github.com/corral-fleet/corral/controlplane/internal/web"
+	"github.com/corral-fleet/corral/sdk/host/plugins"
 )
 
 // surface is what callers see, and what stands behind it.
@@ -41,6 +42,7 @@ type surface struct {
 	samples  *history.History
 	storages *storages.Service
 	events   *fleet.Events
+	plugins  *plugins.Manager
 	link     *agentlink.Link
 	counts   *stats.Stats
 	forward  fleet.Forwarder
@@ -69,7 +71,7 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 	own := api.New(api.Options{
 		Summary: overview, Settings: s.manager, Registry: s.registry, Hosts: s.db, Link: s.link,
 		Keys: s.keys, Tokens: s.tokens, Tickets: s.tickets, Sessions: s.sessions, Version: s.version, History: s.samples, Chat: chats,
-		Usage: s.db, LostUsage: s.ledger.Lost, Captures: s.ledger, Storages: s.storages, Events: s.events,
+		Usage: s.db, LostUsage: s.ledger.Lost, Captures: s.ledger, Storages: s.storages, Events: s.events, Plugins: s.plugins,
 		Decisions: s.router, Queues: s.router, Breakers: s.router, DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
 	})
 	site, err := web.New(dashboard.Files())

@@ -235,6 +235,7 @@ func controlPlane(t *testing.T, hosts []fleet.HostView) *httptest.Server {
 		}
 		io.WriteString(w, `data: {"message":"","done":true,"tokens":2,"response_time":3}`+"\n\n")
 	})
+	storageRoutes(t, mux)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(404)
 		io.WriteString(w, `{"error":"there is nothing at `+r.URL.Path+`","code":"not_found"}`)

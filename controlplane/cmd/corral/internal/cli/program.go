@@ -60,7 +60,7 @@ func (p Program) Run(ctx context.Context) int {
 
 // root returns the whole tree of commands.
 func (s *session) root() *cobra.Command {
-	root := group("corral", "See and steer a fleet of Ollama hosts", s.statusCommand(), s.hostCommand(), s.gpuCommand(), s.tokenCommand(), s.modelCommand(), s.chatCommand(), s.explainCommand(), s.queueCommand(), s.breakerCommand(), s.usageCommand(), s.versionCommand())
+	root := group("corral", "See and steer a fleet of Ollama hosts", s.statusCommand(), s.hostCommand(), s.gpuCommand(), s.tokenCommand(), s.modelCommand(), s.chatCommand(), s.storageCommand(), s.pluginCommand(), s.explainCommand(), s.queueCommand(), s.breakerCommand(), s.usageCommand(), s.versionCommand())
 	root.Long = `See and steer a fleet of Ollama hosts, through the API of its control plane.
 
 The control plane and the key are given by flags or by the environment:

@@ -10,7 +10,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/corral-fleet/corral/controlplane/internal/api"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
 	"github.com/corral-fleet/corral/sdk/client"
 )
@@ -33,6 +35,10 @@ func TestTheClientKnowsEveryField(t *testing.T) {
 		{&summary.HostReading{}, &client.HostMetrics{}},
 		{&fleet.UsageRow{}, &client.UsageRequest{}},
 		{&fleet.UsageTotal{}, &client.UsageTotal{}},
+		{&storages.View{}, &client.Storage{}},
+		{&storages.Listing{}, &client.FilePage{}},
+		{&storages.Spec{}, &client.StorageSpec{}},
+		{&api.Plugin{}, &client.Plugin{}},
 	} {
 		t.Run(fmt.Sprintf("%T", shape.theirs), func(t *testing.T) {
 			next := 0
@@ -78,6 +84,10 @@ func fill(t *testing.T, v reflect.Value, next *int) {
 	*next++
 	if v.Type() == reflect.TypeFor[time.Time]() {
 		v.Set(reflect.ValueOf(time.Unix(int64(*next), 0).UTC()))
+		return
+	}
+	if v.Type() == reflect.TypeFor[json.RawMessage]() {
+		v.SetBytes([]byte(`{"a":1}`))
 		return
 	}
 	switch v.Kind() {
