@@ -72,11 +72,12 @@ type Manager struct {
 	scanner *trust.Scanner
 	scan    sync.Mutex // held while the directory is looked at
 
-	mu     sync.Mutex
-	units  map[ID]*unit
-	strays []Status // files that are no plugins that run
-	failed error    // of the last look at the directory
-	tasks  *tasks
+	mu      sync.Mutex
+	units   map[ID]*unit
+	strays  []Status // files that are no plugins that run
+	failed  error    // of the last look at the directory
+	scanned bool     // it was looked at
+	tasks   *tasks
 }
 
 // New returns a manager. It does nothing before Run.
@@ -135,7 +136,7 @@ func (m *Manager) Rescan() error {
 		}
 	}
 	m.mu.Lock()
-	m.strays, m.failed = strays, err
+	m.strays, m.failed, m.scanned = strays, err, true
 	for id, f := range best {
 		m.unitLocked(id).use(&f)
 	}
@@ -173,6 +174,9 @@ func (m *Manager) unitLocked(id ID) *unit {
 	if !ok {
 		u = newUnit(m.config, id, m.tasks)
 		m.units[id] = u
+		if m.scanned {
+			u.use(nil)
+		}
 		m.tasks.add(u.supervise)
 	}
 	return u

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -114,9 +115,9 @@ func TestAPluginThatMovesBytesIsLeftAlone(t *testing.T) {
 func TestAPluginThatEndsAgainAndAgainIsFailedAndTriedForEver(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
 		f.trustFake("a", "1.0.0")
-		works := false
+		var works atomic.Bool
 		w.prepare = func(*fakeProcess) error {
-			if works {
+			if works.Load() {
 				return nil
 			}
 			return fault.New(fault.Unavailable, "the plugin did not get ready: exit status 3").On(fault.Plugin)
@@ -140,7 +141,7 @@ func TestAPluginThatEndsAgainAndAgainIsFailedAndTriedForEver(t *testing.T) {
 		if n := w.count() - before; n < 24*60-1 || n > 24*60+1 {
 			t.Errorf("it was tried %d times in a day", n)
 		}
-		works = true
+		works.Store(true)
 		time.Sleep(61 * time.Second)
 		if s := f.status("a"); s.State != Ready {
 			t.Errorf("%+v", s)
@@ -328,11 +329,12 @@ func TestCallsAreFewerThanTheyMayBe(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
 		f.trustFake("a", "1.0.0")
 		proceed := make(chan struct{})
-		inside, most := make(chan struct{}, 1000), 0
+		inside := make(chan struct{}, 1000)
+		var most atomic.Int64
 		w.call = func(_ context.Context, _ *fakeProcess, method, _ string) error {
 			if method == "put" {
 				inside <- struct{}{}
-				most = max(most, len(inside))
+				most.Store(max(most.Load(), int64(len(inside))))
 				<-proceed
 				<-inside
 			}
@@ -354,8 +356,8 @@ func TestCallsAreFewerThanTheyMayBe(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if most != MaxTransfers {
-			t.Errorf("%d at a time", most)
+		if most.Load() != MaxTransfers {
+			t.Errorf("%d at a time", most.Load())
 		}
 		if m := f.status("a").Metrics; m.InFlight != 0 || len(m.Calls) != 1 || m.Calls[0].Name != "put" || m.Calls[0].Count != 20 {
 			t.Errorf("%+v", m)
