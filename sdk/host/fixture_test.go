@@ -96,6 +96,12 @@ func (m misbehaving) Stat(ctx context.Context, key string) (storage.Info, error)
 		os.NewFile(1, "stdout").WriteString(strings.Repeat("z", 1<<20))
 	case "env":
 		return storage.Info{Key: strings.Join(os.Environ(), "\n")}, nil
+	case "huge":
+		return storage.Info{Key: strings.Repeat("x", 5<<20)}, nil
+	case "slow":
+		fmt.Fprintln(os.Stderr, "a slow call has begun")
+		time.Sleep(500 * time.Millisecond)
+		return storage.Info{Key: key}, nil
 	case "stdin":
 		target, _ := os.Readlink("/proc/self/fd/0")
 		return storage.Info{Key: target}, nil
