@@ -24,6 +24,10 @@ type Program struct {
 	Path   string // of its executable
 	SHA256 string // of the executable's bytes, in hexadecimal: nothing else is run
 
+	// File, if it is not nil, is the executable, open: it is run even where Path is
+	// another one by now.
+	File *os.File
+
 	// RunDir is where its sockets are put, a directory that only this user can
 	// enter. Addresses of sockets are short: so is this to be.
 	RunDir string
@@ -75,7 +79,11 @@ func digest(f io.Reader) (string, error) {
 // verified opens the executable, if its bytes are those that are trusted. What is
 // run is what was opened, even if the path leads elsewhere by then.
 func (p *Program) verified() (*os.File, error) {
-	f, err := os.Open(p.Path)
+	path := p.Path
+	if p.File != nil {
+		path = fmt.Sprintf("/proc/self/fd/%d", p.File.Fd())
+	}
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fault.Wrap(fault.NotFound, err, "the plugin's program is not there").On(fault.Plugin)
 	}

@@ -19,7 +19,7 @@ func main() {
 // run trusts programs. Each is run once, to learn what it is.
 func run(ctx context.Context, args []string) error {
 	if len(args) < 2 {
-		return program.Usage(errors.New("usage: pluginlock LOCKFILE PROGRAM..."))
+		return program.Usage(errors.New("it takes a lock file and one program or more"))
 	}
 	for _, path := range args[1:] {
 		if _, err := trust.TrustFile(ctx, args[0], path); err != nil {

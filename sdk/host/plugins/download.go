@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/storage"
@@ -22,7 +21,8 @@ func (i *Instance) Get(ctx context.Context, key string, r storage.Range) (io.Rea
 	if err != nil {
 		return nil, err
 	}
-	d := &download{instance: i, key: key, offset: r.OffsetBytes, left: r.LengthBytes, idle: newIdle(ctx, i.unit.config.times.idle), leave: leave, again: maxAgain}
+	reading, idle := newIdle(ctx, i.unit.config.times.idle)
+	d := &download{instance: i, key: key, offset: r.OffsetBytes, left: r.LengthBytes, ctx: reading, idle: idle, leave: leave, again: maxAgain}
 	if r.LengthBytes == 0 || r.LengthBytes >= resumable {
 		// What is read is this version or a later one, and it is this one if that is
 		// still the version when the rest has been opened.
@@ -35,7 +35,7 @@ func (i *Instance) Get(ctx context.Context, key string, r storage.Range) (io.Rea
 		}
 		d.version, d.toEnd = info.Version, r.LengthBytes == 0
 	}
-	if err := d.open(); err != nil {
+	if err := d.open(reading); err != nil {
 		return nil, d.abandon(err)
 	}
 	return d, nil
@@ -45,11 +45,12 @@ func (i *Instance) Get(ctx context.Context, key string, r storage.Range) (io.Rea
 type download struct {
 	instance *Instance
 	key      string
-	version  string // "" is unknown
-	offset   int64  // of what was not read yet
-	left     int64  // how much of it there is, in that version
-	toEnd    bool   // all that there is is wanted
-	begun    bool   // something was read
+	version  string          // "" is unknown
+	offset   int64           // of what was not read yet
+	left     int64           // how much of it there is, in that version
+	toEnd    bool            // all that there is is wanted
+	begun    bool            // something was read
+	ctx      context.Context //nolint:containedctx // of the read, which lasts as long as the reader
 	idle     *idle
 	leave    func()
 	again    int
@@ -60,9 +61,9 @@ type download struct {
 }
 
 // open opens the rest of the object, and tries again while its process ends.
-func (d *download) open() error {
+func (d *download) open(ctx context.Context) error {
 	for {
-		err := d.openOnce()
+		err := d.openOnce(ctx)
 		if err == nil || !errors.Is(err, errEnded) || d.again == 0 {
 			return err
 		}
@@ -70,8 +71,7 @@ func (d *download) open() error {
 	}
 }
 
-func (d *download) openOnce() error {
-	ctx := d.idle.ctx
+func (d *download) openOnce(ctx context.Context) error {
 	d.idle.wait()
 	defer d.idle.rest()
 	g, b, err := d.instance.enter(ctx)
@@ -108,7 +108,7 @@ func (d *download) Read(p []byte) (int, error) {
 			d.err = err
 			return n, err
 		}
-		d.err = d.goOn(d.instance.unit.explain(d.idle.ctx, d.generation, err))
+		d.err = d.goOn(d.instance.unit.explain(d.ctx, d.generation, err))
 		if n > 0 {
 			return n, nil
 		}
@@ -131,6 +131,7 @@ func (d *download) took(n int64) {
 func (d *download) goOn(err error) error {
 	if !errors.Is(err, errEnded) || d.again == 0 || d.begun && d.version == "" && d.left > 0 {
 		d.instance.unit.judge(d.instance, err)
+		d.instance.unit.meter.failed(err)
 		return err
 	}
 	d.again--
@@ -144,7 +145,7 @@ func (d *download) goOn(err error) error {
 		}
 		return cmp.Or(d.unchanged(err), io.EOF)
 	}
-	if opened := d.open(); opened != nil || !d.begun {
+	if opened := d.open(d.ctx); opened != nil || !d.begun {
 		return opened
 	}
 	return d.unchanged(err)
@@ -152,7 +153,7 @@ func (d *download) goOn(err error) error {
 
 // unchanged returns nil where the object is still what was read.
 func (d *download) unchanged(cause error) error {
-	now, err := d.instance.Stat(d.idle.ctx, d.key)
+	now, err := d.instance.Stat(d.ctx, d.key)
 	if err != nil {
 		return err
 	}
@@ -191,84 +192,4 @@ func (d *download) Close() error {
 	d.leave()
 	d.leave = nil
 	return err
-}
-
-// sends is an upload's source, which notes what is read of it and how long the plugin
-// takes in between.
-type sends struct {
-	storage.Source
-	idle   *idle
-	meter  *meter
-	commit time.Duration // from the last byte on
-	opened bool
-	again  error // why it could not be opened again
-}
-
-// Open implements [storage.Source].
-func (s *sends) Open() (io.ReadCloser, error) {
-	in, err := s.Source.Open()
-	if err != nil {
-		if s.opened {
-			s.again = err
-		}
-		return nil, err
-	}
-	s.opened = true
-	return &sent{ReadCloser: in, of: s}, nil
-}
-
-type sent struct {
-	io.ReadCloser
-	of *sends
-}
-
-func (s *sent) Read(p []byte) (int, error) {
-	s.of.idle.rest()
-	n, err := s.ReadCloser.Read(p)
-	s.of.meter.sent.Add(int64(n))
-	if err == io.EOF {
-		s.of.idle.waitFor(s.of.commit)
-	} else {
-		s.of.idle.wait()
-	}
-	return n, err
-}
-
-// Put implements [storage.Backend]. An upload whose process ends is begun again where
-// its source can be opened again.
-func (i *Instance) Put(ctx context.Context, key string, src storage.Source) error {
-	return i.upload(ctx, "put", src, true, func(ctx context.Context, b storage.Backend, src storage.Source) error {
-		return b.Put(ctx, key, src)
-	})
-}
-
-// Create implements [storage.Creator]. One whose process ends is not begun again once
-// anything was sent: whether it had succeeded would not be known.
-func (i *Instance) Create(ctx context.Context, key string, src storage.Source) error {
-	return i.upload(ctx, "create", src, false, func(ctx context.Context, b storage.Backend, src storage.Source) error {
-		return as(func(ctx context.Context, c storage.Creator) error { return c.Create(ctx, key, src) })(ctx, b)
-	})
-}
-
-func (i *Instance) upload(ctx context.Context, name string, src storage.Source, again bool, do func(context.Context, storage.Backend, storage.Source) error) error {
-	leave, err := i.transfer(ctx)
-	if err != nil {
-		return err
-	}
-	defer leave()
-	times := i.unit.config.times
-	watched := &sends{Source: src, idle: newIdle(ctx, times.idle), meter: i.unit.meter, commit: times.commit}
-	defer watched.idle.end()
-	var last error
-	for range 1 + maxAgain {
-		watched.idle.wait()
-		err := i.once(watched.idle.ctx, name, func(ctx context.Context, b storage.Backend) error { return do(ctx, b, watched) })
-		if watched.again != nil && last != nil {
-			return last
-		}
-		if last = err; !errors.Is(err, errEnded) || !again && watched.opened {
-			break
-		}
-	}
-	return last
 }

@@ -8,18 +8,17 @@ import (
 // idle ends a context when the plugin is waited for too long at a time. How long the
 // whole takes does not matter, nor how long a caller takes with what it got.
 type idle struct {
-	ctx    context.Context //nolint:containedctx // it is what ends
 	cancel context.CancelCauseFunc
 	limit  time.Duration
 	timer  *time.Timer
 }
 
-func newIdle(ctx context.Context, limit time.Duration) *idle {
+func newIdle(ctx context.Context, limit time.Duration) (context.Context, *idle) {
 	i := &idle{limit: limit}
-	i.ctx, i.cancel = context.WithCancelCause(ctx)
+	ctx, i.cancel = context.WithCancelCause(ctx)
 	i.timer = time.AfterFunc(limit, func() { i.cancel(late(limit)) })
 	i.timer.Stop()
-	return i
+	return ctx, i
 }
 
 // wait begins to wait for the plugin.

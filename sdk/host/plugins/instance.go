@@ -34,7 +34,6 @@ type Instance struct {
 	breaker   breaker
 	transfers chan struct{} // a place for each
 	closing   chan struct{} // closed when it is to end
-	ended     chan struct{} // closed when nothing looks after it any more
 
 	// Guarded by unit.mu.
 	generation *generation // that it was last opened in, or should have been
@@ -56,7 +55,7 @@ func (m *Manager) Storage(s Setup) *Instance {
 	s.Config.Secrets = maps.Clone(s.Config.Secrets)
 	u := m.unit(s.Plugin)
 	i := &Instance{
-		unit: u, setup: s, transfers: make(chan struct{}, MaxTransfers), closing: make(chan struct{}), ended: make(chan struct{}),
+		unit: u, setup: s, transfers: make(chan struct{}, MaxTransfers), closing: make(chan struct{}),
 		condition: Condition{State: Starting, Since: time.Now()},
 	}
 	u.redactor.add(s.Config.Secrets)
@@ -136,7 +135,6 @@ func (i *Instance) Close(ctx context.Context) error {
 // attend has the instance be open in the process that runs, and looks at its health,
 // until it is closed.
 func (i *Instance) attend(ctx context.Context) {
-	defer close(i.ended)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -183,17 +181,25 @@ func (i *Instance) attendOnce(ctx context.Context, due bool) (changed <-chan str
 // open opens the instance in a process.
 func (i *Instance) open(ctx context.Context, g *generation) {
 	b, err := i.openIn(ctx, g)
-	if ctx.Err() != nil && err != nil {
+	if err != nil && ctx.Err() != nil {
 		return
 	}
+	if !i.opened(g, b, err) && err == nil {
+		_ = b.CloseInstance(ctx) // nobody uses it; it ends with its process at last
+	}
+}
+
+// opened notes how opening the instance in a process went, and reports false where
+// that is of no use any more.
+func (i *Instance) opened(g *generation, b backend, err error) bool {
 	i.unit.mu.Lock()
 	defer i.unit.mu.Unlock()
-	if i.unit.current != g { // another one has come meanwhile
-		return
+	if i.unit.current != g || i.closed {
+		return false
 	}
 	if err == nil {
 		i.openedLocked(g, b)
-		return
+		return true
 	}
 	i.generation, i.backend, i.openErr = g, nil, err
 	state := Failed
@@ -202,6 +208,7 @@ func (i *Instance) open(ctx context.Context, g *generation) {
 		state = Degraded
 	}
 	i.setLocked(state, err)
+	return true
 }
 
 func (i *Instance) openIn(ctx context.Context, g *generation) (backend, error) {
@@ -281,7 +288,7 @@ func (i *Instance) enter(ctx context.Context) (*generation, backend, error) {
 		switch {
 		case i.closed:
 			u.mu.Unlock()
-			return nil, nil, fault.New(fault.NotFound, "there is no storage %s any more", i.setup.Name).On(fault.Caller)
+			return nil, nil, i.gone()
 		case g != nil && !g.gone() && i.generation == g && i.backend != nil:
 			b := i.backend
 			g.enter()
@@ -297,4 +304,9 @@ func (i *Instance) enter(ctx context.Context) (*generation, backend, error) {
 			return nil, nil, err
 		}
 	}
+}
+
+// gone is the error of a call after the instance's end.
+func (i *Instance) gone() error {
+	return fault.New(fault.NotFound, "there is no storage %s any more", i.setup.Name).On(fault.Caller)
 }

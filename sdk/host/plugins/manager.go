@@ -9,10 +9,12 @@ package plugins
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -27,7 +29,9 @@ type Config struct {
 	Dir   string   // where the plugins are
 	Locks []string // files that say which are trusted; none is the one in Dir
 
-	// RunDir is where plugins' sockets are put, as [host.Program] has it.
+	// RunDir is where plugins' sockets are put, as [host.Program] has it. It is the
+	// manager's alone: it is made where it is missing, and sockets of processes that
+	// are gone are removed from it.
 	RunDir string
 	// Env is the host's environment, of which plugins get the little that
 	// [host.Environment] lets through.
@@ -83,7 +87,7 @@ type Manager struct {
 // New returns a manager. It does nothing before Run.
 func New(c Config) *Manager {
 	if len(c.Locks) == 0 {
-		c.Locks = []string{c.Dir + "/" + trust.LockName}
+		c.Locks = []string{filepath.Join(c.Dir, trust.LockName)}
 	}
 	if c.Log == nil {
 		c.Log = hclog.NewNullLogger()
@@ -109,11 +113,27 @@ func New(c Config) *Manager {
 // Run looks for plugins, starts them, and keeps them running until ctx ends. Then it
 // stops them all and returns nil.
 func (m *Manager) Run(ctx context.Context) error {
+	if err := prepare(m.config.RunDir); err != nil {
+		m.config.Log.Warn("the directory of plugins' sockets is not as it should be", "error", err)
+	}
 	if err := m.Rescan(); err != nil {
 		m.config.Log.Warn("not all plugins can be found", "error", err)
 	}
 	m.tasks.run(ctx)
 	return nil
+}
+
+// prepare makes the directory of sockets, and removes what a host that was killed has
+// left in it.
+func prepare(runDir string) error {
+	if err := os.MkdirAll(runDir, 0o700); err != nil {
+		return err
+	}
+	left, err := filepath.Glob(filepath.Join(runDir, "plugin-dir*"))
+	for _, path := range left {
+		err = errors.Join(err, os.RemoveAll(path))
+	}
+	return err
 }
 
 // Rescan looks for plugins again. A plugin whose program is another one now is
@@ -263,71 +283,4 @@ func (m *Manager) Rollback(id ID) error {
 		return err
 	}
 	return u.rollback()
-}
-
-// tasks are functions that run from Run on, whenever they come, until it ends.
-type tasks struct {
-	mu      sync.Mutex
-	ctx     context.Context //nolint:containedctx // of Run, for those that come later
-	waiting []func(context.Context)
-	group   sync.WaitGroup
-	ended   bool
-}
-
-func newTasks() *tasks { return &tasks{} }
-
-// add runs a task, once Run does; after its end not at all.
-func (t *tasks) add(task func(context.Context)) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case t.ended:
-	case t.ctx == nil:
-		t.waiting = append(t.waiting, task)
-	default:
-		t.group.Go(func() { task(t.ctx) })
-	}
-}
-
-// run runs the tasks until ctx ends, and returns when all have ended.
-func (t *tasks) run(ctx context.Context) {
-	t.mu.Lock()
-	t.ctx = ctx
-	for _, task := range t.waiting {
-		t.group.Go(func() { task(ctx) })
-	}
-	t.waiting = nil
-	t.mu.Unlock()
-	<-ctx.Done()
-	t.mu.Lock()
-	t.ended = true
-	t.mu.Unlock()
-	t.group.Wait()
-}
-
-// times are those that tests shorten.
-type times struct {
-	ping         time.Duration // between looks at a process
-	pingDeadline time.Duration
-	quitGrace    time.Duration // from asking a stuck process for its stacks to its end
-	health       time.Duration // between looks at an instance
-	healthLimit  time.Duration
-	firstBackoff time.Duration
-	maxBackoff   time.Duration
-	failedPause  time.Duration // between starts of one that is failed
-	exitWindow   time.Duration // in which exits are counted
-	drain        time.Duration // for what the old process of an upgrade still does
-	idle         time.Duration // of a transfer, without a byte
-	commit       time.Duration // from the last byte of an upload to its end
-}
-
-// An instance's health is asked for so often that its going and coming back are seen
-// within ten seconds.
-func defaultTimes() times {
-	return times{
-		ping: 3 * time.Second, pingDeadline: 5 * time.Second, quitGrace: 2 * time.Second,
-		health: 4 * time.Second, healthLimit: 5 * time.Second,
-		firstBackoff: 500 * time.Millisecond, maxBackoff: 30 * time.Second, failedPause: time.Minute, exitWindow: 10 * time.Minute,
-		drain: 30 * time.Second, idle: time.Minute, commit: 5 * time.Minute,
-	}
 }

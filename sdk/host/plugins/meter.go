@@ -82,9 +82,20 @@ func (m *meter) begin(name string) (end func(took time.Duration, err error)) {
 				c.Buckets[b]++
 			}
 		}
-		if err != nil {
-			m.errors[ErrorMetrics{Kind: fault.KindOf(err), Side: fault.SideOf(err)}]++
-		}
+		m.failedLocked(err)
+	}
+}
+
+// failed counts a failure of a call that had an end already.
+func (m *meter) failed(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.failedLocked(err)
+}
+
+func (m *meter) failedLocked(err error) {
+	if err != nil {
+		m.errors[ErrorMetrics{Kind: fault.KindOf(err), Side: fault.SideOf(err)}]++
 	}
 }
 

@@ -113,20 +113,20 @@ func (g *generation) emptied(ctx context.Context) {
 	}
 }
 
-// retire ends a process when its calls are done, or the time for that is over.
-func (g *generation) retire(patience time.Duration) {
-	//nolint:contextcheck // what is under way may end, whatever has ended
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+// retire ends a process when its calls are done, or the time for that is over: what
+// is under way may end, even if ctx has.
+func (g *generation) retire(ctx context.Context, patience time.Duration) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	defer cancel()
 	g.emptied(ctx)
 	_ = g.process.Drain(ctx) // it is stopped in any case
 	g.process.Stop()
 }
 
-// keep keeps the program's file.
+// keep opens the program's file, if it is not open.
 func (p *program) keep() {
 	if p.kept == nil {
-		p.kept, _ = os.Open(p.Path) // without it the only way back is the path
+		p.kept, _ = os.Open(p.Path) // what is wrong is told when it is started
 	}
 }
 

@@ -1,8 +1,14 @@
 package plugins
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"math/rand/v2"
 	"time"
+
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/host"
 )
 
 // restarts decides when a plugin whose process has ended is started again. It is
@@ -45,3 +51,56 @@ func (r *restarts) exited(now time.Time, ran time.Duration) (wait time.Duration,
 
 // forget has what was not count any more, since another program is run.
 func (r *restarts) forget() { r.exits, r.inARow = nil, 0 }
+
+// lost notes that a process has ended by itself, and returns that as an error.
+func (u *unit) lost(g *generation) error {
+	exit := g.process.Exit()
+	g.process.Stop() // lets go of its connection and its sockets
+	u.uninstall()
+	u.mu.Lock()
+	u.lastExit = &exit
+	u.mu.Unlock()
+	u.log.Error("plugin has ended", "how", exit)
+	return u.ended(exit)
+}
+
+// ended is the error of a call whose process has ended.
+func (u *unit) ended(exit host.Exit) error {
+	return fault.Wrap(fault.Unavailable, errors.New(exit.String()), "the plugin %s has ended by itself: %s", u.id, exit.Cause()).On(fault.Plugin)
+}
+
+// rest waits until a plugin that has ended, or could not be started, is started again.
+func (u *unit) rest(ctx context.Context, cause error, ran time.Duration) {
+	u.mu.Lock()
+	wait, failed := u.restarts.exited(time.Now(), ran)
+	state := Starting
+	if failed {
+		state = Failed
+	}
+	u.setLocked(state, fault.SideOf(cause), fmt.Sprintf("%s; it is started again within %v", fault.MessageOf(cause), max(wait.Round(time.Second), time.Second)))
+	tried := u.wanted
+	u.mu.Unlock()
+	if failed || fault.KindOf(cause) != fault.Unavailable {
+		u.log.Error("plugin does not run", "error", cause, "again_in", wait)
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+			return
+		case <-u.wake:
+			u.mu.Lock()
+			other := u.wanted != tried
+			if other {
+				u.restarts.forget()
+			}
+			u.mu.Unlock()
+			if other {
+				return
+			}
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package plugins
 
 import (
+	"slices"
 	"time"
 
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -64,4 +65,44 @@ type InstanceStatus struct {
 	CheckedAt time.Time // when its health was last known; zero is never
 	Breaker   Breaker
 	Transfers int // under way
+}
+
+// status returns how the plugin is.
+func (u *unit) status() Status {
+	u.mu.Lock()
+	s := Status{
+		ID: u.id, State: u.condition.State, Reason: u.redactor.text(u.condition.Reason), Side: u.condition.Side, Since: u.condition.Since,
+		Restarts: max(0, u.starts-1), LastExit: u.lastExit,
+	}
+	shown := u.wanted
+	if u.current != nil {
+		shown = u.current.program
+	}
+	if shown == nil {
+		shown = u.newest
+	}
+	if shown != nil {
+		s.File, s.SHA256, s.Version, s.Publisher = shown.Path, shown.SHA256, shown.Entry.Version, shown.Entry.Publisher
+	}
+	if u.previous != nil {
+		s.Previous = u.previous.Entry.Version
+	}
+	g, instances := u.current, slices.Clone(u.instances)
+	u.mu.Unlock()
+	s.Metrics = u.meter.read()
+	s.Metrics.Breaker = u.breaker.now()
+	if s.State == Ready && s.Metrics.Breaker != Closed {
+		s.State, s.Side = Degraded, fault.Plugin
+		s.Reason = "most calls of it fail, so that it is asked little for now"
+	}
+	if g != nil && !g.gone() {
+		s.PID, s.StartedAt, s.Unconfined = g.process.PID(), g.startedAt, g.process.Unconfined()
+		if usage, err := g.process.Usage(); err == nil {
+			s.Metrics.RSSBytes, s.Metrics.CPUTime = usage.RSSBytes, usage.CPUTime
+		}
+	}
+	for _, i := range instances {
+		s.Instances = append(s.Instances, i.Status())
+	}
+	return s
 }

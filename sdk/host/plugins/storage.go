@@ -99,9 +99,9 @@ func (i *Instance) Page(ctx context.Context, r storage.PageRequest) (page storag
 func (i *Instance) List(ctx context.Context, prefix string) iter.Seq2[storage.Info, error] {
 	return func(yield func(storage.Info, error) bool) {
 		yielded, more := false, true
-		idle := newIdle(ctx, i.unit.config.times.idle)
+		ctx, idle := newIdle(ctx, i.unit.config.times.idle)
 		defer idle.end()
-		err := i.call(idle.ctx, "list", 0, true, func(ctx context.Context, b storage.Backend) error {
+		err := i.call(ctx, "list", 0, true, func(ctx context.Context, b storage.Backend) error {
 			idle.wait()
 			for info, err := range b.List(ctx, prefix) {
 				idle.rest()
@@ -174,6 +174,8 @@ func (i *Instance) transfer(ctx context.Context) (leave func(), err error) {
 	select {
 	case i.transfers <- struct{}{}:
 		return func() { <-i.transfers }, nil
+	case <-i.closing:
+		return nil, i.gone()
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	case <-timer.C:

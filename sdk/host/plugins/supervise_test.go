@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -38,7 +39,7 @@ func TestAnInstancesGoingAndComingBackIsSeenWithinTenSeconds(t *testing.T) {
 			}
 			back = make(chan struct{})
 			f.trustFake("a", "1.0.0")
-			f.Manager = New(Config{Dir: f.dir, start: w.start})
+			f.Manager = New(Config{Dir: f.dir, RunDir: f.dir, start: w.start})
 			f.run()
 			i := f.storage("a", nil)
 			if err := i.Opened(t.Context()); err != nil {
@@ -361,6 +362,45 @@ func TestCallsAreFewerThanTheyMayBe(t *testing.T) {
 		}
 		if m := f.status("a").Metrics; m.InFlight != 0 || len(m.Calls) != 1 || m.Calls[0].Name != "put" || m.Calls[0].Count != 20 {
 			t.Errorf("%+v", m)
+		}
+	})
+}
+
+func TestAClosedInstanceIsGone(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
+		f.trustFake("a", "1.0.0")
+		f.run()
+		i, other := f.storage("a", nil), f.storage("a", nil)
+		if err := i.Put(t.Context(), "k", storage.Bytes([]byte("x"))); err != nil {
+			t.Fatal(err)
+		}
+		in, err := i.Get(t.Context(), "k", storage.Range{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		closed := make(chan error, 1)
+		go func() { closed <- i.Close(t.Context()) }()
+		synctest.Wait()
+		if _, err := i.Stat(t.Context(), "k"); fault.KindOf(err) != fault.NotFound || fault.SideOf(err) != fault.Caller {
+			t.Errorf("%v", err)
+		}
+		if len(closed) > 0 {
+			t.Error("it was closed under a read")
+		}
+		if got, err := io.ReadAll(in); err != nil || string(got) != "x" {
+			t.Errorf("%q, %v", got, err)
+		}
+		if err := errors.Join(in.Close(), <-closed, i.Close(t.Context())); err != nil {
+			t.Error(err)
+		}
+		if _, err := i.Get(t.Context(), "k", storage.Range{}); fault.KindOf(err) != fault.NotFound {
+			t.Errorf("%v", err)
+		}
+		if _, err := other.Stat(t.Context(), "k"); err != nil {
+			t.Errorf("the other one: %v", err)
+		}
+		if n := len(f.status("a").Instances); n != 1 {
+			t.Errorf("%d instances", n)
 		}
 	})
 }

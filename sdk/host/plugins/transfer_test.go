@@ -18,7 +18,7 @@ type breaking struct {
 	process *fakeProcess
 	left    int
 	stall   func(ctx context.Context) // instead of ending
-	ctx     context.Context           //nolint:containedctx // of the read
+	ctx     context.Context
 }
 
 func (b *breaking) Read(p []byte) (int, error) {

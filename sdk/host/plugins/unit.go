@@ -3,7 +3,6 @@ package plugins
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -66,8 +65,7 @@ func (u *unit) use(f *trust.Found) {
 	case slices.Contains(u.config.Disabled, u.id):
 		u.newest, u.wanted = &program{Found: *f}, nil
 		u.setLocked(Disabled, fault.Ours, "it was disabled")
-	case u.wanted != nil && u.wanted.SHA256 == f.SHA256:
-		u.wanted.Path = f.Path
+	case u.wanted != nil && u.wanted.SHA256 == f.SHA256 && (u.wanted.Path == f.Path || u.wanted == u.ran):
 		return
 	case f.SHA256 == u.rejected:
 		return
@@ -90,18 +88,6 @@ func (u *unit) exists() bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	return u.newest != nil || u.current != nil || u.condition.State != Disabled
-}
-
-// rollback has the unit run the program before.
-func (u *unit) rollback() error {
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	if u.previous == nil || u.wanted == nil {
-		return fault.New(fault.Conflict, "%s has run no other program that it could go back to", u.id).On(fault.Caller)
-	}
-	u.rejected, u.wanted = u.wanted.SHA256, u.previous
-	u.wakeUp()
-	return nil
 }
 
 // set notes how the plugin is, and tells those who wait for it.
@@ -128,7 +114,7 @@ func (u *unit) tellLocked() {
 
 // supervise keeps the plugin running until ctx ends.
 func (u *unit) supervise(ctx context.Context) {
-	defer u.letGo()
+	defer u.end()
 	for ctx.Err() == nil {
 		p := u.await(ctx)
 		if p == nil {
@@ -147,12 +133,13 @@ func (u *unit) supervise(ctx context.Context) {
 	}
 }
 
-// letGo closes what is kept of programs.
-func (u *unit) letGo() {
+// end is what comes after the last process.
+func (u *unit) end() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.previous.letGo()
 	u.ran.letGo()
+	u.setLocked(Disabled, fault.Ours, "the host has ended its plugins")
 }
 
 // await returns the program to run, once there is one; nil when ctx ends before.
@@ -174,15 +161,13 @@ func (u *unit) await(ctx context.Context) *program {
 
 // start starts a program and has it say what it is.
 func (u *unit) start(ctx context.Context, p *program) (*generation, error) {
-	path := p.Path
-	if p.kept != nil {
-		path = fmt.Sprintf("/proc/self/fd/%d", p.kept.Fd())
-	}
+	p.keep()
 	running, err := u.config.start(ctx, host.Program{
-		Path: path, SHA256: p.SHA256, RunDir: u.config.RunDir, Env: host.Environment(u.config.Env, u.config.MemoryBytes),
+		Path: p.Path, File: p.kept, SHA256: p.SHA256, RunDir: u.config.RunDir, Env: host.Environment(u.config.Env, u.config.MemoryBytes),
 		Log: u.log, Redact: u.redactor.line,
 	})
 	if err != nil {
+		p.letGo() // there may be a better one at its path
 		return nil, err
 	}
 	g := &generation{process: running, program: p, startedAt: time.Now()}
@@ -190,7 +175,6 @@ func (u *unit) start(ctx context.Context, p *program) (*generation, error) {
 		running.Stop()
 		return nil, err
 	}
-	p.keep()
 	u.log.Info("plugin is running", "version", p.Entry.Version, "pid", running.PID())
 	return g, nil
 }
@@ -250,7 +234,7 @@ func (u *unit) attend(ctx context.Context, g *generation) error {
 		select {
 		case <-ctx.Done():
 			u.uninstall()
-			g.retire(u.config.times.quitGrace)
+			g.retire(ctx, u.config.times.quitGrace)
 			return nil
 		case <-g.process.Exited():
 			return u.lost(g)
@@ -265,127 +249,8 @@ func (u *unit) attend(ctx context.Context, g *generation) error {
 			g = next
 		case <-w.tick():
 			w.ask(ctx, g)
-		case err := <-w.answers:
-			w.answered(g, err)
+		case a := <-w.answers:
+			w.answered(g, a.err)
 		}
 	}
-}
-
-// reconsider has the process that runs be the one that is wanted.
-func (u *unit) reconsider(ctx context.Context, g *generation) (next *generation, ended bool) {
-	u.mu.Lock()
-	wanted := u.wanted
-	u.mu.Unlock()
-	switch {
-	case wanted == nil:
-		u.uninstall()
-		g.retire(u.config.times.drain)
-		return nil, true
-	case wanted.SHA256 == g.program.SHA256:
-		return g, false
-	}
-	next, err := u.upgrade(ctx, g, wanted)
-	if err != nil {
-		u.log.Error("plugin could not be upgraded", "version", wanted.Entry.Version, "error", err)
-		u.mu.Lock()
-		defer u.mu.Unlock()
-		u.wanted, u.rejected = g.program, wanted.SHA256
-		u.setLocked(Degraded, fault.SideOf(err), fmt.Sprintf("%s does not work in its place: %s", wanted.Entry, fault.MessageOf(err)))
-		return g, false
-	}
-	u.tasks.add(func(context.Context) { g.retire(u.config.times.drain) })
-	return next, false
-}
-
-// lost notes that a process has ended by itself, and returns that as an error.
-func (u *unit) lost(g *generation) error {
-	exit := g.process.Exit()
-	g.process.Stop() // lets go of its connection and its sockets
-	u.uninstall()
-	u.mu.Lock()
-	u.lastExit = &exit
-	u.mu.Unlock()
-	u.log.Error("plugin has ended", "how", exit)
-	return u.ended(exit)
-}
-
-// ended is the error of a call whose process has ended.
-func (u *unit) ended(exit host.Exit) error {
-	return fault.Wrap(fault.Unavailable, errors.New(exit.String()), "the plugin %s has ended by itself: %s", u.id, exit.Cause()).On(fault.Plugin)
-}
-
-// rest waits until a plugin that has ended, or could not be started, is started again.
-func (u *unit) rest(ctx context.Context, cause error, ran time.Duration) {
-	u.mu.Lock()
-	wait, failed := u.restarts.exited(time.Now(), ran)
-	state := Starting
-	if failed {
-		state = Failed
-	}
-	u.setLocked(state, fault.SideOf(cause), fmt.Sprintf("%s; it is started again within %v", fault.MessageOf(cause), max(wait.Round(time.Second), time.Second)))
-	tried := u.wanted
-	u.mu.Unlock()
-	if failed || fault.KindOf(cause) != fault.Unavailable {
-		u.log.Error("plugin does not run", "error", cause, "again_in", wait)
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-timer.C:
-			return
-		case <-u.wake:
-			u.mu.Lock()
-			other := u.wanted != tried
-			if other {
-				u.restarts.forget()
-			}
-			u.mu.Unlock()
-			if other {
-				return
-			}
-		}
-	}
-}
-
-// status returns how the plugin is.
-func (u *unit) status() Status {
-	u.mu.Lock()
-	s := Status{
-		ID: u.id, State: u.condition.State, Reason: u.redactor.text(u.condition.Reason), Side: u.condition.Side, Since: u.condition.Since,
-		Restarts: max(0, u.starts-1), LastExit: u.lastExit,
-	}
-	shown := u.wanted
-	if u.current != nil {
-		shown = u.current.program
-	}
-	if shown == nil {
-		shown = u.newest
-	}
-	if shown != nil {
-		s.File, s.SHA256, s.Version, s.Publisher = shown.Path, shown.SHA256, shown.Entry.Version, shown.Entry.Publisher
-	}
-	if u.previous != nil {
-		s.Previous = u.previous.Entry.Version
-	}
-	g, instances := u.current, slices.Clone(u.instances)
-	u.mu.Unlock()
-	s.Metrics = u.meter.read()
-	s.Metrics.Breaker = u.breaker.now()
-	if s.State == Ready && s.Metrics.Breaker != Closed {
-		s.State, s.Side = Degraded, fault.Plugin
-		s.Reason = "most calls of it fail, so that it is asked little for now"
-	}
-	if g != nil && !g.gone() {
-		s.PID, s.StartedAt, s.Unconfined = g.process.PID(), g.startedAt, g.process.Unconfined()
-		if usage, err := g.process.Usage(); err == nil {
-			s.Metrics.RSSBytes, s.Metrics.CPUTime = usage.RSSBytes, usage.CPUTime
-		}
-	}
-	for _, i := range instances {
-		s.Instances = append(s.Instances, i.Status())
-	}
-	return s
 }

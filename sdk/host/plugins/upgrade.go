@@ -128,3 +128,44 @@ func writeCanary(ctx context.Context, b storage.Backend) (err error) {
 func wrong(what string) error {
 	return fault.New(fault.Corrupt, "%s", fmt.Sprintf("the plugin is wrong: %s", what)).On(fault.Plugin)
 }
+
+// reconsider has the process that runs be the one that is wanted.
+func (u *unit) reconsider(ctx context.Context, g *generation) (next *generation, ended bool) {
+	u.mu.Lock()
+	wanted := u.wanted
+	u.mu.Unlock()
+	switch {
+	case wanted == nil:
+		u.uninstall()
+		g.retire(ctx, u.config.times.drain)
+		return nil, true
+	case wanted.SHA256 == g.program.SHA256:
+		return g, false
+	}
+	next, err := u.upgrade(ctx, g, wanted)
+	if err != nil {
+		u.log.Error("plugin could not be upgraded", "version", wanted.Entry.Version, "error", err)
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		u.wanted, u.rejected = g.program, wanted.SHA256
+		u.setLocked(Degraded, fault.SideOf(err), fmt.Sprintf("%s does not work in its place: %s", wanted.Entry, fault.MessageOf(err)))
+		return g, false
+	}
+	retire := func(ctx context.Context) { g.retire(ctx, u.config.times.drain) }
+	if !u.tasks.add(retire) {
+		retire(ctx)
+	}
+	return next, false
+}
+
+// rollback has the unit run the program before.
+func (u *unit) rollback() error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.previous == nil || u.wanted == nil {
+		return fault.New(fault.Conflict, "%s has run no other program that it could go back to", u.id).On(fault.Caller)
+	}
+	u.rejected, u.wanted = u.wanted.SHA256, u.previous
+	u.wakeUp()
+	return nil
+}

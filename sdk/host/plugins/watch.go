@@ -16,15 +16,18 @@ const maxMisses = 3
 type watch struct {
 	unit    *unit
 	ticker  *time.Ticker
-	answers chan error
+	answers chan answer
 	asking  bool
 	misses  int
 	moved   int64
 	cancel  context.CancelFunc
 }
 
+// answer is nil where the process answered in time.
+type answer struct{ err error }
+
 func newWatch(u *unit) *watch {
-	return &watch{unit: u, ticker: time.NewTicker(u.config.times.ping), answers: make(chan error, 1), cancel: func() {}}
+	return &watch{unit: u, ticker: time.NewTicker(u.config.times.ping), answers: make(chan answer, 1), cancel: func() {}}
 }
 
 // tick returns when it is time to ask.
@@ -38,7 +41,7 @@ func (w *watch) ask(ctx context.Context, g *generation) {
 	w.asking = true
 	ctx, w.cancel = context.WithTimeout(ctx, w.unit.config.times.pingDeadline)
 	answers := w.answers
-	go func() { answers <- g.process.Health(ctx) }() // it ends with its context
+	go func() { answers <- answer{g.process.Health(ctx)} }() // it ends with its context
 }
 
 // answered takes an answer. A process that has missed too many is ended.

@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -129,9 +130,7 @@ func (l *Lock) Trust(e Entry) error {
 	if at >= 0 {
 		sums := map[string]string{}
 		for _, from := range []map[string]string{l.Plugins[at].SHA256, e.SHA256} {
-			for platform, sum := range from {
-				sums[platform] = sum
-			}
+			maps.Copy(sums, from)
 		}
 		e.SHA256 = sums
 		l.Plugins = slices.Delete(l.Plugins, at, at+1)
