@@ -15,8 +15,8 @@ import (
 )
 
 // go-plugin puts sockets into /tmp where it is left alone, and a broker makes further
-// ones.
-func TestAPluginHasOneSocketWhereItShouldBe(t *testing.T) {
+// ones. There is one for calls, and one for the bytes of objects.
+func TestAPluginsSocketsAreWhereTheyShouldBe(t *testing.T) {
 	p, _ := program(t, "plugin")
 	running, err := host.Start(t.Context(), p)
 	if err != nil {
@@ -31,7 +31,7 @@ func TestAPluginHasOneSocketWhereItShouldBe(t *testing.T) {
 		}
 		return err
 	})
-	if err != nil || len(sockets) != 1 {
+	if err != nil || len(sockets) != 2 {
 		t.Errorf("%q, %v", sockets, err)
 	}
 	for _, file := range []string{"tcp", "tcp6"} {

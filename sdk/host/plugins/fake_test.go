@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -22,6 +23,7 @@ import (
 // fakeProcess is a plugin's process whose time is the test's.
 type fakeProcess struct {
 	name   string
+	body   string // of its program
 	world  *fakeWorld
 	exited chan struct{}
 	once   sync.Once
@@ -57,7 +59,7 @@ type fakeWorld struct {
 }
 
 func (w *fakeWorld) start(ctx context.Context, program host.Program) (process, error) {
-	body, err := os.ReadFile(program.Path)
+	body, err := io.ReadAll(io.NewSectionReader(program.File, 0, 100))
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +67,7 @@ func (w *fakeWorld) start(ctx context.Context, program host.Program) (process, e
 	if _, err := fmt.Sscanf(string(body), "%s", &name); err != nil {
 		return nil, err
 	}
-	p := &fakeProcess{name: name, world: w, exited: make(chan struct{})}
+	p := &fakeProcess{name: name, body: string(body), world: w, exited: make(chan struct{})}
 	w.mu.Lock()
 	w.processes = append(w.processes, p)
 	prepare := w.prepare

@@ -160,8 +160,10 @@ func (m *Manager) Rescan() error {
 	for id, f := range best {
 		m.unitLocked(id).use(&f)
 	}
+	// A lock that can't be read takes nobody's trust away.
+	trusted := func(sha256 string) bool { return err != nil || m.scanner.Trusts(sha256) }
 	for id, u := range m.units {
-		if _, ok := best[id]; !ok {
+		if _, ok := best[id]; !ok && !u.keeps(trusted) {
 			u.use(nil)
 		}
 	}

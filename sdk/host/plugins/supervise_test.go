@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/host/trust"
 	"github.com/corral-fleet/corral/sdk/storage"
 )
 
@@ -401,6 +404,57 @@ func TestAClosedInstanceIsGone(t *testing.T) {
 		}
 		if n := len(f.status("a").Instances); n != 1 {
 			t.Errorf("%d instances", n)
+		}
+	})
+}
+
+// A build replaces a program before its lock.
+func TestWhatRunsIsKeptUntilItIsNotTrustedAnyMore(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
+		f.trustFake("a", "1.0.0")
+		lock := filepath.Join(f.dir, trust.LockName)
+		good, err := os.ReadFile(lock)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.run()
+		i := f.storage("a", nil)
+		if err := i.Opened(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		rescan := func(want fault.Kind) {
+			t.Helper()
+			if err := f.Rescan(); fault.KindOf(err) != want {
+				t.Errorf("%v", err)
+			}
+			synctest.Wait()
+		}
+		program := filepath.Join(f.dir, trust.Prefix+"a")
+		if err := os.WriteFile(program+".new", []byte("a 2.0.0"), 0o755); err != nil { //nolint:gosec // it is a program
+			t.Fatal(err)
+		}
+		if err := os.Rename(program+".new", program); err != nil {
+			t.Fatal(err)
+		}
+		rescan(fault.None)
+		if all := f.Plugins(); len(all) != 2 || all[0].State != Ready || all[0].Version != "1.0.0" || all[1].State != Disabled || w.count() != 1 {
+			t.Errorf("%+v", all)
+		}
+		if err := os.WriteFile(lock, good[:20], 0o600); err != nil {
+			t.Fatal(err)
+		}
+		rescan(fault.Corrupt)
+		// It is started again as what it was.
+		w.latest().Kill()
+		if err := i.Opened(t.Context()); err != nil || w.count() != 2 || w.latest().body != "a 1.0.0" || f.status("a").Version != "1.0.0" {
+			t.Errorf("%v, %+v", err, f.status("a"))
+		}
+		if err := os.WriteFile(lock, []byte("{}"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		rescan(fault.None)
+		if s := f.status("a"); s.State != Disabled || !w.latest().gone() {
+			t.Errorf("%+v", s)
 		}
 	})
 }

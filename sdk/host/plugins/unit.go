@@ -76,6 +76,14 @@ func (u *unit) use(f *trust.Found) {
 	u.wakeUp()
 }
 
+// keeps reports whether the unit goes on with its program though there is no file of
+// it any more, such as while it is being replaced: the file is kept open.
+func (u *unit) keeps(trusted func(sha256 string) bool) bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.wanted != nil && u.wanted == u.ran && trusted(u.wanted.SHA256)
+}
+
 func (u *unit) wakeUp() {
 	select {
 	case u.wake <- struct{}{}:

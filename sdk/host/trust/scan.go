@@ -38,6 +38,7 @@ type Scanner struct {
 	directory string
 	locks     []string
 	known     map[string]known // by path
+	lock      Lock             // as it was read last
 }
 
 // known is the digest of a file as it was.
@@ -66,6 +67,7 @@ func (s *Scanner) Scan() ([]Found, error) {
 		}
 		lock.Plugins = append(lock.Plugins, one.Plugins...)
 	}
+	s.lock = lock
 	files, err := os.ReadDir(s.directory)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		errs = append(errs, fault.Wrap(fault.Unavailable, err, "the directory of plugins can't be read"))
@@ -73,14 +75,18 @@ func (s *Scanner) Scan() ([]Found, error) {
 	var all []Found
 	for _, file := range files {
 		if strings.HasPrefix(file.Name(), Prefix) {
-			all = append(all, s.look(file.Name(), lock))
+			all = append(all, s.look(file.Name()))
 		}
 	}
 	return all, errors.Join(errs...)
 }
 
+// Trusts reports whether the locks had a program when they were last read, whether
+// there is a file of it or not.
+func (s *Scanner) Trusts(sha256 string) bool { return s.lock.find(sha256) >= 0 }
+
 // look says what one file is. It reads it, and does no more.
-func (s *Scanner) look(name string, lock Lock) Found {
+func (s *Scanner) look(name string) Found {
 	found := Found{Path: filepath.Join(s.directory, name)}
 	info, reason := s.inspect(name)
 	if reason != "" {
@@ -93,8 +99,8 @@ func (s *Scanner) look(name string, lock Lock) Found {
 		return found
 	}
 	found.SHA256 = sum
-	if at := lock.find(sum); at >= 0 {
-		found.Trusted, found.Entry, found.Rank = true, lock.Plugins[at], at
+	if at := s.lock.find(sum); at >= 0 {
+		found.Trusted, found.Entry, found.Rank = true, s.lock.Plugins[at], at
 	}
 	return found
 }

@@ -30,7 +30,7 @@ func TestGate(t *testing.T) {
 
 // What go-plugin has between its own two sides lasts as long as the process.
 func TestOnlyOurCallsAreWaitedFor(t *testing.T) {
-	s := NewServer(nil)
+	s := NewServer(nil, "")
 	done, err := s.Begin("/plugin.GRPCStdio/StreamStdio")
 	if err != nil {
 		t.Fatal(err)
