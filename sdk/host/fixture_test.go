@@ -32,6 +32,7 @@ func pluginAs(which string) int {
 		fmt.Fprintln(os.Stderr, "I can't work like this")
 		return 3
 	case "silent":
+		fmt.Fprintln(os.Stderr, "it is silent, and is", os.Getpid())
 		time.Sleep(time.Hour)
 	case "no handshake":
 		fmt.Println("1|99|unix|/nowhere|grpc|")

@@ -235,6 +235,9 @@ func TestAPluginThatDoesNotGetReadyIsExplained(t *testing.T) {
 			if took := time.Since(began); took > 20*time.Second {
 				t.Errorf("it took %v", took)
 			}
+			if exit, ok := host.ExitOf(err); !ok || exit.How == "" || exit.Killed {
+				t.Errorf("its end is told as %+v, %v", exit, ok)
+			}
 		})
 	}
 }

@@ -50,9 +50,10 @@ func TestWhatIsLoggedIsBounded(t *testing.T) {
 
 func TestOutOfMemoryIsTold(t *testing.T) {
 	for version, c := range map[string]struct{ self, file, before, after string }{
-		"2":      {"0::/corral.slice/x\n", "corral.slice/x/memory.events", "low 0\nhigh 0\nmax 3\noom 1\noom_kill 1\n", "low 0\nhigh 0\nmax 4\noom 2\noom_kill 2\n"},
-		"1":      {"9:name=systemd:/\n4:memory:/x\n0::/\n", "memory/x/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"},
-		"absent": {"0::/x\n", "", "", ""},
+		"2":              {"0::/corral.slice/x\n", "corral.slice/x/memory.events", "low 0\nhigh 0\nmax 3\noom 1\noom_kill 1\n", "low 0\nhigh 0\nmax 4\noom 2\noom_kill 2\n"},
+		"1":              {"9:name=systemd:/\n4:memory:/x\n0::/\n", "memory/x/memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 0\n", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"},
+		"of the machine": {"0::/x\n", "vmstat", "nr_free_pages 1\noom_kill 4\n", "nr_free_pages 1\noom_kill 5\n"},
+		"absent":         {"0::/x\n", "", "", ""},
 	} {
 		root := t.TempDir()
 		self := filepath.Join(root, "self")
@@ -69,9 +70,9 @@ func TestOutOfMemoryIsTold(t *testing.T) {
 		if c.file != "" {
 			write(filepath.Join(root, c.file), c.before)
 		}
-		counter := newOOMCounter(self, root)
-		if counter.rose() {
-			t.Errorf("%s: it rose at once", version)
+		counter := newOOMCounter(self, root, filepath.Join(root, "vmstat"))
+		if counter.rose() || counter.known() != (c.file != "") {
+			t.Errorf("%s: it rose at once, or whether it is known is wrong", version)
 		}
 		if c.file != "" {
 			write(filepath.Join(root, c.file), c.after)

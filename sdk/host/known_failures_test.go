@@ -6,7 +6,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -185,5 +187,39 @@ func TestAPluginIsConfined(t *testing.T) {
 	u, err := running.Usage()
 	if err != nil || u.RSSBytes < 1<<20 || u.CPUTime <= 0 {
 		t.Errorf("%+v, %v", u, err)
+	}
+}
+
+// A test, or an operator, who kills a plugin is told apart from the kernel and its host.
+func TestWhoKilledAPluginIsTold(t *testing.T) {
+	running, _ := start(t, "plugin")
+	if err := syscall.Kill(running.PID(), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if e := running.Exit(); !e.Killed || e.OutOfMemory || e.Signal != "killed" {
+		t.Errorf("%+v", e)
+	}
+	running, _ = start(t, "plugin")
+	running.Kill()
+	if e := running.Exit(); e.Killed || e.Signal != "killed" {
+		t.Errorf("by its host: %+v", e)
+	}
+	p, log := program(t, "silent")
+	var killing sync.WaitGroup
+	defer killing.Wait()
+	killing.Go(func() {
+		log.await(t, "it is silent, and is ")
+		_, pid, _ := strings.Cut(log.String(), "it is silent, and is ")
+		n, err := strconv.Atoi(strings.Fields(pid)[0])
+		if err == nil {
+			err = syscall.Kill(n, syscall.SIGKILL)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	_, err := host.Start(t.Context(), p)
+	if e, ok := host.ExitOf(err); !ok || !e.Killed {
+		t.Errorf("while it started: %v, %+v", err, e)
 	}
 }

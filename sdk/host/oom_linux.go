@@ -11,7 +11,8 @@ import (
 // oomCounter is how often the kernel has ended a process of our cgroup because its
 // memory was at its bound, with what that was at the beginning. Plugins are in the
 // cgroup of their host, and so is what else it has started: where one of them was
-// killed meanwhile, it was most likely for that.
+// killed meanwhile, it was most likely for that. Where cgroups tell nothing, it is that
+// of the whole machine.
 type oomCounter struct {
 	file  string // "" where there is none
 	start int64
@@ -19,13 +20,21 @@ type oomCounter struct {
 
 // newOOMCounter reads where we are from a file as /proc/self/cgroup is, and counts
 // from now on. Both versions of cgroups are known.
-func newOOMCounter(self, root string) oomCounter {
+func newOOMCounter(self, root, machine string) oomCounter {
+	for _, file := range append(cgroupCounters(self, root), machine) {
+		if n, ok := oomKills(file); ok {
+			return oomCounter{file, n}
+		}
+	}
+	return oomCounter{}
+}
+
+func cgroupCounters(self, root string) (counters []string) {
 	f, err := os.Open(self)
 	if err != nil {
-		return oomCounter{}
+		return nil
 	}
 	defer f.Close() // it was only read
-	var counters []string
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		parts := strings.SplitN(lines.Text(), ":", 3)
 		switch {
@@ -36,13 +45,11 @@ func newOOMCounter(self, root string) oomCounter {
 			counters = append(counters, filepath.Join(root, "memory", parts[2], "memory.oom_control"))
 		}
 	}
-	for _, file := range counters {
-		if n, ok := oomKills(file); ok {
-			return oomCounter{file, n}
-		}
-	}
-	return oomCounter{}
+	return counters
 }
+
+// known reports whether the counter can be read.
+func (c oomCounter) known() bool { return c.file != "" }
 
 // rose reports whether there were more since the beginning.
 func (c oomCounter) rose() bool {

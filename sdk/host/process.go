@@ -118,7 +118,8 @@ func (p *Process) explain(cause error) error {
 	if p.process.pid.Load() == 0 {
 		return fault.Wrap(fault.Unavailable, cause, "the plugin could not be started").On(fault.Plugin)
 	}
-	return fault.Wrap(fault.Unavailable, cause, "the plugin did not get ready: %s", p.exit()).On(fault.Plugin)
+	exit := p.exit()
+	return fault.Wrap(fault.Unavailable, errors.Join(cause, exitError{exit}), "the plugin did not get ready: %s", exit).On(fault.Plugin)
 }
 
 // Exited is closed when the process is gone.
@@ -135,7 +136,10 @@ func (p *Process) exit() Exit {
 	e := Exit{At: p.process.endedAt, How: state.String(), Clean: state.Success(), Latest: p.lines.lines()}
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
 		e.Signal = status.Signal().String()
-		e.OutOfMemory = status.Signal() == syscall.SIGKILL && p.process.memory.rose() && !p.process.killed.Load()
+		if status.Signal() == syscall.SIGKILL && !p.process.killed.Load() {
+			e.OutOfMemory = p.process.memory.rose()
+			e.Killed = p.process.memory.known() && !e.OutOfMemory
+		}
 	}
 	select {
 	case <-p.process.stopping:

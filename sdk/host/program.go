@@ -9,6 +9,7 @@ package host
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -129,6 +130,9 @@ type Exit struct {
 	// OutOfMemory is that the kernel has ended it because its memory, or that of all
 	// beside it, was at its bound.
 	OutOfMemory bool
+	// Killed is that somebody else has killed it, neither the kernel nor its host: it
+	// is no failure of the plugin's.
+	Killed bool
 }
 
 // String returns how it ended, with its last line.
@@ -145,4 +149,15 @@ func (e Exit) Cause() string {
 		return e.How + " for want of memory"
 	}
 	return e.How
+}
+
+// exitError is part of the error of a start whose process has ended.
+type exitError struct{ exit Exit }
+
+func (e exitError) Error() string { return e.exit.Cause() }
+
+// ExitOf returns how the process ended whose start an error is of.
+func ExitOf(err error) (exit Exit, ok bool) {
+	e, ok := errors.AsType[exitError](err)
+	return e.exit, ok
 }

@@ -34,6 +34,7 @@ type process struct {
 	pid            atomic.Int64  // 0 before it is started
 	state          *os.ProcessState
 	endedAt        time.Time
+	ended          atomic.Bool
 	killed         atomic.Bool // by us
 	memory         oomCounter
 	unconfined     []string
@@ -106,7 +107,7 @@ func closeFiles(files []*os.File) {
 // it gets with our end is one of the thread that started it.
 func (p *process) attend(theirs []*os.File, started chan<- error) {
 	runtime.LockOSThread()
-	p.memory = newOOMCounter("/proc/self/cgroup", "/sys/fs/cgroup")
+	p.memory = newOOMCounter("/proc/self/cgroup", "/sys/fs/cgroup", "/proc/vmstat")
 	err := confineThread()
 	if err == nil {
 		err = p.cmd.Start()
@@ -122,6 +123,7 @@ func (p *process) attend(theirs []*os.File, started chan<- error) {
 		return
 	}
 	_ = p.cmd.Wait() // its state tells
+	p.ended.Store(true)
 	p.state, p.endedAt = p.cmd.ProcessState, time.Now()
 	p.signalGroup() // what it has left behind
 	p.endPipes()
@@ -177,7 +179,9 @@ func (p *process) stop() {
 
 // kill ends the process and all of its group.
 func (p *process) kill() {
-	p.killed.Store(true)
+	if !p.ended.Load() {
+		p.killed.Store(true)
+	}
 	p.signalGroup()
 }
 

@@ -28,6 +28,10 @@ func newRestarts(t times, maxExits int) restarts {
 // steady is how long a process has to run for its end to count as the first.
 const steady = time.Minute
 
+// killed returns how long to wait after somebody else has killed a process, which
+// says nothing of the plugin.
+func (r *restarts) killed() time.Duration { return r.jitter(r.times.firstBackoff) }
+
 // exited returns how long to wait after a process that ran so long has ended, and
 // whether that happens too often.
 func (r *restarts) exited(now time.Time, ran time.Duration) (wait time.Duration, failed bool) {
@@ -57,11 +61,16 @@ func (u *unit) lost(g *generation) error {
 	exit := g.process.Exit()
 	g.process.Stop() // lets go of its connection and its sockets
 	u.uninstall()
-	u.mu.Lock()
-	u.lastExit = &exit
-	u.mu.Unlock()
+	u.note(exit)
 	u.log.Error("plugin has ended", "how", exit)
 	return u.ended(exit)
+}
+
+// note keeps how a process has ended by itself.
+func (u *unit) note(exit host.Exit) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.lastExit, u.killed = &exit, exit.Killed
 }
 
 // ended is the error of a call whose process has ended.
@@ -72,7 +81,13 @@ func (u *unit) ended(exit host.Exit) error {
 // rest waits until a plugin that has ended, or could not be started, is started again.
 func (u *unit) rest(ctx context.Context, cause error, ran time.Duration) {
 	u.mu.Lock()
-	wait, failed := u.restarts.exited(time.Now(), ran)
+	var wait time.Duration
+	failed := false
+	if u.killed {
+		wait, u.killed = u.restarts.killed(), false
+	} else {
+		wait, failed = u.restarts.exited(time.Now(), ran)
+	}
 	state := Starting
 	if failed {
 		state = Failed

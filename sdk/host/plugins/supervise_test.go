@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/host"
 	"github.com/corral-fleet/corral/sdk/host/trust"
 	"github.com/corral-fleet/corral/sdk/storage"
 )
@@ -454,6 +455,29 @@ func TestWhatRunsIsKeptUntilItIsNotTrustedAnyMore(t *testing.T) {
 		}
 		rescan(fault.None)
 		if s := f.status("a"); s.State != Disabled || !w.latest().gone() {
+			t.Errorf("%+v", s)
+		}
+	})
+}
+
+// Somebody who kills a plugin again and again says nothing of it.
+func TestAPluginThatIsKilledIsStartedAgain(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
+		f.trustFake("a", "1.0.0")
+		f.run()
+		i := f.storage("a", nil)
+		for range 100 {
+			if _, err := i.Stat(t.Context(), "k"); fault.KindOf(err) != fault.NotFound {
+				t.Fatal(err)
+			}
+			p := w.latest()
+			p.once.Do(func() {
+				p.exit = host.Exit{How: "signal: killed", Signal: "killed", Killed: true}
+				close(p.exited)
+			})
+		}
+		time.Sleep(time.Second)
+		if s := f.status("a"); s.State != Ready || s.Restarts != 100 {
 			t.Errorf("%+v", s)
 		}
 	})

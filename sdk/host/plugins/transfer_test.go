@@ -8,8 +8,11 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/storage"
+	"github.com/corral-fleet/corral/sdk/storage/memory"
 )
 
 // breaking reads an object whose process ends at an offset of it.
@@ -255,5 +258,47 @@ func TestAVersionThatDoesNotWorkIsNotTaken(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// zeros never end.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+func TestTransfersAllocateNothing(t *testing.T) {
+	ctx, idle := newIdle(t.Context(), time.Minute)
+	defer idle.end()
+	m := newMeter()
+	d := &download{instance: &Instance{unit: &unit{meter: m}}, ctx: ctx, idle: idle, left: 1 << 60, in: io.NopCloser(zeros{})}
+	s := &sent{ReadCloser: io.NopCloser(zeros{}), of: &sends{idle: idle, meter: m}}
+	buffer := make([]byte, 64<<10)
+	for name, in := range map[string]io.Reader{"reading": d, "sending": s} {
+		if n := testing.AllocsPerRun(100, func() {
+			if _, err := in.Read(buffer); err != nil {
+				t.Error(err)
+			}
+		}); n > 0 {
+			t.Errorf("%s allocates %v times", name, n)
+		}
+	}
+}
+
+// BenchmarkStat is what supervision adds to a call.
+func BenchmarkStat(b *testing.B) {
+	w := &fakeWorld{objects: memory.New(1 << 20)}
+	u := newUnit(Config{times: defaultTimes(), Changed: func() {}, Log: hclog.NewNullLogger(), MaxExits: 5}, Storage("a"), newTasks())
+	p := &fakeProcess{world: w, exited: make(chan struct{})}
+	g := &generation{process: p, program: &program{}}
+	i := &Instance{unit: u, transfers: make(chan struct{}, MaxTransfers), closing: make(chan struct{})}
+	u.install(g, map[*Instance]backend{i: fakeBackend{w.objects, p}})
+	if err := w.objects.Put(b.Context(), "k", storage.Bytes(nil)); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := i.Stat(b.Context(), "k"); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

@@ -41,6 +41,7 @@ type unit struct {
 	restarts  restarts
 	starts    int
 	lastExit  *host.Exit
+	killed    bool // by somebody else, which was the last end
 }
 
 // maxCalls is how many calls a process has at a time.
@@ -176,6 +177,9 @@ func (u *unit) start(ctx context.Context, p *program) (*generation, error) {
 	})
 	if err != nil {
 		p.letGo() // there may be a better one at its path
+		if exit, ok := host.ExitOf(err); ok {
+			u.note(exit)
+		}
 		return nil, err
 	}
 	g := &generation{process: running, program: p, startedAt: time.Now()}
