@@ -65,6 +65,7 @@ CACHE := $(or $(CORRAL_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/corral)
 TOOLS := $(CACHE)/bin/$(shell go env GOVERSION)
 GOLANGCI_LINT := $(TOOLS)/golangci-lint@v2.15.0
 BUF           := $(TOOLS)/buf@v1.75.0
+RCLONE        := $(TOOLS)/rclone@v1.76.0
 
 ##@ Develop
 
@@ -199,8 +200,8 @@ soak: build node servers ## the tests SOAKRUNS (20) times, a storm of agents, ev
 	scripts/soak.sh $(CURDIR)/bin $(SOAKRUNS) $(SOAKTIME) $(PACKAGES)
 
 .PHONY: bench
-bench: build node ## the benchmarks in the packages and of the built programs, into docs/bench
-	@scripts/bench.sh $(CURDIR)/bin $(CURDIR)/docs/bench $(PACKAGES)
+bench: build node servers $(RCLONE) ## the benchmarks in the packages and of the built programs, into docs/bench
+	@scripts/bench.sh $(CURDIR)/bin $(CURDIR)/docs/bench $(RCLONE) $(PACKAGES)
 
 .PHONY: screenshots
 screenshots: build node ## pictures of every room of the dashboard, into docs/images
@@ -237,3 +238,7 @@ $(GOLANGCI_LINT):
 
 $(BUF):
 	@scripts/tool.sh $@ github.com/bufbuild/buf/cmd/buf
+
+# What storage plugins are compared with.
+$(RCLONE):
+	@scripts/tool.sh $@ github.com/rclone/rclone

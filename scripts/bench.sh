@@ -1,16 +1,18 @@
 #!/usr/bin/env bash
 # Runs the benchmarks: those in the packages, then those of the built programs.
 #
-#   bench.sh BIN REPORTS PACKAGE...
+#   bench.sh BIN REPORTS RCLONE PACKAGE...
 #
-# BIN is the folder with the built programs, REPORTS the one that gets the reports.
+# BIN is the folder with the built programs, REPORTS the one that gets the reports,
+# RCLONE the program that storage plugins are compared with.
 # Nothing here fails because a machine is slow: the reports say which targets were
 # met. It takes about half an hour, in which the machine should do nothing else.
 set -euo pipefail
 
 bin=$1
 reports=$2
-shift 2
+rclone=$3
+shift 3
 mkdir -p "$reports"
 
 controlplane=$bin/corral-controlplane
@@ -44,5 +46,15 @@ go run ./e2e/bench/cmd/agentbench -controlplane "$controlplane" -agent "$agent" 
 go run ./e2e/bench/cmd/agentbench -gpu recorded:dgxh100 -controlplane "$controlplane" -agent "$agent" -out "$reports/agent-gpus.md"
 go run ./e2e/bench/cmd/socketbench -controlplane "$controlplane" -agent "$agent" -out "$reports/sockets.md"
 go run ./e2e/bench/cmd/fleetbench -controlplane "$controlplane" -out "$reports/fleet.md"
+
+# What a file costs through a plugin, beside the same code in the test program of its
+# package, and rclone.
+tools=$(mktemp -d)
+trap 'rm -rf "$tools"' EXIT
+go build -o "$tools/pluginbench" ./e2e/bench/cmd/pluginbench
+go test -c -o "$tools/storage-s3.test" ./plugins/storage-s3
+"$tools/pluginbench" -fs "$bin/corral-plugin-storage-fs" -s3 "$bin/corral-plugin-storage-s3" -inprocess "$tools/storage-s3.test" \
+  -versitygw "$(scripts/server.sh versitygw)" -rclone "$rclone" -out "$reports/plugins.md"
+
 scripts/deps.sh chromium
 go run ./e2e/bench/cmd/dashbench -controlplane "$controlplane" -out "$reports/dashboard.md"

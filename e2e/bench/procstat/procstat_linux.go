@@ -119,3 +119,13 @@ func Tree(pid int) ([]int, error) {
 	}
 	return pids, nil
 }
+
+// PeakRSS returns the most bytes of a process that were resident at once.
+func PeakRSS(pid int) (uint64, error) {
+	status, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	if err != nil {
+		return 0, fmt.Errorf("procstat: %w", err)
+	}
+	kilobytes, err := statusField(status, "VmHWM")
+	return kilobytes << 10, err
+}
