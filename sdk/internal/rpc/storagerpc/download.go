@@ -1,10 +1,8 @@
 package storagerpc
 
 import (
-	"bytes"
 	"context"
-	"crypto/sha256"
-	"hash"
+	"hash/crc32"
 	"io"
 
 	"google.golang.org/grpc"
@@ -20,7 +18,7 @@ type download struct {
 	in     grpc.ServerStreamingClient[storagev1.GetResponse]
 	socket io.Reader // where the data comes, nil for data parts
 	rest   []byte
-	sum    hash.Hash
+	crc    uint32
 	read   int64
 	ended  bool // the socket has
 	err    error
@@ -43,7 +41,7 @@ func (c *Client) download(ctx context.Context, request *storagev1.GetRequest) (*
 		defer cancel()
 		return nil, rpc.Fault(ctx, err)
 	}
-	d := &download{ctx: ctx, cancel: cancel, in: in, sum: sha256.New()}
+	d := &download{ctx: ctx, cancel: cancel, in: in}
 	token := first.GetHeader().GetToken()
 	if len(token) == 0 {
 		return d, nil
@@ -81,7 +79,7 @@ func (d *download) Read(p []byte) (int, error) {
 
 // took notes what has come.
 func (d *download) took(data []byte) {
-	d.sum.Write(data)
+	d.crc = crc32.Update(d.crc, crc32.IEEETable, data)
 	d.read += int64(len(data))
 }
 
@@ -112,12 +110,12 @@ func (d *download) advance() {
 
 // check returns io.EOF where all has come that was sent.
 func (d *download) check(t *storagev1.GetResponse_Trailer) error {
-	switch sum := t.GetSha256(); {
+	switch {
 	case t.GetBytes() > d.read && d.socket != nil:
 		return brokenOff()
 	case t.GetBytes() != d.read:
 		return broken("it sent other bytes than it says")
-	case len(sum) > 0 && !bytes.Equal(sum, d.sum.Sum(nil)):
+	case t.Crc32 != nil && t.GetCrc32() != d.crc:
 		return broken("the bytes that came are not those that it sent")
 	}
 	return io.EOF

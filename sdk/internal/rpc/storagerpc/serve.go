@@ -2,9 +2,8 @@ package storagerpc
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"hash"
+	"hash/crc32"
 	"io"
 	"net"
 	"sync"
@@ -38,7 +37,7 @@ func (s *Server) Get(r *storagev1.GetRequest, out grpc.ServerStreamingServer[sto
 type outgoing struct {
 	out    grpc.ServerStreamingServer[storagev1.GetResponse]
 	socket *net.UnixConn // where the data goes, nil for data parts
-	sum    hash.Hash
+	crc    uint32
 	sent   int64
 }
 
@@ -53,7 +52,7 @@ func (s *Server) send(out grpc.ServerStreamingServer[storagev1.GetResponse], in 
 	if err != nil && err != io.EOF {
 		return err
 	}
-	o := &outgoing{out: out, sum: sha256.New()}
+	o := &outgoing{out: out}
 	header := func(token []byte) error {
 		return out.Send(&storagev1.GetResponse{Part: &storagev1.GetResponse_Header_{Header: &storagev1.GetResponse_Header{Token: token}}})
 	}
@@ -87,7 +86,7 @@ func (o *outgoing) write(data []byte) error {
 	if len(data) == 0 {
 		return nil
 	}
-	o.sum.Write(data)
+	o.crc = crc32.Update(o.crc, crc32.IEEETable, data)
 	o.sent += int64(len(data))
 	if o.socket == nil {
 		return o.out.Send(&storagev1.GetResponse{Part: &storagev1.GetResponse_Data{Data: data}})
@@ -104,7 +103,7 @@ func (o *outgoing) end() error {
 			return err
 		}
 	}
-	trailer := &storagev1.GetResponse_Trailer{Bytes: o.sent, Sha256: o.sum.Sum(nil)}
+	trailer := &storagev1.GetResponse_Trailer{Bytes: o.sent, Crc32: &o.crc}
 	return o.out.Send(&storagev1.GetResponse{Part: &storagev1.GetResponse_Trailer_{Trailer: trailer}})
 }
 

@@ -3,8 +3,8 @@ package storagerpc
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
+	"hash/crc32"
 	"io"
 	"iter"
 	"net"
@@ -202,26 +202,26 @@ func (b *badSender) Get(_ *storagev1.GetRequest, out grpc.ServerStreamingServer[
 
 func TestADownloadBySocketNeverEndsEarlyWithoutAnError(t *testing.T) {
 	trailer := func(n int64, of string) *storagev1.GetResponse {
-		sum := sha256.Sum256([]byte(of))
-		return &storagev1.GetResponse{Part: &storagev1.GetResponse_Trailer_{Trailer: &storagev1.GetResponse_Trailer{Bytes: n, Sha256: sum[:]}}}
+		sum := crc32.ChecksumIEEE([]byte(of))
+		return &storagev1.GetResponse{Part: &storagev1.GetResponse_Trailer_{Trailer: &storagev1.GetResponse_Trailer{Bytes: n, Crc32: &sum}}}
 	}
 	noSum := trailer(4, "abcd")
-	noSum.GetTrailer().Sha256 = nil
+	noSum.GetTrailer().Crc32 = nil
 	one := &storagev1.GetResponse{Part: &storagev1.GetResponse_Data{Data: []byte("d")}}
 	for name, c := range map[string]struct {
 		bytes string
 		parts []*storagev1.GetResponse
 		want  fault.Kind
 	}{
-		"whole":            {"abcd", []*storagev1.GetResponse{{}, trailer(4, "abcd")}, fault.None},
-		"without a digest": {"abcd", []*storagev1.GetResponse{noSum}, fault.None},
-		"empty":            {"", []*storagev1.GetResponse{trailer(0, "")}, fault.None},
-		"no trailer":       {"abcd", nil, fault.Unavailable},
-		"nothing":          {"", nil, fault.Unavailable},
-		"cut off":          {"abc", []*storagev1.GetResponse{trailer(4, "abcd")}, fault.Unavailable},
-		"more":             {"abcde", []*storagev1.GetResponse{trailer(4, "abcd")}, fault.Corrupt},
-		"other bytes":      {"abce", []*storagev1.GetResponse{trailer(4, "abcd")}, fault.Corrupt},
-		"data beside":      {"abc", []*storagev1.GetResponse{one, trailer(4, "abcd")}, fault.Corrupt},
+		"whole":         {"abcd", []*storagev1.GetResponse{{}, trailer(4, "abcd")}, fault.None},
+		"without a sum": {"abcd", []*storagev1.GetResponse{noSum}, fault.None},
+		"empty":         {"", []*storagev1.GetResponse{trailer(0, "")}, fault.None},
+		"no trailer":    {"abcd", nil, fault.Unavailable},
+		"nothing":       {"", nil, fault.Unavailable},
+		"cut off":       {"abc", []*storagev1.GetResponse{trailer(4, "abcd")}, fault.Unavailable},
+		"more":          {"abcde", []*storagev1.GetResponse{trailer(4, "abcd")}, fault.Corrupt},
+		"other bytes":   {"abce", []*storagev1.GetResponse{trailer(4, "abcd")}, fault.Corrupt},
+		"data beside":   {"abc", []*storagev1.GetResponse{one, trailer(4, "abcd")}, fault.Corrupt},
 	} {
 		t.Run(name, func(t *testing.T) {
 			data, dir := socket(t)
@@ -443,7 +443,7 @@ func TestReadingBySocketAllocatesNothing(t *testing.T) {
 	theirs, ours := net.Pipe()
 	go io.Copy(theirs, endless{})
 	defer theirs.Close()
-	d := &download{socket: ours, sum: sha256.New()}
+	d := &download{socket: ours}
 	u := newUpload(nil, -1, ours)
 	buffer := make([]byte, 32<<10)
 	for name, r := range map[string]io.Reader{"a download": d, "an upload": u} {
