@@ -47,6 +47,15 @@
 // connection. A plugin that takes no more closes the connection and ends the call with
 // its error; the host, whose writing fails then, reads the error from the stream.
 //
+// A plugin that sets PutResponse.Ready.file takes an open file as well: a host whose
+// object is a regular file may pass it with the token, as one descriptor (SCM_RIGHTS)
+// that can be read. Then no bytes follow, and the object is what the file has, from its
+// beginning on and as much as Begin.size_bytes says. The host reads it at the same time
+// to learn the sha256 for the commit, so the plugin reads at places that it names
+// (pread) and may do so in any order, several at once and again. The object is stored
+// only when the commit has come, its count is the file's size and the file was not
+// written to since it came. A descriptor that comes where none is taken is closed.
+//
 // Either side gives up by cancelling the call, or ending it with an error, and closing
 // the connection. A side that dies closes both, so that the other learns of it at once.
 
@@ -1569,7 +1578,9 @@ func (*PutRequest_Abort) Descriptor() ([]byte, []int) {
 type PutResponse_Ready struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the data socket is told; empty is that data parts are to come.
-	Token         []byte `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	Token []byte `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	// The host may pass an open file in place of the bytes.
+	File          bool `protobuf:"varint,2,opt,name=file,proto3" json:"file,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1609,6 +1620,13 @@ func (x *PutResponse_Ready) GetToken() []byte {
 		return x.Token
 	}
 	return nil
+}
+
+func (x *PutResponse_Ready) GetFile() bool {
+	if x != nil {
+		return x.File
+	}
+	return false
 }
 
 type PresignResponse_Header struct {
@@ -1715,11 +1733,12 @@ const file_corral_storage_v1_storage_proto_rawDesc = "" +
 	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x1a\a\n" +
 	"\x05AbortB\x06\n" +
-	"\x04part\"m\n" +
+	"\x04part\"\x81\x01\n" +
 	"\vPutResponse\x12:\n" +
-	"\x05ready\x18\x01 \x01(\v2$.corral.storage.v1.PutResponse.ReadyR\x05ready\x1a\"\n" +
+	"\x05ready\x18\x01 \x01(\v2$.corral.storage.v1.PutResponse.ReadyR\x05ready\x1a6\n" +
 	"\x05Ready\x12\x19\n" +
-	"\x05token\x18\x01 \x01(\fB\x03\x80\x01\x01R\x05token\"=\n" +
+	"\x05token\x18\x01 \x01(\fB\x03\x80\x01\x01R\x05token\x12\x12\n" +
+	"\x04file\x18\x02 \x01(\bR\x04file\"=\n" +
 	"\rDeleteRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\"\x10\n" +

@@ -47,6 +47,15 @@
 // connection. A plugin that takes no more closes the connection and ends the call with
 // its error; the host, whose writing fails then, reads the error from the stream.
 //
+// A plugin that sets PutResponse.Ready.file takes an open file as well: a host whose
+// object is a regular file may pass it with the token, as one descriptor (SCM_RIGHTS)
+// that can be read. Then no bytes follow, and the object is what the file has, from its
+// beginning on and as much as Begin.size_bytes says. The host reads it at the same time
+// to learn the sha256 for the commit, so the plugin reads at places that it names
+// (pread) and may do so in any order, several at once and again. The object is stored
+// only when the commit has come, its count is the file's size and the file was not
+// written to since it came. A descriptor that comes where none is taken is closed.
+//
 // Either side gives up by cancelling the call, or ending it with an error, and closing
 // the connection. A side that dies closes both, so that the other learns of it at once.
 

@@ -50,7 +50,7 @@ func TestWhoHasATokenIsLetIn(t *testing.T) {
 	defer first.Withdraw()
 	defer second.Withdraw()
 	for i, o := range []*Offer{second, first} { // in another order than they were offered
-		ours, err := Dial(t.Context(), dir, l.Name(), o.Token())
+		ours, err := Dial(t.Context(), dir, l.Name(), o.Token(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +90,7 @@ func TestNobodyElseIsLetIn(t *testing.T) {
 		"a token that was used": func() []byte {
 			used := l.Offer()
 			defer used.Withdraw()
-			conn, err := Dial(t.Context(), dir, l.Name(), used.Token())
+			conn, err := Dial(t.Context(), dir, l.Name(), used.Token(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -109,7 +109,7 @@ func TestNobodyElseIsLetIn(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn, err := Dial(t.Context(), dir, l.Name(), token())
+			conn, err := Dial(t.Context(), dir, l.Name(), token(), nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -143,7 +143,7 @@ func TestAStrangerWhoIsSilentIsInNobodysWay(t *testing.T) {
 	defer stranger.Close()
 	o := l.Offer()
 	defer o.Withdraw()
-	conn, err := Dial(t.Context(), dir, l.Name(), o.Token())
+	conn, err := Dial(t.Context(), dir, l.Name(), o.Token(), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -176,14 +176,14 @@ func TestOnlyTheDirectoryOfThePluginIsReached(t *testing.T) {
 	l, dir := served(t)
 	token := make([]byte, TokenBytes)
 	for _, name := range []string{"", ".", "..", "/", "../" + filepath.Base(dir) + "/data", filepath.Join(dir, "data"), "a/data"} {
-		if _, err := Dial(t.Context(), dir, name, token); fault.KindOf(err) != fault.Invalid || fault.SideOf(err) != fault.Plugin {
+		if _, err := Dial(t.Context(), dir, name, token, nil); fault.KindOf(err) != fault.Invalid || fault.SideOf(err) != fault.Plugin {
 			t.Errorf("%q: %v", name, err)
 		}
 	}
-	if _, err := Dial(t.Context(), dir, l.Name(), token[1:]); fault.KindOf(err) != fault.Invalid {
+	if _, err := Dial(t.Context(), dir, l.Name(), token[1:], nil); fault.KindOf(err) != fault.Invalid {
 		t.Errorf("a short token: %v", err)
 	}
-	if _, err := Dial(t.Context(), dir, "absent", token); fault.KindOf(err) != fault.Unavailable {
+	if _, err := Dial(t.Context(), dir, "absent", token, nil); fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("no socket: %v", err)
 	}
 }

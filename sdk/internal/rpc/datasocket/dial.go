@@ -3,6 +3,7 @@ package datasocket
 import (
 	"context"
 	"net"
+	"os"
 	"path/filepath"
 
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -10,7 +11,8 @@ import (
 
 // Dial connects to the socket of a plugin that has handed out a token. dir is the
 // plugin's own directory, and name what the plugin says: it leads nowhere else.
-func Dial(ctx context.Context, dir, name string, token []byte) (*net.UnixConn, error) {
+// With a file, that is passed along.
+func Dial(ctx context.Context, dir, name string, token []byte, file *os.File) (*net.UnixConn, error) {
 	if name != filepath.Base(name) || name == "." || name == ".." || name == "/" {
 		return nil, fault.New(fault.Invalid, "the name %q of the plugin's data socket is not one", name).On(fault.Plugin)
 	}
@@ -22,7 +24,7 @@ func Dial(ctx context.Context, dir, name string, token []byte) (*net.UnixConn, e
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "the plugin's data socket can't be reached").On(fault.Plugin)
 	}
-	if _, err := conn.Write(token); err != nil { // it always fits
+	if err := sendToken(conn.(*net.UnixConn), token, file); err != nil {
 		conn.Close()
 		return nil, fault.Wrap(fault.Unavailable, err, "the plugin's data socket takes no token").On(fault.Plugin)
 	}

@@ -7,8 +7,8 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
-	"io"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
@@ -36,7 +36,7 @@ type Listener struct {
 
 	mu        sync.Mutex
 	closed    bool
-	waiting   map[token]chan<- *net.UnixConn
+	waiting   map[token]chan<- Arrival
 	strangers map[*net.UnixConn]struct{} // who have not told a token yet
 }
 
@@ -51,7 +51,7 @@ func Listen(dir string) (*Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Listener{listener: l, waiting: map[token]chan<- *net.UnixConn{}, strangers: map[*net.UnixConn]struct{}{}}, nil
+	return &Listener{listener: l, waiting: map[token]chan<- Arrival{}, strangers: map[*net.UnixConn]struct{}{}}, nil
 }
 
 // Name returns the name of the socket in its directory.
@@ -91,23 +91,25 @@ func (l *Listener) arrived(conn *net.UnixConn) bool {
 // other.
 func (l *Listener) greet(conn *net.UnixConn) {
 	var t token
+	var file *os.File
 	err := conn.SetDeadline(time.Now().Add(patience))
 	if err == nil {
-		_, err = io.ReadFull(conn, t[:])
+		file, err = readToken(conn, &t)
 	}
 	if err == nil {
 		err = conn.SetDeadline(time.Time{})
 	}
+	arrival := Arrival{conn, file}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.strangers, conn)
 	came, ok := l.waiting[t]
 	if err != nil || !ok {
-		conn.Close()
+		arrival.Close()
 		return
 	}
 	delete(l.waiting, t)
-	came <- conn // which has room for the one
+	came <- arrival // which has room for the one
 }
 
 // Close ends Serve, and removes the socket. Connections that were accepted stay.
@@ -125,12 +127,12 @@ func (l *Listener) Close() error {
 type Offer struct {
 	listener *Listener
 	token    token
-	came     chan *net.UnixConn
+	came     chan Arrival
 }
 
 // Offer begins to wait for a connection. It has to be withdrawn.
 func (l *Listener) Offer() *Offer {
-	o := &Offer{listener: l, came: make(chan *net.UnixConn, 1)}
+	o := &Offer{listener: l, came: make(chan Arrival, 1)}
 	_, _ = rand.Read(o.token[:]) // never fails
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -142,17 +144,17 @@ func (l *Listener) Offer() *Offer {
 func (o *Offer) Token() []byte { return o.token[:] }
 
 // Accept returns the connection of whoever has the token.
-func (o *Offer) Accept(ctx context.Context) (*net.UnixConn, error) {
+func (o *Offer) Accept(ctx context.Context) (Arrival, error) {
 	timer := time.NewTimer(patience)
 	defer timer.Stop()
 	select {
-	case conn := <-o.came:
+	case arrival := <-o.came:
 		o.came = nil
-		return conn, nil
+		return arrival, nil
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		return Arrival{}, context.Cause(ctx)
 	case <-timer.C:
-		return nil, fault.New(fault.Unavailable, "the host did not come to the data socket").On(fault.Caller)
+		return Arrival{}, fault.New(fault.Unavailable, "the host did not come to the data socket").On(fault.Caller)
 	}
 }
 
@@ -162,8 +164,8 @@ func (o *Offer) Withdraw() {
 	delete(o.listener.waiting, o.token)
 	o.listener.mu.Unlock()
 	select {
-	case conn := <-o.came: // never, when it was accepted
-		conn.Close()
+	case arrival := <-o.came: // never, when it was accepted
+		arrival.Close()
 	default:
 	}
 }

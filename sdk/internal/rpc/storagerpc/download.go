@@ -46,7 +46,7 @@ func (c *Client) download(ctx context.Context, request *storagev1.GetRequest) (*
 	if len(token) == 0 {
 		return d, nil
 	}
-	conn, err := c.dial(ctx, token)
+	conn, err := c.dial(ctx, token, nil)
 	if err != nil {
 		cancel()
 		return nil, err

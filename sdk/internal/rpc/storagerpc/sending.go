@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 
 	"google.golang.org/grpc"
 
@@ -26,11 +27,15 @@ func (c *Client) put(ctx context.Context, key string, src storage.Source, create
 		return err
 	}
 	defer in.Close() // it was only read
-	s, err := c.begin(ctx, &storagev1.PutRequest_Begin{Instance: c.instance, Key: key, SizeBytes: max(src.SizeBytes(), -1), Create: create})
+	what := &storagev1.PutRequest_Begin{Instance: c.instance, Key: key, SizeBytes: max(src.SizeBytes(), -1), Create: create}
+	s, err := c.begin(ctx, what, wholeFile(in, src.SizeBytes()))
 	if err != nil {
 		return err
 	}
 	defer s.end()
+	if s.passed {
+		in = io.NopCloser(io.NewSectionReader(in.(*os.File), 0, src.SizeBytes()))
+	}
 	sent, sum, err := s.all(in)
 	switch {
 	case errors.Is(err, errAnswered):
@@ -48,23 +53,41 @@ func (c *Client) put(ctx context.Context, key string, src storage.Source, create
 type sending struct {
 	out      putStream
 	socket   *net.UnixConn // where the data goes, nil for data parts
+	passed   bool          // the plugin has the file itself
 	cancel   context.CancelFunc
-	answered chan error // what the plugin says of the upload, once
+	over     chan struct{} // closed when the plugin has answered
+	answered chan error    // what it says of the upload, once
+}
+
+// wholeFile returns what is read as a file where it is all of one, else nil.
+func wholeFile(in io.Reader, size int64) *os.File {
+	f, ok := in.(*os.File)
+	if !ok {
+		return nil
+	}
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() != size {
+		return nil
+	}
+	if at, err := f.Seek(0, io.SeekCurrent); err != nil || at != 0 {
+		return nil
+	}
+	return f
 }
 
 // begin begins an upload. One whose data would have to pass a socket that can't be
 // reached is begun again without.
-func (c *Client) begin(ctx context.Context, what *storagev1.PutRequest_Begin) (*sending, error) {
+func (c *Client) begin(ctx context.Context, what *storagev1.PutRequest_Begin, file *os.File) (*sending, error) {
 	what.Socket = c.useSocket.Load() && (what.GetSizeBytes() < 0 || what.GetSizeBytes() > DataBytes)
-	s, err := c.tryToBegin(ctx, what)
+	s, err := c.tryToBegin(ctx, what, file)
 	if errors.Is(err, errNoSocket) {
 		what.Socket = false
-		s, err = c.tryToBegin(ctx, what)
+		s, err = c.tryToBegin(ctx, what, file)
 	}
 	return s, err
 }
 
-func (c *Client) tryToBegin(ctx context.Context, what *storagev1.PutRequest_Begin) (_ *sending, err error) {
+func (c *Client) tryToBegin(ctx context.Context, what *storagev1.PutRequest_Begin, file *os.File) (_ *sending, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		if err != nil {
@@ -77,9 +100,9 @@ func (c *Client) tryToBegin(ctx context.Context, what *storagev1.PutRequest_Begi
 	}
 	// That it is refused is told by the answer.
 	_ = out.Send(&storagev1.PutRequest{Part: &storagev1.PutRequest_Begin_{Begin: what}})
-	s := &sending{out: out, cancel: cancel, answered: make(chan error, 1)}
+	s := &sending{out: out, cancel: cancel, over: make(chan struct{}), answered: make(chan error, 1)}
 	if what.GetSocket() {
-		if s.socket, err = c.meet(ctx, out); err != nil {
+		if err = c.meet(ctx, s, file); err != nil {
 			return nil, err
 		}
 	}
@@ -87,21 +110,27 @@ func (c *Client) tryToBegin(ctx context.Context, what *storagev1.PutRequest_Begi
 	return s, nil
 }
 
-// meet connects to the data socket, once the plugin has told how; nil is that the
-// plugin wants data parts.
-func (c *Client) meet(ctx context.Context, out putStream) (*net.UnixConn, error) {
-	response, err := out.Recv()
+// meet connects to the data socket, once the plugin has told how, and passes the file
+// if there is one and it is taken. A plugin may want data parts after all.
+func (c *Client) meet(ctx context.Context, s *sending, file *os.File) error {
+	response, err := s.out.Recv()
+	ready := response.GetReady()
 	switch {
 	case err == io.EOF:
-		return nil, brokenOff()
+		return brokenOff()
 	case err != nil:
-		return nil, rpc.Fault(ctx, err)
-	case response.GetReady() == nil:
-		return nil, broken("it stores an upload before there is one")
-	case len(response.GetReady().GetToken()) == 0:
-		return nil, nil
+		return rpc.Fault(ctx, err)
+	case ready == nil:
+		return broken("it stores an upload before there is one")
+	case len(ready.GetToken()) == 0:
+		return nil
 	}
-	return c.dial(ctx, response.GetReady().GetToken())
+	if !ready.GetFile() {
+		file = nil
+	}
+	s.passed = file != nil
+	s.socket, err = c.dial(ctx, ready.GetToken(), file)
+	return err
 }
 
 // listen waits for what the plugin says. Whatever that is, it takes no more.
@@ -110,6 +139,7 @@ func (s *sending) listen(ctx context.Context) {
 	if s.socket != nil {
 		s.socket.Close() // ends a write that nobody reads
 	}
+	close(s.over)
 	s.answered <- err
 }
 
@@ -118,7 +148,15 @@ func (s *sending) end() { s.cancel() }
 
 // Write implements io.Writer: it sends data.
 func (s *sending) Write(data []byte) (int, error) {
-	if s.socket != nil {
+	switch {
+	case s.passed:
+		select {
+		case <-s.over:
+			return 0, errAnswered
+		default:
+			return len(data), nil // it reads the file
+		}
+	case s.socket != nil:
 		return s.socket.Write(data)
 	}
 	return len(data), s.out.Send(&storagev1.PutRequest{Part: &storagev1.PutRequest_Data{Data: data}})
@@ -213,8 +251,8 @@ func answer(ctx context.Context, out putStream) error {
 var errNoSocket = errors.New("the data socket can't be reached")
 
 // dial connects to the data socket. One that can't be reached is not tried again.
-func (c *Client) dial(ctx context.Context, token []byte) (*net.UnixConn, error) {
-	conn, err := datasocket.Dial(ctx, c.socketDir, c.socket, token)
+func (c *Client) dial(ctx context.Context, token []byte, file *os.File) (*net.UnixConn, error) {
+	conn, err := datasocket.Dial(ctx, c.socketDir, c.socket, token, file)
 	if err == nil || ctx.Err() != nil {
 		return conn, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/internal/pb/storagev1"
 	"github.com/corral-fleet/corral/sdk/internal/rpc"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/datasocket"
 	"github.com/corral-fleet/corral/sdk/storage"
 )
 
@@ -57,12 +58,12 @@ func (s *Server) send(out grpc.ServerStreamingServer[storagev1.GetResponse], in 
 		return out.Send(&storagev1.GetResponse{Part: &storagev1.GetResponse_Header_{Header: &storagev1.GetResponse_Header{Token: token}}})
 	}
 	if bySocket && err == nil {
-		conn, err := s.meet(out.Context(), header)
+		arrival, err := s.meet(out.Context(), header)
 		if err != nil {
 			return err
 		}
-		defer conn.Close() // what counts is the trailer
-		o.socket = conn
+		defer arrival.Close() // what counts is the trailer
+		o.socket = arrival.UnixConn
 	} else if err := header(nil); err != nil {
 		return err
 	}
@@ -109,18 +110,18 @@ func (o *outgoing) end() error {
 
 // meet tells a host how to get to the data socket, and returns the connection to it,
 // which is closed when the call ends.
-func (s *Server) meet(ctx context.Context, tell func(token []byte) error) (*net.UnixConn, error) {
+func (s *Server) meet(ctx context.Context, tell func(token []byte) error) (datasocket.Arrival, error) {
 	offer := s.data.Offer()
 	defer offer.Withdraw()
 	if err := tell(offer.Token()); err != nil {
-		return nil, err
+		return datasocket.Arrival{}, err
 	}
-	conn, err := offer.Accept(ctx)
+	arrival, err := offer.Accept(ctx)
 	if err != nil {
-		return nil, err
+		return datasocket.Arrival{}, err
 	}
-	context.AfterFunc(ctx, func() { conn.Close() })
-	return conn, nil
+	context.AfterFunc(ctx, func() { arrival.UnixConn.Close() })
+	return arrival, nil
 }
 
 // Put implements the service.
@@ -150,18 +151,25 @@ func (s *Server) store(b storage.Backend, begin *storagev1.PutRequest_Begin, in 
 		}
 		put = creator.Create
 	}
-	src := newUpload(in, begin.GetSizeBytes(), nil)
+	var src interface {
+		storage.Source
+		finished() error
+	} = newUpload(in, begin.GetSizeBytes(), nil)
 	ready := func(token []byte) error {
-		return in.Send(&storagev1.PutResponse{Ready: &storagev1.PutResponse_Ready{Token: token}})
+		return in.Send(&storagev1.PutResponse{Ready: &storagev1.PutResponse_Ready{Token: token, File: true}})
 	}
 	switch {
 	case begin.GetSocket() && s.data != nil:
-		conn, err := s.meet(in.Context(), ready)
+		arrival, err := s.meet(in.Context(), ready)
 		if err != nil {
 			return err
 		}
-		defer conn.Close() // what counts is the commit
-		src = newUpload(in, begin.GetSizeBytes(), conn)
+		defer arrival.Close() // what counts is the commit
+		if arrival.File == nil {
+			src = newUpload(in, begin.GetSizeBytes(), arrival)
+		} else if src, err = newPassed(in, arrival.File, begin.GetSizeBytes()); err != nil {
+			return err
+		}
 	case begin.GetSocket():
 		if err := ready(nil); err != nil {
 			return err

@@ -118,12 +118,12 @@ func (c *Client) uploadBySocket(t *testing.T, size int64) (putStream, *net.UnixC
 	if err := out.Send(what); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := c.meet(t.Context(), out)
-	if err != nil {
+	s := &sending{out: out}
+	if err := c.meet(t.Context(), s, nil); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
-	return out, conn
+	t.Cleanup(func() { s.socket.Close() })
+	return out, s.socket
 }
 
 func TestOnlyWhatIsCommittedToIsStoredBySocket(t *testing.T) {

@@ -37,6 +37,14 @@ func newUpload(in grpc.BidiStreamingServer[storagev1.PutRequest, storagev1.PutRe
 	return &upload{in: in, size: max(size, -1), socket: socket, drained: socket == nil, sum: sha256.New()}
 }
 
+// What ends an upload that is not stored.
+var (
+	errNoCommit    = fault.New(fault.Canceled, "the upload ended without a commit").On(fault.Caller)
+	errAborted     = fault.New(fault.Canceled, "the upload was given up").On(fault.Caller)
+	errUnknownPart = fault.New(fault.Invalid, "an upload has a part that is not known").On(fault.Caller)
+	errUnread      = fault.New(fault.Internal, "the storage plugin did not read the whole upload, and says that it is stored")
+)
+
 // SizeBytes implements [storage.Source].
 func (u *upload) SizeBytes() int64 { return u.size }
 
@@ -102,7 +110,7 @@ func (u *upload) took(data []byte) {
 func (u *upload) advance() {
 	message, err := u.in.Recv()
 	if err == io.EOF {
-		err = fault.New(fault.Canceled, "the upload ended without a commit").On(fault.Caller)
+		err = errNoCommit
 	}
 	if err != nil {
 		u.err = err
@@ -124,9 +132,9 @@ func (u *upload) advance() {
 			u.done.Store(true)
 		}
 	case *storagev1.PutRequest_Abort_:
-		u.err = fault.New(fault.Canceled, "the upload was given up").On(fault.Caller)
+		u.err = errAborted
 	default:
-		u.err = fault.New(fault.Invalid, "an upload has a part that is not known").On(fault.Caller)
+		u.err = errUnknownPart
 	}
 }
 
@@ -146,5 +154,5 @@ func (u *upload) finished() error {
 	if u.done.Load() && len(u.ready) == 0 {
 		return nil
 	}
-	return fault.New(fault.Internal, "the storage plugin did not read the whole upload, and says that it is stored")
+	return errUnread
 }
