@@ -28,7 +28,9 @@ PROGRAMS := \
 	sdk/cmd/corral-plugin-shim \
 	sdk/cmd/plugincheck \
 	plugins/storage-fs \
-	plugins/storage-s3
+	plugins/storage-s3 \
+	plugins/storage-azblob \
+	plugins/storage-gcs
 PROGRAMS := $(patsubst %/main.go,%,$(wildcard $(PROGRAMS:%=%/main.go)))
 
 # The dashboard is a project of npm, and what it is built into is part of the
@@ -44,7 +46,9 @@ DASHBOARD_SOURCES := $(shell find $(DASHBOARD)/src ! -name '*.test.ts*') $(DASHB
 LDFLAGS_corral-agent := -s -w
 
 # Plugins are copied to hosts, and some have whole SDKs in them.
-LDFLAGS_storage-s3 := -s -w
+LDFLAGS_storage-s3     := -s -w
+LDFLAGS_storage-azblob := -s -w
+LDFLAGS_storage-gcs    := -s -w
 
 # The probe calls the GPU driver's library, for which it needs a C compiler. The
 # binding's own C has functions that are to go.
@@ -53,7 +57,7 @@ CGO_corral-gpuprobe := CGO_ENABLED=1 CGO_CFLAGS="-g -O2 -Wno-deprecated-declarat
 
 # What the tests may not do without: where one of these is missing, a test that
 # needs it fails instead of being skipped.
-export CORRAL_MUST_RUN ?= ollama,node,chromium,systemd,dbus,s3
+export CORRAL_MUST_RUN ?= ollama,node,chromium,systemd,dbus,s3,azblob,gcs
 
 FUZZTIME ?= 10s
 SOAKTIME ?= 10m
@@ -222,7 +226,7 @@ node: $(LOCKS:%/package-lock.json=%/node_modules/.package-lock.json)
 # The servers of the services that storage plugins are for.
 .PHONY: servers
 servers:
-	@for s in versitygw; do scripts/server.sh $$s >/dev/null || exit 1; done
+	@for s in versitygw azurite-blob fake-gcs-server; do scripts/server.sh $$s >/dev/null || exit 1; done
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	@scripts/node.sh

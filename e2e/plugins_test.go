@@ -21,8 +21,15 @@ func TestPluginsAreCertified(t *testing.T) {
 		// cannot are the checks that say nothing of what its service can't do.
 		cannot []string
 	}{
-		{plugin: "storage-fs", config: func(t *testing.T) string { return "directory: " + t.TempDir() + "\n" }},
+		{plugin: "storage-fs", config: func(t *testing.T) string { return "directory: " + t.TempDir() + "\n" }, cannot: []string{
+			"ST-PRESIGN-001", "ST-PRESIGN-002", "ST-PRESIGN-003", "ST-PRESIGN-004",
+		}},
 		{plugin: "storage-s3", config: func(t *testing.T) string { return servertest.S3(t).Config("models/") }, cannot: []string{"ST-LOCATE-001", "ST-LOCATE-002"}},
+		{plugin: "storage-azblob", config: func(t *testing.T) string { return servertest.Azure(t).Config("models/") }, cannot: []string{"ST-LOCATE-001", "ST-LOCATE-002", "ST-SWEEP-001", "ST-SWEEP-002"}},
+		{plugin: "storage-gcs", config: func(t *testing.T) string { return servertest.GCS(t).Config("models/") }, cannot: []string{
+			"ST-LOCATE-001", "ST-LOCATE-002", "ST-SWEEP-001", "ST-SWEEP-002",
+			"ST-PRESIGN-001", "ST-PRESIGN-002", "ST-PRESIGN-003", "ST-PRESIGN-004", // the emulator signs nothing
+		}},
 	} {
 		t.Run(c.plugin, func(t *testing.T) {
 			t.Parallel()

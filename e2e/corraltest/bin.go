@@ -23,8 +23,10 @@ func folders() map[string]string {
 		"corral-plugin-shim":  "sdk/cmd/corral-plugin-shim",
 		"plugincheck":         "sdk/cmd/plugincheck",
 
-		"corral-plugin-storage-fs": "plugins/storage-fs",
-		"corral-plugin-storage-s3": "plugins/storage-s3",
+		"corral-plugin-storage-fs":     "plugins/storage-fs",
+		"corral-plugin-storage-s3":     "plugins/storage-s3",
+		"corral-plugin-storage-azblob": "plugins/storage-azblob",
+		"corral-plugin-storage-gcs":    "plugins/storage-gcs",
 	}
 }
 

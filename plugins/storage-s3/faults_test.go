@@ -95,8 +95,14 @@ func TestPartsOfARangeAreRead(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, r := range []storage.Range{
-		{OffsetBytes: leastPart}, {OffsetBytes: leastPart - 1, LengthBytes: 2}, {OffsetBytes: 17, LengthBytes: 2 * leastPart}, {LengthBytes: size},
-		{OffsetBytes: size - 1}, {OffsetBytes: 3, LengthBytes: leastPart}, {OffsetBytes: 3, LengthBytes: leastPart + 1}, {OffsetBytes: 5, LengthBytes: 1 << 40},
+		{OffsetBytes: leastPart},
+		{OffsetBytes: leastPart - 1, LengthBytes: 2},
+		{OffsetBytes: 17, LengthBytes: 2 * leastPart},
+		{LengthBytes: size},
+		{OffsetBytes: size - 1},
+		{OffsetBytes: 3, LengthBytes: leastPart},
+		{OffsetBytes: 3, LengthBytes: leastPart + 1},
+		{OffsetBytes: 5, LengthBytes: 1 << 40},
 	} {
 		in, err := b.Get(t.Context(), "k", r)
 		if err != nil {

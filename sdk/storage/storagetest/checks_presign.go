@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"time"
@@ -111,9 +112,7 @@ func (t *trial) fetch(signed storage.Presigned, ranged string) (int, []byte, err
 	if err != nil {
 		return 0, nil, errors.Unwrap(err)
 	}
-	for name, values := range signed.Header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, signed.Header)
 	if ranged != "" {
 		r.Header.Set("Range", ranged)
 	}
