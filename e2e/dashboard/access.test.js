@@ -16,6 +16,8 @@ const rooms = {
   host: `/hosts/${required('CORRAL_MANAGED_HOST')}`,
   logs: `/hosts/${required('CORRAL_MANAGED_HOST')}?tab=logs`,
   models: '/models',
+  storage: '/storage',
+  files: '/storage?name=default',
   chat: '/chat',
 }
 

@@ -1,3 +1,5 @@
+import type { FieldFault } from './types.gen';
+
 /** What the control plane answered when it did not do what was asked. */
 export class ApiError extends Error {
   override readonly name = 'ApiError';
@@ -8,6 +10,8 @@ export class ApiError extends Error {
     /** A stable word such as "not_found"; "unreachable" when no answer came. */
     readonly code: string,
     message: string,
+    /** What is wrong with fields of what was sent, by their paths. */
+    readonly fields: readonly FieldFault[] = [],
   ) {
     super(message);
   }
@@ -37,17 +41,23 @@ export function onSignedOut(listener: () => void): () => void {
 }
 
 interface Options {
-  method?: 'GET' | 'POST' | 'PATCH' | 'DELETE';
+  method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   body?: unknown;
+  /** Sent as it is, in place of body. */
+  file?: Blob;
   signal?: AbortSignal | undefined;
 }
 
 /** Sends a request and returns the response once it is a good one. */
-export async function request(path: string, { method = 'GET', body, signal }: Options = {}): Promise<Response> {
+export async function request(path: string, { method = 'GET', body, file, signal }: Options = {}): Promise<Response> {
   const init: RequestInit = { method, credentials: 'same-origin', cache: 'no-store', signal: signal ?? null };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
     init.headers = { 'Content-Type': 'application/json' };
+  }
+  if (file !== undefined) {
+    init.body = file;
+    init.headers = { 'Content-Type': 'application/octet-stream' };
   }
   let response: Response;
   try {
@@ -73,14 +83,16 @@ export async function call<T>(path: string, options?: Options): Promise<T> {
 async function errorOf(response: Response): Promise<ApiError> {
   let code = 'internal';
   let message = `The control plane answered with status ${response.status}.`;
+  let fields: FieldFault[] = [];
   try {
-    const told = (await response.json()) as { error?: unknown; code?: unknown };
+    const told = (await response.json()) as { error?: unknown; code?: unknown; fields?: unknown };
+    if (Array.isArray(told.fields)) fields = told.fields as FieldFault[];
     if (typeof told.error === 'string') message = told.error;
     if (typeof told.code === 'string') code = told.code;
   } catch {
     // What stands between may answer with something else; the status is enough.
   }
-  const error = new ApiError(response.status, code, message);
+  const error = new ApiError(response.status, code, message, fields);
   if (isSignedOut(error)) for (const listener of listeners) listener();
   return error;
 }

@@ -5,6 +5,7 @@
 export interface ErrorBody {
   code: string; // a stable word, such as "not_found"
   error: string;
+  fields?: FieldFault[];
 }
 
 /** Session says who somebody is to the control plane. */
@@ -205,7 +206,7 @@ export interface SystemStatus {
   hosts: HostCounts;
   models: ModelCounts;
   gpus: GPUCounts;
-  storage: StorageStatus[]; // empty until storages can be configured
+  storage: StorageStatus[];
   problems: string[];
 }
 
@@ -243,6 +244,63 @@ export interface History {
   next_from: string | null; // null unless truncated
 }
 
+/** Storage is a storage as it is shown. */
+export interface Storage {
+  name: string;
+  plugin: string;
+  config: unknown; // secrets hidden
+  status: State;
+  message: string; // a sentence for the status; may be empty
+  since: string | null; // when it got into this status; nil while it is starting
+  checked_at: string | null;
+  origin: Origin;
+  set_in: string; // of a file: where in it; else empty
+  address: string; // what the URLs of its files begin with
+  capabilities: string[]; // what it does beyond what every storage does
+}
+
+/** FilePage is a part of what a storage has. */
+export interface FilePage {
+  files: StoredFile[];
+  cursor: string; // where the next part begins; empty after the last one
+  storage: string;
+}
+
+/** StoredFile is an object, or a folder of them, in a storage. */
+export interface StoredFile {
+  path: string;
+  size: number; // bytes
+  modified: string; // RFC 3339 in UTC; empty where it is unknown, and of folders
+  storage: string; // its name
+  url: string;
+  folder?: boolean;
+  version?: string; // another one for other bytes
+  sha256?: string; // where it is known without reading
+}
+
+/** Plugin is a program that does something for us, and how it is. */
+export interface Plugin {
+  kind: string; // storage; empty for a file that is not known to be a plugin
+  name: string;
+  version: string;
+  publisher: string;
+  file: string;
+  sha256: string;
+  trusted: boolean;
+  trust: string; // what an operator types to trust it, where it isn't
+  state: string;
+  message: string; // a sentence for the state; may be empty
+  since: string | null;
+  previous: string; // the version that a rollback returns to; empty is none
+  pid: number; // 0 without a process
+  started_at: string | null;
+  restarts: number;
+  last_exit: PluginExit | null; // of a process that ended by itself; nil is none
+  unconfined: string[];
+  metrics: PluginMetrics;
+  instances: PluginInstance[];
+}
+
 /** Key is an API key as it is stored: the key itself is known to its holder alone. */
 export interface Key {
   id: string;
@@ -276,6 +334,12 @@ export interface TokenCreated {
   approve: boolean; // hosts that join with it wait for an operator's approval
   revoked_at?: string;
   token: string;
+}
+
+/** FieldFault is what is wrong with one field of a body. */
+export interface FieldFault {
+  field: string; // its path; empty is the body as a whole
+  message: string;
 }
 
 /** Role is what the holder of a key may do. Each role includes those before it. */
@@ -514,7 +578,40 @@ export interface GPUCounts {
 /** StorageStatus is how a configured storage is. */
 export interface StorageStatus {
   name: string;
-  status: string;
+  status: string; // "ready", or why it isn't
+}
+
+/** State is how a storage is. */
+export type State = "disabled" | "starting" | "ready" | "degraded" | "failed";
+
+/** Origin is where a storage comes from. */
+export type Origin = "default" | "file" | "saved";
+
+/** PluginExit is how a process ended. */
+export interface PluginExit {
+  at: string;
+  how: string;
+  latest: string[]; // the last lines that it printed
+}
+
+/** PluginMetrics is what a plugin has done since the server started. */
+export interface PluginMetrics {
+  calls: PluginCalls[];
+  errors: number;
+  in_flight: number;
+  bytes_sent: number; // of files, to the plugin
+  bytes_received: number; // of files
+  rss_bytes: number; // 0 without a process
+  cpu_ms: number;
+}
+
+/** PluginInstance is what a plugin serves. */
+export interface PluginInstance {
+  name: string;
+  state: string;
+  message: string;
+  breaker: string;
+  transfers: number;
 }
 
 /** GPUPart is one MIG device of a GPU. */
@@ -527,3 +624,10 @@ export interface GPUPart {
 
 /** GPUState is what a GPU is able to do. */
 export type GPUState = "unknown" | "ok" | "degraded" | "lost";
+
+/** PluginCalls is how often a call was made. */
+export interface PluginCalls {
+  name: string;
+  count: number;
+  mean_ms: number;
+}

@@ -15,6 +15,7 @@ import { focusSearch, useShortcuts } from './shortcuts';
 const rooms = [
   { to: '/fleet', label: 'Fleet' },
   { to: '/models', label: 'Models' },
+  { to: '/storage', label: 'Storage' },
   { to: '/chat', label: 'Chat' },
 ] as const;
 
@@ -40,6 +41,7 @@ export function Shell() {
     '/': focusSearch,
     'g f': () => void navigate({ to: '/fleet' }),
     'g m': () => void navigate({ to: '/models' }),
+    'g s': () => void navigate({ to: '/storage' }),
     'g c': () => void navigate({ to: '/chat' }),
   });
 

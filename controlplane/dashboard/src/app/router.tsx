@@ -17,6 +17,7 @@ import { hostSearch } from '../rooms/host/search';
 import { Login } from '../rooms/login/Login';
 import { loginSearch } from '../rooms/login/search';
 import { modelsSearch } from '../rooms/models/search';
+import { storageSearch } from '../rooms/storage/search';
 import { Failure, Loading, Notice } from '../ui/Notice';
 import { Shell } from './Shell';
 
@@ -87,6 +88,13 @@ const models = createRoute({
   component: lazyRouteComponent(() => import('../rooms/models/Models'), 'Models'),
 });
 
+const storage = createRoute({
+  getParentRoute: () => inside,
+  path: '/storage',
+  validateSearch: storageSearch,
+  component: lazyRouteComponent(() => import('../rooms/storage/Storage'), 'StorageRoom'),
+});
+
 const chat = createRoute({
   getParentRoute: () => inside,
   path: '/chat',
@@ -94,7 +102,7 @@ const chat = createRoute({
   component: lazyRouteComponent(() => import('../rooms/chat/Chat'), 'Chat'),
 });
 
-const tree = root.addChildren([loginRoute, inside.addChildren([home, fleet, host, models, chat])]);
+const tree = root.addChildren([loginRoute, inside.addChildren([home, fleet, host, models, storage, chat])]);
 
 /** Which page is shown at which address. */
 export function newRouter(queries: QueryClient) {

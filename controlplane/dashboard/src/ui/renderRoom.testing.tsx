@@ -6,7 +6,7 @@ import type { ReactNode } from 'react';
 import type { RawSearch } from '../app/search';
 
 interface Room {
-  path: '/models' | '/chat';
+  path: '/models' | '/chat' | '/storage';
   component: () => ReactNode;
   validateSearch: (raw: RawSearch) => object;
 }

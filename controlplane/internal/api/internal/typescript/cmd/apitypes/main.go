@@ -25,6 +25,7 @@ func types() []typescript.Type {
 		fleet   = "internal/fleet"
 		api     = "internal/api"
 		summary = "internal/summary"
+		storage = "internal/storages"
 	)
 	return []typescript.Type{
 		{Package: "internal/edge", Name: "errorBody"},
@@ -48,6 +49,10 @@ func types() []typescript.Type {
 		{Package: api, Name: "pieceEvent", As: "ChatPiece"},
 		{Package: api, Name: "lastEvent", As: "ChatEnd"},
 		{Package: api, Name: "historyAnswer", As: "History"},
+		{Package: storage, Name: "View", As: "Storage"},
+		{Package: storage, Name: "Listing", As: "FilePage"},
+		{Package: storage, Name: "File", As: "StoredFile"},
+		{Package: api, Name: "Plugin"},
 		{Package: fleet, Name: "Key"},
 		{Package: api, Name: "keyCreated"},
 		{Package: api, Name: "tokenCreated"},

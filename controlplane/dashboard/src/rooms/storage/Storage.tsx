@@ -1,0 +1,91 @@
+import { useQuery } from '@tanstack/react-query';
+import { Link, useSearch } from '@tanstack/react-router';
+import { useState } from 'react';
+
+import { may, sessionQuery } from '../../api/session';
+import { storagesQuery } from '../../api/storage';
+import type { Storage } from '../../api/types.gen';
+import { Button } from '../../ui/Button';
+import { Failure, Loading } from '../../ui/Notice';
+import { Status, type Tone } from '../../ui/Status';
+import { Files } from './Files';
+import { RemoveDialog } from './RemoveDialog';
+import styles from './Storage.module.css';
+import { StorageForm } from './StorageForm';
+
+const tones: Record<Storage['status'], Tone> = { ready: 'good', degraded: 'warn', failed: 'bad', starting: 'idle', disabled: 'idle' };
+
+/** The places where files are kept, and the files of one of them. */
+export function StorageRoom() {
+  const { name, prefix = '' } = useSearch({ from: '/inside/storage' });
+  const storages = useQuery(storagesQuery);
+  const { data: session } = useQuery(sessionQuery);
+  const [asked, setAsked] = useState<{ change?: Storage; remove?: Storage; add?: true }>({});
+  const operates = session !== undefined && may(session.role, 'operator');
+  const close = () => setAsked({});
+
+  if (storages.data === undefined) {
+    if (storages.isError) return <Failure error={storages.error} onRetry={() => void storages.refetch()} />;
+    return <Loading label="Loading the storages" />;
+  }
+  return (
+    <div className={styles.room}>
+      <div className={styles.head}>
+        <h1>Storage</h1>
+        {operates && <Button onClick={() => setAsked({ add: true })}>Add a storage</Button>}
+      </div>
+      <div className={styles.scroll}>
+        <table className={styles.table}>
+          <caption className="visually-hidden">Storages</caption>
+          <thead>
+            <tr>
+              <th scope="col">Name</th>
+              <th scope="col">State</th>
+              <th scope="col">Plugin</th>
+              <th scope="col">Address</th>
+              {operates && <th scope="col">Actions</th>}
+            </tr>
+          </thead>
+          <tbody>
+            {storages.data.map((one) => (
+              <tr key={one.name}>
+                <td>
+                  <Link to="/storage" search={{ name: one.name }}>
+                    {one.name}
+                  </Link>
+                </td>
+                <td>
+                  <Status tone={tones[one.status]} label={one.status} />
+                  {one.message !== '' && <p className={styles.message}>{one.message}</p>}
+                </td>
+                <td>{one.plugin}</td>
+                <td>{one.address}</td>
+                {operates && (
+                  <td>
+                    {one.origin === 'file' ? (
+                      <span className={styles.message}>Set in {one.set_in}</span>
+                    ) : (
+                      <div className={styles.actions}>
+                        <Button aria-label={`Change ${one.name}`} onClick={() => setAsked({ change: one })}>
+                          Change
+                        </Button>
+                        {one.origin === 'saved' && (
+                          <Button aria-label={`Remove ${one.name}`} onClick={() => setAsked({ remove: one })}>
+                            Remove
+                          </Button>
+                        )}
+                      </div>
+                    )}
+                  </td>
+                )}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {name !== undefined && <Files key={name} storage={name} prefix={prefix} operates={operates} />}
+      {(asked.add === true || asked.change !== undefined) && <StorageForm before={asked.change} onClose={close} />}
+      {asked.remove !== undefined && <RemoveDialog storage={asked.remove} onClose={close} />}
+    </div>
+  );
+}
