@@ -2,6 +2,7 @@ package check
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,26 +11,33 @@ import (
 	"time"
 )
 
-// How long is waited until a process stands still.
+// How long a process may take to stand still, and how often it is looked at.
 const (
-	freezeTries = 500
-	freezePause = 10 * time.Millisecond
+	freezeWithin = 5 * time.Second
+	freezeLook   = 10 * time.Millisecond
 )
 
 // freeze stops a process, and returns when all of its threads stand still: the signal
 // is only the beginning of that.
-func freeze(pid int) error {
+func freeze(ctx context.Context, pid int) error {
 	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 		return err
 	}
-	for range freezeTries {
+	ctx, cancel := context.WithTimeout(ctx, freezeWithin)
+	defer cancel()
+	look := time.NewTicker(freezeLook)
+	defer look.Stop()
+	for {
 		frozen, err := standsStill(pid)
 		if frozen || err != nil {
 			return err
 		}
-		time.Sleep(freezePause)
+		select {
+		case <-look.C:
+		case <-ctx.Done():
+			return fmt.Errorf("it could not be frozen: %w", ctx.Err())
+		}
 	}
-	return errors.New("it could not be frozen")
 }
 
 func standsStill(pid int) (bool, error) {

@@ -262,7 +262,7 @@ func leavesNothing(ctx context.Context, s *subject) error {
 
 func thaws(ctx context.Context, s *subject) error {
 	return s.with(ctx, func(p *host.Process, b *host.Storage) error {
-		if err := freeze(p.PID()); err != nil {
+		if err := freeze(ctx, p.PID()); err != nil {
 			return err
 		}
 		short, cancel := context.WithTimeout(ctx, 500*time.Millisecond)
