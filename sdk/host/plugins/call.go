@@ -96,13 +96,17 @@ func (u *unit) wait(ctx context.Context, condition Condition, changed <-chan str
 	}
 }
 
-// outOfTime is the error of a call that has waited until its context ended: of the
-// plugin, unless it was given up.
+// outOfTime is the error of a call that has waited for a plugin until its context
+// ended. Where that was a deadline of ours, the plugin is not there for its callers.
 func outOfTime(ctx context.Context, format string, args ...any) error {
-	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errLate):
+		return fault.Wrap(fault.Unavailable, cause, format, args...).On(fault.Plugin)
+	case errors.Is(cause, context.DeadlineExceeded):
+		return fault.Wrap(fault.Timeout, cause, format, args...).On(fault.Plugin)
+	default:
 		return cause
 	}
-	return fault.Wrap(fault.Unavailable, context.Cause(ctx), format, args...).On(fault.Plugin)
 }
 
 // errEnded is part of each error of a call whose process has ended.
@@ -111,6 +115,9 @@ var errEnded = errors.New("the process has ended")
 // observe makes a call in a process: within the bounds of how many there may be, past
 // the breakers, counted, and with an error that says what has happened.
 func (u *unit) observe(ctx context.Context, g *generation, i *Instance, name string, do func() error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	select {
 	case u.calls <- struct{}{}:
 	case <-ctx.Done():

@@ -156,7 +156,7 @@ func (m *Manager) Rescan() error {
 		}
 	}
 	m.mu.Lock()
-	m.strays, m.failed, m.scanned = strays, err, true
+	m.strays, m.failed = strays, err
 	for id, f := range best {
 		m.unitLocked(id).use(&f)
 	}
@@ -167,6 +167,7 @@ func (m *Manager) Rescan() error {
 			u.use(nil)
 		}
 	}
+	m.scanned = true
 	m.mu.Unlock()
 	m.config.Changed()
 	return err

@@ -169,6 +169,9 @@ func (i *Instance) Sweep(ctx context.Context, age time.Duration) (swept int, err
 
 // transfer waits for a place for a transfer.
 func (i *Instance) transfer(ctx context.Context) (leave func(), err error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
 	timer := time.NewTimer(i.unit.config.times.idle)
 	defer timer.Stop()
 	select {

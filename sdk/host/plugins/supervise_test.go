@@ -183,7 +183,12 @@ func TestABadPluginDelaysNobody(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
 		err := f.storage("bad", nil).Opened(ctx)
-		if fault.KindOf(err) != fault.Unavailable || fault.SideOf(err) != fault.Plugin || time.Since(began) != 10*time.Second {
+		if fault.KindOf(err) != fault.Timeout || fault.SideOf(err) != fault.Plugin || time.Since(began) != 10*time.Second {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		// It has failed once by then, and is started again.
+		_, err = f.storage("bad", nil).Stat(t.Context(), "k")
+		if fault.KindOf(err) != fault.Unavailable || fault.SideOf(err) != fault.Plugin || time.Since(began) != 10*time.Second+statTimeout {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 	})

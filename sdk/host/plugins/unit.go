@@ -73,6 +73,9 @@ func (u *unit) use(f *trust.Found) {
 	default:
 		u.newest = &program{Found: *f}
 		u.wanted, u.rejected = u.newest, ""
+		if u.condition.State == Disabled {
+			u.setLocked(Starting, fault.Ours, "")
+		}
 	}
 	u.wakeUp()
 }
