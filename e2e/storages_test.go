@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -34,6 +35,17 @@ func awaitStorage(t *testing.T, c *client.Client, limit time.Duration, name, sta
 		}
 		return err
 	})
+}
+
+// pluginProcess returns the id of a storage plugin's process, 0 for none.
+func pluginProcess(ctx context.Context, c *client.Client, name string) int {
+	list, err := c.Plugins(ctx)
+	for _, p := range list {
+		if err == nil && p.Kind == "storage" && p.Name == name && p.PID > 1 {
+			return p.PID
+		}
+	}
+	return 0
 }
 
 func storeFile(t *testing.T, c *client.Client, storage, path string, content []byte) client.File {
@@ -81,10 +93,8 @@ func TestTheDefaultStorage(t *testing.T) {
 		t.Errorf("a viewer stores a file: %d", denied.Status)
 	}
 
-	for _, pid := range lab.Find("corral-plugin-storage-fs") {
-		if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-			t.Error(err)
-		}
+	if err := syscall.Kill(pluginProcess(t.Context(), c, "fs"), syscall.SIGKILL); err != nil {
+		t.Error(err)
 	}
 	storeFile(t, c, "default", "after", []byte("the plugin was killed"))
 	controlplane.Stop()
