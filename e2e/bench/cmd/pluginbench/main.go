@@ -108,7 +108,7 @@ func document(o options, f figures) report.Document {
 		More:    []report.Table{f.listing.table()},
 		Targets: append(f.boundary.targets(), f.listing.targets()...),
 		Notes: []string{
-			fmt.Sprintf("Boundary: %d MiB to a plugin that throws them away, and from one that makes them up, with sha256 at both ends.", o.boundaryMiB),
+			fmt.Sprintf("Boundary: %d MiB to a plugin that throws them away, and from one that makes them up, with sha256 at both ends on the way there and crc32 on the way back.", o.boundaryMiB),
 			fmt.Sprintf("Listing: a page of %d of %d empty files in one directory, through corral-plugin-storage-fs. Memory is the plugin's, before the first page and at its highest after all pages and a listing as a whole.", pageLimit, o.files),
 		},
 	}
