@@ -20,6 +20,9 @@ rules=/etc/polkit-1/rules.d
 [[ $prefix == /usr ]] && rules=/usr/share/polkit-1/rules.d
 
 programs=(corral corral-controlplane corral-agent corral-gpuprobe)
+# The control plane finds its plugins beside itself, and runs those that the lock names.
+plugins=()
+for plugin in plugins/storage-*/; do plugins+=("corral-plugin-$(basename "$plugin")"); done
 services=(corral-agent.service corral-controlplane.service corral-ollama@.service)
 
 # put FILE PATH [MODE] copies a file. Its programs are named as they are installed.
@@ -36,11 +39,15 @@ install)
   for program in "${programs[@]}"; do
     [[ -x ${2:?the folder with the programs}/$program ]] || { echo "install.sh: no $program in $2; make build comes first" >&2; exit 1; }
   done
+  for plugin in "${plugins[@]}"; do
+    if [[ -x $2/$plugin ]]; then programs+=("$plugin"); fi
+  done
   for program in "${programs[@]}"; do
     # A program that runs keeps its file: the new one takes the name.
     install -D -m 0755 "$2/$program" "$dest$prefix/bin/.$program.new"
     mv "$dest$prefix/bin/.$program.new" "$dest$prefix/bin/$program"
   done
+  put "$2/plugins.lock" "$prefix/bin/plugins.lock"
   for service in "${services[@]}"; do put "configs/systemd/$service" "$units/$service"; done
   put configs/systemd/corral.sysusers.conf "$prefix/lib/sysusers.d/corral.conf"
   put configs/systemd/corral.tmpfiles.conf "$prefix/lib/tmpfiles.d/corral.conf"
@@ -59,7 +66,7 @@ uninstall)
     systemctl disable --now corral-agent.service corral-controlplane.service 'corral-ollama@*.service' 2>/dev/null || true
     systemctl stop 'corral-ollama@*.service'
   fi
-  for program in "${programs[@]}"; do rm -f "$dest$prefix/bin/$program"; done
+  for program in "${programs[@]}" "${plugins[@]}" plugins.lock; do rm -f "$dest$prefix/bin/$program"; done
   for service in "${services[@]}"; do rm -f "$dest$units/$service"; done
   rm -f "$dest$prefix/lib/sysusers.d/corral.conf" "$dest$prefix/lib/tmpfiles.d/corral.conf" "$dest$rules/50-corral.rules"
   reload
