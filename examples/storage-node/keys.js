@@ -17,3 +17,11 @@ export function checkKey(key) {
   if (segments[0] === '.corral') throw invalid('keys that begin with .corral are reserved');
   return key;
 }
+
+/** checkPrefix throws what is wrong with what keys may begin with. */
+export function checkPrefix(prefix) {
+  // What comes behind it is up to the keys: the last segment may be any beginning.
+  const last = prefix.slice(prefix.lastIndexOf('/') + 1);
+  if (prefix !== '') checkKey(last === '' || last === '.' || last === '..' || prefix === '.corral' ? `${prefix}x` : prefix);
+  return prefix;
+}

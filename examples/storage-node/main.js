@@ -35,6 +35,9 @@ server.bindAsync(`unix:${socket}`, grpc.ServerCredentials.createInsecure(), (err
   }
 });
 
+// A signal to the whole group is meant for the host, which ends its plugins itself.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP']) process.on(signal, () => {});
+
 process.stdin.resume();
 process.stdin.on('end', () => {
   server.forceShutdown();

@@ -1,7 +1,7 @@
 // corral.storage.v1.StorageService, by the directory of each instance.
 import { once } from 'node:events';
 import { canceled, explained, invalid } from './errors.js';
-import { checkKey } from './keys.js';
+import { checkKey, checkPrefix } from './keys.js';
 import { unary } from './plugin.js';
 
 const BATCH = 500;
@@ -19,7 +19,7 @@ export function storageService(plugin) {
     List: streaming(async (call) => {
       const { instance, prefix } = call.request;
       let objects = [];
-      for await (const object of plugin.find(instance).list(prefix)) {
+      for await (const object of plugin.find(instance).list(checkPrefix(prefix))) {
         if (objects.push(object) < BATCH) continue;
         await send(call, { objects });
         objects = [];
@@ -71,7 +71,7 @@ async function page(directory, { prefix, folders, token, limit }) {
   if (token !== '' && !token.startsWith('k:')) throw invalid(`no page has told the token ${JSON.stringify(token)}`);
   const after = token === '' ? null : token.slice(2);
   const entries = new Map();
-  for await (const object of directory.list(prefix)) {
+  for await (const object of directory.list(checkPrefix(prefix))) {
     const slash = folders ? object.key.indexOf('/', prefix.length) : -1;
     const name = slash < 0 ? object.key : object.key.slice(0, slash + 1);
     if (after === null || compare(name, after) > 0) entries.set(name, slash < 0 ? object : null);

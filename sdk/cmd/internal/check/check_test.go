@@ -2,21 +2,14 @@ package check
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"encoding/xml"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	"github.com/corral-fleet/corral/sdk/config"
 	"github.com/corral-fleet/corral/sdk/fault"
-	"github.com/corral-fleet/corral/sdk/plugin"
-	"github.com/corral-fleet/corral/sdk/storage"
-	"github.com/corral-fleet/corral/sdk/storage/memory"
 	"github.com/corral-fleet/corral/sdk/storage/storagetest"
 )
 
@@ -34,55 +27,6 @@ func TestMain(m *testing.M) {
 	os.Exit(pluginAs(which))
 }
 
-type settings struct {
-	MaxBytes int64         `yaml:"max_bytes" help:"the largest object"`
-	Password config.Secret `yaml:"password" help:"what the service asks for"`
-}
-
-// pluginAs is a plugin in memory, and how it is bad.
-func pluginAs(which string) int {
-	about := plugin.About{Name: "memory", Version: "0.1.0"}
-	if which == "says other things" {
-		about.Summary = "Is something else to its host."
-	}
-	status := plugin.Main(about, plugin.Storage(func(_ context.Context, s settings) (storage.Backend, error) {
-		switch which {
-		case "logs secrets":
-			fmt.Fprintln(os.Stderr, "the password is", s.Password.Reveal())
-		case "errors with secrets":
-			if s.Password.Reveal() != "the right one" {
-				return nil, fault.New(fault.Unauthenticated, "%q is not the password", s.Password.Reveal())
-			}
-		}
-		return &bad{memory.New(1 << 30), which}, nil
-	}))
-	if which == "does not end" {
-		time.Sleep(time.Hour)
-	}
-	return status
-}
-
-// bad is a backend that is bad in one way.
-type bad struct {
-	*memory.Backend
-	which string
-}
-
-func (b *bad) Stat(ctx context.Context, key string) (storage.Info, error) {
-	info, err := b.Backend.Stat(ctx, key)
-	if b.which == "wrong sizes" {
-		info.SizeBytes++
-	}
-	return info, err
-}
-
-func (b *bad) Create(ctx context.Context, key string, src storage.Source) error {
-	if b.which == "creates over others" {
-		return b.Put(ctx, key, src)
-	}
-	return b.Backend.Create(ctx, key, src)
-}
-
 // checked runs the program on a plugin and returns its report.
 func checked(t *testing.T, which string, args ...string) (Report, error) {
 	t.Helper()
@@ -95,7 +39,7 @@ func checked(t *testing.T, which string, args ...string) (Report, error) {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	failed := Command(t.Context(), append([]string{self, "-c", configFile, "--json", "--env", role + "=" + which}, args...), &stdout, &stderr)
+	failed := Command(t.Context(), append([]string{self, "-c", configFile, "--json", "--env", role + "=" + which, "--env", "GORACE=atexit_sleep_ms=0"}, args...), &stdout, &stderr)
 	var r Report
 	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
 		t.Fatalf("%v, %v\n%s%s", failed, err, &stdout, &stderr)
@@ -114,7 +58,13 @@ func TestAGoodPluginPasses(t *testing.T) {
 			t.Errorf("%s: %s %q", one.ID, one.Verdict, one.Faults)
 		}
 	}
-	if want := len(storagetest.Checks()) + len(processChecks()); len(r.Results) != want || r.Plugin != "memory" || len(r.SHA256) != 64 {
+	want := len(storagetest.Checks())
+	for _, c := range processChecks() {
+		if !c.soak {
+			want++
+		}
+	}
+	if len(r.Results) != want || r.Plugin != "memory" || len(r.SHA256) != 64 {
 		t.Errorf("%d results of %d; %+v", len(r.Results), want, r)
 	}
 	written, err := os.ReadFile(junit)
@@ -125,27 +75,48 @@ func TestAGoodPluginPasses(t *testing.T) {
 }
 
 func TestABadPluginFailsByName(t *testing.T) {
-	for which, id := range map[string]string{
+	for which, ids := range map[string]string{
 		"wrong sizes": "ST-STAT-002", "creates over others": "ST-CREATE-001", "logs secrets": "PL-SECRET-001",
 		"errors with secrets": "PL-SECRET-001", "does not end": "PL-END-001", "says other things": "PL-DESCRIBE-002",
+		"has no name": "PL-DESCRIBE-003", "says nothing by hand": "PL-DESCRIBE-004",
+		"takes any configuration": "PL-CONFIG-001 PL-CONFIG-002 PL-CONFIG-003 PL-CONFIG-004 PL-CONFIG-005",
+		"closes only once":        "PL-INSTANCE-002", "closes all": "PL-INSTANCE-001", "opens a few": "PL-INSTANCE-003",
+		"takes any key": "PL-KEY-001", "takes any prefix": "PL-KEY-002",
+		"prints": "PL-STDOUT-001", "passes secrets on": "PL-SECRET-002", "listens": "PL-LISTEN-001", "holds objects": "PL-MEMORY-001",
+		"forgets some": "PL-CRASH-002", "keeps halves": "PL-CRASH-001", "sweeps nothing": "PL-SWEEP-001", "has tokens of its own": "PL-PAGE-001",
+		"gives up what is slow": "PL-FREEZE-002", "ends when it is frozen": "PL-FREEZE-001", "waits for uploads": "PL-END-002", "ends by signals": "PL-END-003",
+		"leaks what is given up": "PL-CANCEL-001", "leaks": "PL-LEAK-001", "serves a few": "PL-LOAD-001",
 	} {
 		t.Run(which, func(t *testing.T) {
 			t.Parallel()
-			r, err := checked(t, which, "--run", "^"+id+"$")
-			if len(r.Results) != 1 {
+			wanted := strings.Fields(ids)
+			r, err := checked(t, which, "--soak", "--run", "^("+strings.Join(wanted, "|")+")$")
+			if len(r.Results) != len(wanted) {
 				t.Errorf("%d checks were run", len(r.Results))
 			}
 			if err == nil {
 				t.Error("it passes as a whole")
 			}
-			found := false
 			for _, one := range r.Results {
-				found = found || one.ID == id && one.Verdict.Bad() && len(one.Faults) > 0
-			}
-			if !found {
-				t.Errorf("%s does not fail", id)
+				if !one.Verdict.Bad() || len(one.Faults) == 0 {
+					t.Errorf("%s: %s", one.ID, one.Verdict)
+				}
 			}
 		})
+	}
+}
+
+// Each check of the process has a plugin that it finds, but for the one that says
+// that describe is quick and the same.
+func TestEveryCheckOfTheProcessCanFail(t *testing.T) {
+	text, err := os.ReadFile("check_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range processChecks() {
+		if c.id != "PL-DESCRIBE-001" && !strings.Contains(string(text), c.id) {
+			t.Errorf("nothing shows that %s can fail", c.id)
+		}
 	}
 }
 

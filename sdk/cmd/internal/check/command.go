@@ -25,6 +25,7 @@ type Options struct {
 	JUnit   string // file to write the results to; "" is none
 	JSON    bool   // print the results as JSON
 	Verbose bool   // show what the plugin logs
+	Soak    bool   // run the checks as well that take long
 	List    bool   // print what the checks are, and run none
 	Env     []string
 	Only    *regexp.Regexp // the ids of the checks to run; nil is all
@@ -57,6 +58,7 @@ func Parse(line string, args []string, stderr io.Writer) (*Options, error) {
 	flags.BoolVar(&o.JSON, "json", false, "print the results as JSON")
 	flags.BoolVarP(&o.Verbose, "verbose", "v", false, "show what the plugin logs")
 	flags.BoolVar(&o.List, "list", false, "print the ids of the checks with their sentences of the contract, and run none")
+	flags.BoolVar(&o.Soak, "soak", false, "run the checks as well that take long")
 	flags.StringArrayVar(&o.Env, "env", nil, "`NAME=VALUE` that the plugin has in its environment, which is empty otherwise")
 	only := flags.String("run", "", "run only the checks whose ids match this `expression`")
 	if err := flags.Parse(args); err != nil {

@@ -76,7 +76,7 @@ func (s *subject) check(ctx context.Context) (*Report, error) {
 		if !s.runs(c.ID) {
 			continue
 		}
-		if err := clear(ctx, b); err != nil {
+		if err := clearOut(ctx, b); err != nil {
 			return nil, fmt.Errorf("clear what a check has left: %w", err)
 		}
 		r := c.Try(ctx, b)
@@ -85,11 +85,11 @@ func (s *subject) check(ctx context.Context) (*Report, error) {
 			return nil, err
 		}
 	}
-	if err := clear(ctx, b); err != nil {
+	if err := clearOut(ctx, b); err != nil {
 		return nil, fmt.Errorf("clear what a check has left: %w", err)
 	}
 	for _, c := range processChecks() {
-		if !s.runs(c.id) {
+		if !s.runs(c.id) || c.soak && !s.Soak {
 			continue
 		}
 		s.report.add(c.id, c.sentence, s.try(ctx, c))
@@ -113,8 +113,8 @@ func (s *subject) learn(ctx context.Context, running *host.Process) error {
 	return err
 }
 
-// clear deletes what checks store.
-func clear(ctx context.Context, b storage.Backend) error {
+// clearOut deletes what checks store.
+func clearOut(ctx context.Context, b storage.Backend) error {
 	var keys []string
 	for info, err := range b.List(ctx, "st/") {
 		if err != nil {
@@ -136,7 +136,9 @@ func (s *subject) try(ctx context.Context, c processCheck) storagetest.Result {
 	defer cancel()
 	began := time.Now()
 	r := storagetest.Result{Verdict: storagetest.Passed}
-	if err := c.try(ctx, s); err != nil {
+	if err := c.try(ctx, s); errors.Is(err, errNotDeclared) {
+		r.Verdict = storagetest.NotDeclared
+	} else if err != nil {
 		r.Verdict = storagetest.Failed
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			r.Faults = append(r.Faults, line)
