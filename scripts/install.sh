@@ -19,7 +19,7 @@ units=$prefix/lib/systemd/system
 rules=/etc/polkit-1/rules.d
 [[ $prefix == /usr ]] && rules=/usr/share/polkit-1/rules.d
 
-programs=(corral corral-controlplane corral-agent corral-gpuprobe)
+programs=(corral corral-controlplane corral-agent corral-gpuprobe corral-plugin corral-plugin-shim plugincheck)
 # The control plane finds its plugins beside itself, and runs those that the lock names.
 plugins=()
 for plugin in plugins/storage-*/; do plugins+=("corral-plugin-$(basename "$plugin")"); done
@@ -48,6 +48,10 @@ install)
     mv "$dest$prefix/bin/.$program.new" "$dest$prefix/bin/$program"
   done
   put "$2/plugins.lock" "$prefix/bin/plugins.lock"
+  # What plugins are built with, which "corral-plugin new" leads to.
+  rm -rf "$dest$prefix/share/corral/sdk"
+  install -d "$dest$prefix/share/corral"
+  cp -R sdk "$dest$prefix/share/corral/sdk"
   for service in "${services[@]}"; do put "configs/systemd/$service" "$units/$service"; done
   put configs/systemd/corral.sysusers.conf "$prefix/lib/sysusers.d/corral.conf"
   put configs/systemd/corral.tmpfiles.conf "$prefix/lib/tmpfiles.d/corral.conf"
@@ -69,6 +73,7 @@ uninstall)
   for program in "${programs[@]}" "${plugins[@]}" plugins.lock; do rm -f "$dest$prefix/bin/$program"; done
   for service in "${services[@]}"; do rm -f "$dest$units/$service"; done
   rm -f "$dest$prefix/lib/sysusers.d/corral.conf" "$dest$prefix/lib/tmpfiles.d/corral.conf" "$dest$rules/50-corral.rules"
+  rm -rf "$dest$prefix/share/corral"
   reload
   echo "settings are left in $dest/etc/corral, state in $dest/var/lib/corral-*" >&2
   ;;
