@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"hash"
 	"io"
 	"strings"
@@ -106,7 +107,11 @@ func (s *Service) Write(ctx context.Context, name, path string, u Upload) (File,
 		put = creator.Create
 	}
 	content := &hashed{from: u.Content, sum: sha256.New(), want: strings.ToLower(u.SHA256)}
-	if err := put(ctx, path, storage.Once(content, u.SizeBytes)); err != nil {
+	src, err := sourceOf(content, u.SizeBytes)
+	if err == nil {
+		err = put(ctx, path, src)
+	}
+	if err != nil {
 		if content.err != nil {
 			return File{}, content.err // what the storage made of it says less
 		}
@@ -119,6 +124,25 @@ func (s *Service) Write(ctx context.Context, name, path string, u Upload) (File,
 	f := e.file(info)
 	f.SHA256 = content.digest()
 	return f, nil
+}
+
+// keptBytes is how large an upload is at most that is kept in memory, from where it is
+// sent again when the plugin ends under it. Larger ones pass through, and fail.
+const keptBytes = 1 << 20
+
+// sourceOf returns what is uploaded as a source, which can be opened again if it is
+// small.
+func sourceOf(content io.Reader, sizeBytes int64) (storage.Source, error) {
+	once := storage.Once(content, sizeBytes)
+	if sizeBytes < 0 || sizeBytes > keptBytes {
+		return once, nil
+	}
+	in, err := once.Open()
+	if err != nil {
+		return nil, err
+	}
+	all, err := io.ReadAll(in)
+	return storage.Bytes(all), errors.Join(err, in.Close())
 }
 
 // Delete removes a file. That there is none is no error.

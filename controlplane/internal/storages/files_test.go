@@ -90,6 +90,44 @@ func TestAnUploadIsStoredWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
+// twice is a storage whose plugin ends under each upload, once.
+type twice struct {
+	storages.Instance
+
+	read []string
+}
+
+func (b *twice) Put(ctx context.Context, key string, src storage.Source) error {
+	for range 2 {
+		in, err := src.Open()
+		if err != nil {
+			return err
+		}
+		text, err := io.ReadAll(in)
+		if err != nil {
+			return err
+		}
+		b.read = append(b.read, string(text[:2]))
+	}
+	return b.Instance.Put(ctx, key, src)
+}
+
+func TestASmallUploadCanBeSentAgain(t *testing.T) {
+	l := open(t, empty())
+	again := &twice{}
+	l.plugins.wrap = func(i storages.Instance) storages.Instance { again.Instance = i; return again }
+	if _, err := l.Create(t.Context(), spec("a", "mem", `{}`), storages.Online); err != nil {
+		t.Fatal(err)
+	}
+	if f, err := l.Write(t.Context(), "a", "k", upload(words)); err != nil || f.Size != 10 || len(again.read) != 2 {
+		t.Errorf("%+v, %v, read as %q", f, err, again.read)
+	}
+	large := upload(strings.Repeat("x", 1<<20+1))
+	if _, err := l.Write(t.Context(), "a", "large", large); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("a large one: %v", err)
+	}
+}
+
 func TestOnlyKeysReachABackend(t *testing.T) {
 	l := open(t, empty())
 	for _, path := range []string{"", "/a", "../../bin/sh", "a//b", "a\x00", ".corral/x", strings.Repeat("x/", 513)} {

@@ -59,6 +59,7 @@ type plugins struct {
 	open    map[string]*instance // the latest of each name
 	tried   int                  // configurations that were tried online
 	refused error                // what the service says of any
+	wrap    func(storages.Instance) storages.Instance
 }
 
 func newPlugins() *plugins {
@@ -93,6 +94,9 @@ func (p *plugins) Open(_, name string, c storages.Configuration) storages.Instan
 	defer p.mu.Unlock()
 	i := &instance{Backend: memory.New(1 << 20), plugins: p, configuration: c, is: storages.Condition{State: storages.Starting}}
 	p.open[name] = i
+	if p.wrap != nil {
+		return p.wrap(i)
+	}
 	return i
 }
 

@@ -28,7 +28,10 @@ func (s *Service) Run(ctx context.Context) error {
 		told = now
 		select {
 		case <-ctx.Done():
-			return s.close()
+			for _, e := range s.standingNow() {
+				s.close(e)
+			}
+			return nil
 		case <-changed:
 		case <-s.waking:
 		}

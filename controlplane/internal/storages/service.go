@@ -3,7 +3,6 @@ package storages
 import (
 	"cmp"
 	"context"
-	"errors"
 	"maps"
 	"slices"
 	"sync"
@@ -124,9 +123,7 @@ func (s *Service) settle(name string) {
 	s.mu.Unlock()
 	s.wake()
 	if before != nil {
-		if err := before.instance.Close(); err != nil {
-			s.Log.Warn("storage not closed", "storage", name, "error", err)
-		}
+		s.close(before)
 	}
 }
 
@@ -166,11 +163,9 @@ func (s *Service) Storage(name string) (View, error) {
 	return e.view(), nil
 }
 
-// close closes all storages.
-func (s *Service) close() error {
-	var errs []error
-	for _, e := range s.standingNow() {
-		errs = append(errs, e.instance.Close())
+// close closes an instance. That a plugin is away just then is no failure of ours.
+func (s *Service) close(e *entry) {
+	if err := e.instance.Close(); err != nil {
+		s.Log.Warn("storage not closed", "storage", e.Name, "error", err)
 	}
-	return errors.Join(errs...)
 }
