@@ -55,7 +55,7 @@ func TestNothingIsLostWhileThePluginIsKilled(t *testing.T) {
 	workers := make([]*writer, 3)
 	for i := range workers {
 		workers[i] = &writer{client: c, folder: fmt.Sprintf("w%d/", i), random: rand.New(rand.NewPCG(uint64(i), 7)), files: map[string]*versions{}} //nolint:gosec // a test's
-		working.Go(func() { workers[i].work(t, ctx, &failures) })
+		working.Go(func() { workers[i].work(ctx, t, &failures) })
 	}
 	working.Go(func() {
 		for ctx.Err() == nil {
@@ -115,7 +115,7 @@ type writer struct {
 	files  map[string]*versions
 }
 
-func (w *writer) work(t *testing.T, ctx context.Context, failures *atomic.Int64) {
+func (w *writer) work(ctx context.Context, t *testing.T, failures *atomic.Int64) {
 	for ctx.Err() == nil {
 		path := fmt.Sprintf("%sfile-%d", w.folder, w.random.IntN(12))
 		v := w.files[path]
@@ -137,7 +137,7 @@ func (w *writer) work(t *testing.T, ctx context.Context, failures *atomic.Int64)
 		case err == nil:
 			v.may = []string{digest}
 			v.acknowledged++
-			w.read(t, ctx, path, digest)
+			w.read(ctx, t, path, digest)
 		case fault.KindOf(err) == fault.Invalid || fault.KindOf(err) == fault.Internal:
 			t.Errorf("%s: %v", path, err)
 			return
@@ -157,7 +157,7 @@ func (w *writer) change(ctx context.Context, path string, content []byte) error 
 }
 
 // read reads a file that was acknowledged. A read may fail; what it reads is whole.
-func (w *writer) read(t *testing.T, ctx context.Context, path, want string) {
+func (w *writer) read(ctx context.Context, t *testing.T, path, want string) {
 	in, err := w.client.Download(ctx, "bucket", path)
 	if want == "" {
 		if err == nil {
