@@ -202,3 +202,58 @@ func TestPluginsAreRunOnlyWhenTrusted(t *testing.T) {
 	}
 	awaitStorage(t, c, storageReady, "default", "ready")
 }
+
+// TestAPluginIsInstalledAndApproved uploads a plugin, which is run only when somebody
+// has approved it, and removes it again.
+func TestAPluginIsInstalledAndApproved(t *testing.T) {
+	t.Parallel()
+	lab := corraltest.New(t)
+	dir := lab.Folder("plugins")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	program, err := os.ReadFile(corraltest.Bin(t, "corral-plugin-storage-fs"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := sha256.Sum256(program)
+	sum := hex.EncodeToString(digest[:])
+	controlplane := lab.ControlPlane("--plugin-dir", dir)
+	c, admin := controlplane.API(), controlplane.As(corraltest.Admin)
+	for _, refused := range []struct {
+		answer corraltest.Answer
+		status int
+	}{
+		{admin.Do("POST", "/api/plugins?sha256="+strings.Repeat("0", 64), string(program)), 400},
+		{admin.Do("POST", "/api/plugins?sha256=../../bin/sh", string(program)), 400},
+		{admin.Post("/api/plugins/"+sum+"/approve", ""), 404},
+		{controlplane.As(corraltest.Operator).Do("POST", "/api/plugins?sha256="+sum, string(program)), 403},
+	} {
+		if refused.answer.Status != refused.status {
+			t.Errorf("%d %s, want %d", refused.answer.Status, refused.answer.Body, refused.status)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("what was refused has left %v, %v", left, err)
+	}
+	if installed := admin.Do("POST", "/api/plugins?sha256="+sum, string(program)); installed.Status != 201 {
+		t.Fatalf("%d %s", installed.Status, installed.Body)
+	}
+	corraltest.Await(t, storageReady, "it is there and not trusted", func() error {
+		list, err := c.Plugins(t.Context())
+		for _, p := range list {
+			if p.SHA256 == sum && !p.Trusted && p.State == "disabled" {
+				return nil
+			}
+		}
+		return fmt.Errorf("the plugins are %+v, %w", list, err)
+	})
+	if approved := admin.Post("/api/plugins/"+sum+"/approve", ""); approved.Status != 200 || !strings.Contains(approved.Body, `"name":"fs"`) {
+		t.Fatalf("%d %s", approved.Status, approved.Body)
+	}
+	awaitStorage(t, c, storageReady, "default", "ready")
+	if removed := admin.Do("DELETE", "/api/plugins/"+sum, nil); removed.Status != 204 {
+		t.Errorf("%d %s", removed.Status, removed.Body)
+	}
+	awaitStorage(t, c, storageReady, "default", "disabled")
+}

@@ -2,6 +2,9 @@ package client
 
 import (
 	"context"
+	"io"
+	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -71,9 +74,47 @@ func (c *Client) Plugins(ctx context.Context) ([]Plugin, error) {
 }
 
 // RollbackPlugin has a plugin run the program that it ran before its last upgrade. It
-// needs the role administrator.
+// needs the role admin.
 func (c *Client) RollbackPlugin(ctx context.Context, kind, name string) error {
 	res, err := c.send(ctx, post("api", "plugins", kind, name, "rollback"))
+	if err != nil {
+		return err
+	}
+	return res.Body.Close()
+}
+
+// ApprovedPlugin is a program that may be run.
+type ApprovedPlugin struct {
+	Kind      string `json:"kind"`
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	Publisher string `json:"publisher"`
+	SHA256    string `json:"sha256"`
+}
+
+// InstallPlugin uploads a plugin's program with its sha256. It is not run before it is
+// approved. This and what follows need the role admin.
+func (c *Client) InstallPlugin(ctx context.Context, program io.Reader, sizeBytes int64, sha256 string) error {
+	var installed struct {
+		SHA256 string `json:"sha256"`
+	}
+	what := post("api", "plugins")
+	what.query = url.Values{"sha256": {sha256}}
+	what.content, what.contentBytes = program, sizeBytes
+	return c.ask(ctx, what, &installed)
+}
+
+// ApprovePlugin lets an installed program be run, in the place of another version of
+// its plugin.
+func (c *Client) ApprovePlugin(ctx context.Context, sha256 string) (ApprovedPlugin, error) {
+	var p ApprovedPlugin
+	err := c.ask(ctx, post("api", "plugins", sha256, "approve"), &p)
+	return p, err
+}
+
+// RemovePlugin takes back the approval of an installed program, and removes it.
+func (c *Client) RemovePlugin(ctx context.Context, sha256 string) error {
+	res, err := c.send(ctx, call{method: http.MethodDelete, path: []string{"api", "plugins", sha256}})
 	if err != nil {
 		return err
 	}

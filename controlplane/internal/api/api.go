@@ -18,6 +18,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
 	"github.com/corral-fleet/corral/sdk/host/plugins"
+	"github.com/corral-fleet/corral/sdk/host/trust"
 	"github.com/corral-fleet/corral/sdk/storage"
 	"github.com/corral-fleet/corral/sdk/wire"
 )
@@ -125,6 +126,14 @@ type (
 		Describe(ctx context.Context, id plugins.ID) (json.RawMessage, error)
 		Rollback(id plugins.ID) error
 	}
+	// Installer puts programs of plugins in place.
+	Installer interface {
+		// Install keeps a program that has this sha256, and runs nothing.
+		Install(ctx context.Context, program io.Reader, sha256 string) error
+		// Approve lets it be run.
+		Approve(ctx context.Context, sha256 string) (trust.Entry, error)
+		Remove(ctx context.Context, sha256 string) error
+	}
 	// Events are what has happened of late.
 	Events interface {
 		After(id uint64, limit int) []fleet.Event
@@ -137,23 +146,24 @@ type (
 
 // Options are what an [API] works with. All fields are required.
 type Options struct {
-	Summary  Summary
-	Settings Settings
-	Registry Registry
-	Hosts    HostStore
-	Link     Link
-	Keys     Keys
-	Tokens   Tokens
-	Tickets  Tickets
-	Sessions Sessions
-	Version  string // of the program
-	History  History
-	Chat     Chat
-	Usage    Usage
-	Captures Captures
-	Storages Storages
-	Events   Events
-	Plugins  Plugins
+	Summary   Summary
+	Settings  Settings
+	Registry  Registry
+	Hosts     HostStore
+	Link      Link
+	Keys      Keys
+	Tokens    Tokens
+	Tickets   Tickets
+	Sessions  Sessions
+	Version   string // of the program
+	History   History
+	Chat      Chat
+	Usage     Usage
+	Captures  Captures
+	Storages  Storages
+	Events    Events
+	Plugins   Plugins
+	Installer Installer
 	// LostUsage returns how many requests Usage lacks since the server started.
 	LostUsage func() uint64
 	// Decisions and Breakers are of the router.
@@ -224,6 +234,12 @@ func (a *API) Routes() []edge.Route {
 
 		{Method: "GET", Path: "/api/plugins", Permission: edge.Read, Handler: a.plugins},
 		{Method: "GET", Path: "/api/plugins/{kind}/{name}", Permission: edge.Read, Handler: a.describePlugin, Watch: true},
+		{
+			Method: "POST", Path: "/api/plugins", Permission: edge.Administer, Handler: a.installPlugin, Watch: true,
+			Streaming: true, MaxBodyBytes: maxPluginBytes, BodyTypes: []string{"application/octet-stream"},
+		},
+		{Method: "POST", Path: "/api/plugins/{sha256}/approve", Permission: edge.Administer, Handler: a.approvePlugin, Watch: true},
+		{Method: "DELETE", Path: "/api/plugins/{sha256}", Permission: edge.Administer, Handler: a.uninstallPlugin},
 		{Method: "POST", Path: "/api/plugins/{kind}/{name}/rollback", Permission: edge.Administer, Handler: a.rollbackPlugin},
 		{Method: "GET", Path: "/api/events", Permission: edge.Read, Handler: a.events},
 

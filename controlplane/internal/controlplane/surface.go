@@ -32,26 +32,27 @@ import (
 
 // surface is what callers see, and what stands behind it.
 type surface struct {
-	db       *sqlite.DB
-	manager  *settings.Manager
-	keys     *auth.Keyring
-	tokens   *auth.JoinTokens
-	tickets  *auth.Tickets[edge.Caller]
-	sessions *auth.Sessions
-	registry *fleet.Registry
-	samples  *history.History
-	storages *storages.Service
-	events   *fleet.Events
-	plugins  *plugins.Manager
-	link     *agentlink.Link
-	counts   *stats.Stats
-	forward  fleet.Forwarder
-	ledger   *usage.Ledger
-	router   *router.Router
-	authn    *authenticator
-	version  string
-	log      hclog.Logger
-	now      func() time.Time
+	db        *sqlite.DB
+	manager   *settings.Manager
+	keys      *auth.Keyring
+	tokens    *auth.JoinTokens
+	tickets   *auth.Tickets[edge.Caller]
+	sessions  *auth.Sessions
+	registry  *fleet.Registry
+	samples   *history.History
+	storages  *storages.Service
+	events    *fleet.Events
+	plugins   *plugins.Manager
+	installer *installer
+	link      *agentlink.Link
+	counts    *stats.Stats
+	forward   fleet.Forwarder
+	ledger    *usage.Ledger
+	router    *router.Router
+	authn     *authenticator
+	version   string
+	log       hclog.Logger
+	now       func() time.Time
 }
 
 // add adds every route to routes, and to support what has to run for them.
@@ -71,7 +72,7 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 	own := api.New(api.Options{
 		Summary: overview, Settings: s.manager, Registry: s.registry, Hosts: s.db, Link: s.link,
 		Keys: s.keys, Tokens: s.tokens, Tickets: s.tickets, Sessions: s.sessions, Version: s.version, History: s.samples, Chat: chats,
-		Usage: s.db, LostUsage: s.ledger.Lost, Captures: s.ledger, Storages: s.storages, Events: s.events, Plugins: s.plugins,
+		Usage: s.db, LostUsage: s.ledger.Lost, Captures: s.ledger, Storages: s.storages, Events: s.events, Plugins: s.plugins, Installer: s.installer,
 		Decisions: s.router, Queues: s.router, Breakers: s.router, DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
 	})
 	site, err := web.New(dashboard.Files())

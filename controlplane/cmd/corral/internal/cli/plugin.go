@@ -2,7 +2,11 @@ package cli
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"io"
+	"os"
 	"strconv"
 	"strings"
 
@@ -12,7 +16,7 @@ import (
 )
 
 func (s *session) pluginCommand() *cobra.Command {
-	return group("plugin", "See and steer the plugins of the control plane", s.pluginListCommand(), s.pluginRollbackCommand())
+	return group("plugin", "See and steer the plugins of the control plane", s.pluginListCommand(), s.pluginInstallCommand(), s.pluginApproveCommand(), s.pluginRollbackCommand(), s.pluginRemoveCommand())
 }
 
 func (s *session) pluginListCommand() *cobra.Command {
@@ -64,6 +68,72 @@ func (s *session) pluginRollbackCommand() *cobra.Command {
 				return err
 			}
 			_, err = fmt.Fprintf(s.Stdout, "%s goes back to its version before; corral plugin list shows when it is there\n", printable(args[0]))
+			return err
+		},
+	}
+}
+
+func (s *session) pluginInstallCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "install FILE", Short: "Upload a plugin's program, which is run once it is approved", Args: exactly("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := os.Open(args[0])
+			if err != nil {
+				return fault.Wrap(fault.Invalid, err, "the file cannot be read").On(fault.Caller)
+			}
+			defer f.Close() // it was only read
+			digest := sha256.New()
+			size, err := io.Copy(digest, f)
+			if err == nil {
+				_, err = f.Seek(0, io.SeekStart)
+			}
+			if err != nil {
+				return fault.Wrap(fault.Invalid, err, "the file cannot be read").On(fault.Caller)
+			}
+			sum := hex.EncodeToString(digest.Sum(nil))
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			if err := c.InstallPlugin(cmd.Context(), f, size, sum); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(s.Stdout, "installed; to have it run: corral plugin approve %s\n", sum)
+			return err
+		},
+	}
+}
+
+func (s *session) pluginApproveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "approve SHA256", Short: "Let an installed program be run, in the place of another version", Args: exactly("SHA256"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			p, err := c.ApprovePlugin(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(s.Stdout, "%s/%s %s is approved\n", printable(p.Kind), printable(p.Name), printable(p.Version))
+			return err
+		},
+	}
+}
+
+func (s *session) pluginRemoveCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "remove SHA256", Short: "Remove an installed program", Args: exactly("SHA256"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			if err := c.RemovePlugin(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintln(s.Stdout, "removed")
 			return err
 		},
 	}

@@ -60,4 +60,11 @@ func storageRoutes(t *testing.T, mux *http.ServeMux) {
 		})
 	})
 	mux.HandleFunc("POST /api/plugins/storage/fs/rollback", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
+	mux.HandleFunc("POST /api/plugins", func(w http.ResponseWriter, r *http.Request) {
+		say(w, map[string]string{"sha256": r.FormValue("sha256")})
+	})
+	mux.HandleFunc("POST /api/plugins/aa/approve", func(w http.ResponseWriter, _ *http.Request) {
+		say(w, map[string]string{"kind": "storage", "name": "x", "version": "1.2.0", "sha256": "aa"})
+	})
+	mux.HandleFunc("DELETE /api/plugins/aa", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 }
