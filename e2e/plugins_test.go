@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -30,6 +31,11 @@ func TestPluginsAreCertified(t *testing.T) {
 			"ST-LOCATE-001", "ST-LOCATE-002", "ST-SWEEP-001", "ST-SWEEP-002",
 			"ST-PRESIGN-001", "ST-PRESIGN-002", "ST-PRESIGN-003", "ST-PRESIGN-004", // the emulator signs nothing
 		}},
+		{plugin: "storage-rclone", config: rcloneConfig, cannot: []string{
+			"ST-CREATE-001", "ST-CREATE-002", "ST-CREATE-003", "ST-CREATE-004", "ST-CREATE-005", "ST-ADDRESS-001",
+			"ST-LOCATE-001", "ST-LOCATE-002", "ST-LOCATE-003",
+			"ST-PRESIGN-001", "ST-PRESIGN-002", "ST-PRESIGN-003", "ST-PRESIGN-004",
+		}},
 	} {
 		t.Run(c.plugin, func(t *testing.T) {
 			t.Parallel()
@@ -38,6 +44,13 @@ func TestPluginsAreCertified(t *testing.T) {
 			})
 		})
 	}
+}
+
+// rcloneConfig returns the configuration of storage-rclone for a server of S3.
+func rcloneConfig(t *testing.T) string {
+	s := servertest.S3(t)
+	return fmt.Sprintf("type: s3\nroot: %s/models\noptions: {provider: Other, endpoint: %q, region: %s, access_key_id: %s, no_check_bucket: \"true\"}\nsecret_options: |\n  secret_access_key = %s\n",
+		s.Bucket, s.Endpoint, s.Region, s.AccessKeyID, s.SecretAccessKey)
 }
 
 // certify has plugincheck check a plugin with a configuration. Each check has to end

@@ -27,6 +27,7 @@ func folders() map[string]string {
 		"corral-plugin-storage-s3":     "plugins/storage-s3",
 		"corral-plugin-storage-azblob": "plugins/storage-azblob",
 		"corral-plugin-storage-gcs":    "plugins/storage-gcs",
+		"corral-plugin-storage-rclone": "plugins/storage-rclone",
 	}
 }
 
@@ -58,13 +59,16 @@ var build = sync.OnceValues(func() (string, error) {
 	}
 	dir := filepath.Join(root, ".cache", "e2e", "bin")
 	for name, folder := range folders() {
-		cmd := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, name), "./"+folder)
-		cmd.Dir = root
+		cmd := exec.Command("go", "build", "-buildvcs=false", "-o", filepath.Join(dir, name), ".")
+		cmd.Dir = filepath.Join(root, folder)
 		cgo := "CGO_ENABLED=0"
 		if name == probe {
 			cgo = "CGO_ENABLED=1"
 		}
 		cmd.Env = append(os.Environ(), cgo)
+		if _, err := os.Stat(filepath.Join(cmd.Dir, "go.mod")); err == nil { // it is not in the workspace
+			cmd.Env = append(cmd.Env, "GOWORK=off")
+		}
 		if out, err := cmd.CombinedOutput(); err != nil {
 			return "", fmt.Errorf("%s: %w\n%s", name, err, out)
 		}
