@@ -27,7 +27,7 @@ CORRAL_MUST_RUN=${CORRAL_MUST_RUN:+$CORRAL_MUST_RUN,}boot go test -race -count=3
 go run ./e2e/bench/cmd/dashbench -controlplane "$bin/corral-controlplane" -heap 10m -enforce
 
 go run ./e2e/bench/cmd/agentbench -gpu recorded:dgxh100 -controlplane "$bin/corral-controlplane" -agent "$bin/corral-agent" \
-  -settle 1m -for 1h -enforce
+  -settle 10m -for 1h -enforce
 
 packages=()
 for package in "$@"; do
