@@ -17,6 +17,10 @@ import (
 // Prefix is what the names of plugins begin with. Nothing else of a name counts.
 const Prefix = "corral-plugin-"
 
+// shim is the one name that begins so and is of a program for authors, which stands
+// beside ours.
+const shim = Prefix + "shim"
+
 // Found is a file that looks like a plugin.
 type Found struct {
 	Path   string
@@ -74,7 +78,7 @@ func (s *Scanner) Scan() ([]Found, error) {
 	}
 	var all []Found
 	for _, file := range files {
-		if strings.HasPrefix(file.Name(), Prefix) {
+		if strings.HasPrefix(file.Name(), Prefix) && file.Name() != shim {
 			all = append(all, s.look(file.Name()))
 		}
 	}

@@ -131,6 +131,7 @@ func TestScanningRefusesWhatIsUnfitAndRunsNothing(t *testing.T) {
 	good := says(t, dir, "corral-plugin-good", "{}")
 	twin := says(t, outside, "corral-plugin-elsewhere", "{}")
 	says(t, dir, "corral-plugin-untrusted", `{"name": "untrusted"}`)
+	says(t, dir, "corral-plugin-shim", "{}") // which is no plugin, and not found
 	says(t, dir, "not-a-plugin", "{}")
 	must := func(err error) {
 		t.Helper()
