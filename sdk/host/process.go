@@ -195,6 +195,9 @@ func (p *Process) Describe(ctx context.Context) (json.RawMessage, error) {
 
 // Configuration is that of one instance.
 type Configuration struct {
+	// Version is the one of the plugin's configuration that JSON is of; 0 is the one
+	// that the plugin has now: what somebody has just written for it.
+	Version int
 	JSON    json.RawMessage
 	Secrets map[string]string // by their fields' names; never logged
 }
@@ -202,7 +205,22 @@ type Configuration struct {
 // Check returns what is wrong with a configuration. When nothing is, and online is
 // true, it is tried: an error is what one would get.
 func (p *Process) Check(ctx context.Context, c Configuration, online bool) ([]config.Fault, error) {
-	return p.plugin.Check(ctx, c.JSON, c.Secrets, online)
+	return p.plugin.Check(ctx, pluginrpc.Configuration(c), online)
+}
+
+// Migrate returns a configuration in the version that the plugin has now. It may have
+// faults in that. One that is of a newer version is fault.Invalid on the caller's side.
+func (p *Process) Migrate(ctx context.Context, c Configuration) (Configuration, error) {
+	now, err := p.plugin.Migrate(ctx, pluginrpc.Configuration(c))
+	if fault.KindOf(err) != fault.NotImplemented {
+		return Configuration(now), err
+	}
+	if c.Version > 1 { // a plugin that knows nothing of versions has the first one
+		return Configuration{}, fault.New(fault.Invalid,
+			"the configuration was saved for a newer version of the plugin: it has version %d, and this plugin knows no other than 1", c.Version).On(fault.Caller)
+	}
+	c.Version = 1
+	return c, nil
 }
 
 // Storage is an instance of a storage plugin. It is of use until its process ends.
@@ -216,7 +234,7 @@ var _ storage.Backend = (*Storage)(nil)
 
 // OpenStorage returns the backend of a configuration.
 func (p *Process) OpenStorage(ctx context.Context, c Configuration) (*Storage, error) {
-	opened, err := p.plugin.Open(ctx, c.JSON, c.Secrets)
+	opened, err := p.plugin.Open(ctx, pluginrpc.Configuration(c))
 	if err != nil {
 		return nil, err
 	}

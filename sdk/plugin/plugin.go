@@ -62,16 +62,19 @@ type Description struct {
 	Version   string          `json:"version"`
 	Publisher string          `json:"publisher,omitempty"`
 	Summary   string          `json:"summary,omitempty"`
-	Protocols []int           `json:"protocols"`     // the versions of the handshake that it speaks
-	Schema    json.RawMessage `json:"config_schema"` // JSON Schema of an instance's configuration
-	Secrets   []string        `json:"secrets"`       // the fields of it that are kept apart
+	Protocols []int           `json:"protocols"` // the versions of the handshake that it speaks
+	// ConfigVersion is the version of an instance's configuration; see [Migrate]. 0 is
+	// of one that does not say, which is 1.
+	ConfigVersion int             `json:"config_version"`
+	Schema        json.RawMessage `json:"config_schema"` // JSON Schema of that
+	Secrets       []string        `json:"secrets"`       // the fields of it that are kept apart
 }
 
 func (p program) describe() Description {
 	schema, secrets := p.kind.schema()
 	return Description{
 		Kind: p.kind.name(), Name: p.about.Name, Version: p.about.Version, Publisher: p.about.Publisher, Summary: p.about.Summary,
-		Protocols: []int{seam.Protocol}, Schema: schema, Secrets: secrets,
+		Protocols: []int{seam.Protocol}, ConfigVersion: p.kind.version(), Schema: schema, Secrets: secrets,
 	}
 }
 
@@ -79,8 +82,13 @@ func (p program) describe() Description {
 func (p program) Describe() ([]byte, error) { return json.Marshal(p.describe()) }
 
 // Configure implements [pluginrpc.Plugin].
-func (p program) Configure(body []byte, secrets map[string]string) (pluginrpc.Opening, []config.Fault) {
-	return p.kind.configure(body, secrets)
+func (p program) Configure(c pluginrpc.Configuration) (pluginrpc.Opening, []config.Fault) {
+	return p.kind.configure(c)
+}
+
+// Migrate implements [pluginrpc.Plugin].
+func (p program) Migrate(c pluginrpc.Configuration) (pluginrpc.Configuration, error) {
+	return p.kind.migrate(c)
 }
 
 func (p program) byHand(args []string) int {

@@ -18,11 +18,13 @@ import (
 // Storage is the kind of a plugin that keeps objects. open returns the backend of a
 // configuration whose fields are valid; its context ends when it returns. An error
 // of it says what is wrong with the configuration or with the service.
-func Storage[C any](open func(ctx context.Context, c C) (storage.Backend, error)) Kind {
-	return storageKind[C]{open}
+func Storage[C any](open func(ctx context.Context, c C) (storage.Backend, error), options ...Option) Kind {
+	return storageKind[C]{versionsOf(options), open}
 }
 
 type storageKind[C any] struct {
+	versions
+
 	open func(context.Context, C) (storage.Backend, error)
 }
 
@@ -32,8 +34,12 @@ func (storageKind[C]) schema() (json.RawMessage, []string) { return schemaOf(bla
 
 func (storageKind[C]) usage(w io.Writer) { explain(w, blank[C]()) }
 
-func (k storageKind[C]) configure(body []byte, secrets map[string]string) (pluginrpc.Opening, []config.Fault) {
-	c, faults := parse[C](body, secrets)
+func (k storageKind[C]) configure(is pluginrpc.Configuration) (pluginrpc.Opening, []config.Fault) {
+	is, err := k.migrate(is)
+	if err != nil {
+		return nil, []config.Fault{{Message: fault.MessageOf(err)}}
+	}
+	c, faults := parse[C](is.JSON, is.Secrets)
 	if len(faults) > 0 {
 		return nil, faults
 	}

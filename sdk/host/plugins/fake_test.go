@@ -120,6 +120,10 @@ func (p *fakeProcess) Check(context.Context, host.Configuration, bool) ([]config
 	return nil, nil
 }
 
+func (p *fakeProcess) Migrate(_ context.Context, c host.Configuration) (host.Configuration, error) {
+	return c, nil
+}
+
 func (p *fakeProcess) Open(context.Context, host.Configuration) (backend, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

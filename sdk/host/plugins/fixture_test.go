@@ -31,11 +31,17 @@ const marker = "\ncorral test plugin: "
 
 func TestMain(m *testing.M) {
 	if name, version, ok := asPlugin(); ok {
-		os.Exit(plugin.Main(plugin.About{Name: name, Version: version, Publisher: "Test"}, plugin.Storage(func(ctx context.Context, s Settings) (storage.Backend, error) {
-			return open(ctx, s, version)
-		})))
+		os.Exit(plugin.Main(plugin.About{Name: name, Version: version, Publisher: "Test"}, kindOf(name, version)))
 	}
 	os.Exit(m.Run())
+}
+
+// kindOf returns what a plugin does.
+func kindOf(name, version string) plugin.Kind {
+	if name == aging {
+		return agingKind(version)
+	}
+	return plugin.Storage(func(ctx context.Context, s Settings) (storage.Backend, error) { return open(ctx, s, version) })
 }
 
 // asPlugin returns what plugin the program is.

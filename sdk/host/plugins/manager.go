@@ -278,6 +278,24 @@ func (m *Manager) Check(ctx context.Context, id ID, c host.Configuration, online
 	return faults, err
 }
 
+// Migrate returns a configuration in the version that a plugin has now, for showing and
+// storing it. One that is of a newer version is fault.Invalid on the caller's side.
+func (m *Manager) Migrate(ctx context.Context, id ID, c host.Configuration) (now host.Configuration, err error) {
+	u, err := m.known(id)
+	if err != nil {
+		return host.Configuration{}, err
+	}
+	u.redactor.addForAWhile(c.Secrets)
+	ctx, cancel := within(ctx, describeTimeout)
+	defer cancel()
+	err = u.call(ctx, "migrate", true, func(g *generation) (err error) {
+		now, err = g.process.Migrate(ctx, c)
+		return err
+	})
+	u.redactor.addForAWhile(now.Secrets)
+	return now, err
+}
+
 // Rollback has a plugin run the program that it ran before its last upgrade. It is
 // an upgrade as any other, in the background.
 func (m *Manager) Rollback(id ID) error {

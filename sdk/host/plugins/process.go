@@ -17,6 +17,7 @@ import (
 type process interface {
 	Describe(ctx context.Context) (json.RawMessage, error)
 	Check(ctx context.Context, c host.Configuration, online bool) ([]config.Fault, error)
+	Migrate(ctx context.Context, c host.Configuration) (host.Configuration, error)
 	Open(ctx context.Context, c host.Configuration) (backend, error)
 	Health(ctx context.Context) error
 	Drain(ctx context.Context) error

@@ -243,7 +243,9 @@ func (loose) Describe() ([]byte, error) {
 	return []byte(`{"kind":"storage","name":"loose","version":"1","protocols":[1],"config_schema":{"type":"object","additionalProperties":false,"properties":{"max_bytes":{"type":"integer"}}},"secrets":["password"]}`), nil
 }
 
-func (l loose) Configure([]byte, map[string]string) (pluginrpc.Opening, []config.Fault) {
+func (loose) Migrate(c pluginrpc.Configuration) (pluginrpc.Configuration, error) { return c, nil }
+
+func (l loose) Configure(pluginrpc.Configuration) (pluginrpc.Opening, []config.Fault) {
 	return func(context.Context) (pluginrpc.Opened, error) {
 		return pluginrpc.Opened{Instance: newBad(l.which), Check: func(context.Context) error { return nil }}, nil
 	}, nil

@@ -116,7 +116,10 @@ type Config struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Json  []byte                 `protobuf:"bytes,1,opt,name=json,proto3" json:"json,omitempty"`
 	// By their fields' names. They are never logged.
-	Secrets       map[string]string `protobuf:"bytes,2,rep,name=secrets,proto3" json:"secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Secrets map[string]string `protobuf:"bytes,2,rep,name=secrets,proto3" json:"secrets,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	// Of the plugin's configuration, as config_version of what it says of itself; 0 is
+	// the one that it has now. An older one is brought to that first, a newer one refused.
+	Version       uint32 `protobuf:"varint,3,opt,name=version,proto3" json:"version,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -163,6 +166,13 @@ func (x *Config) GetSecrets() map[string]string {
 		return x.Secrets
 	}
 	return nil
+}
+
+func (x *Config) GetVersion() uint32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
 }
 
 type CheckRequest struct {
@@ -261,6 +271,94 @@ func (x *CheckResponse) GetFaults() []*CheckResponse_Fault {
 	return nil
 }
 
+type MigrateRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Config        *Config                `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MigrateRequest) Reset() {
+	*x = MigrateRequest{}
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MigrateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MigrateRequest) ProtoMessage() {}
+
+func (x *MigrateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MigrateRequest.ProtoReflect.Descriptor instead.
+func (*MigrateRequest) Descriptor() ([]byte, []int) {
+	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *MigrateRequest) GetConfig() *Config {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
+type MigrateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Config        *Config                `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MigrateResponse) Reset() {
+	*x = MigrateResponse{}
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MigrateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MigrateResponse) ProtoMessage() {}
+
+func (x *MigrateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MigrateResponse.ProtoReflect.Descriptor instead.
+func (*MigrateResponse) Descriptor() ([]byte, []int) {
+	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *MigrateResponse) GetConfig() *Config {
+	if x != nil {
+		return x.Config
+	}
+	return nil
+}
+
 type OpenRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Config        *Config                `protobuf:"bytes,1,opt,name=config,proto3" json:"config,omitempty"`
@@ -270,7 +368,7 @@ type OpenRequest struct {
 
 func (x *OpenRequest) Reset() {
 	*x = OpenRequest{}
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[5]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -282,7 +380,7 @@ func (x *OpenRequest) String() string {
 func (*OpenRequest) ProtoMessage() {}
 
 func (x *OpenRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[5]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -295,7 +393,7 @@ func (x *OpenRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenRequest.ProtoReflect.Descriptor instead.
 func (*OpenRequest) Descriptor() ([]byte, []int) {
-	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{5}
+	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *OpenRequest) GetConfig() *Config {
@@ -321,7 +419,7 @@ type OpenResponse struct {
 
 func (x *OpenResponse) Reset() {
 	*x = OpenResponse{}
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[6]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -333,7 +431,7 @@ func (x *OpenResponse) String() string {
 func (*OpenResponse) ProtoMessage() {}
 
 func (x *OpenResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[6]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -346,7 +444,7 @@ func (x *OpenResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OpenResponse.ProtoReflect.Descriptor instead.
 func (*OpenResponse) Descriptor() ([]byte, []int) {
-	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{6}
+	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *OpenResponse) GetInstance() string {
@@ -386,7 +484,7 @@ type CloseRequest struct {
 
 func (x *CloseRequest) Reset() {
 	*x = CloseRequest{}
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[7]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -398,7 +496,7 @@ func (x *CloseRequest) String() string {
 func (*CloseRequest) ProtoMessage() {}
 
 func (x *CloseRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[7]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -411,7 +509,7 @@ func (x *CloseRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseRequest.ProtoReflect.Descriptor instead.
 func (*CloseRequest) Descriptor() ([]byte, []int) {
-	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{7}
+	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CloseRequest) GetInstance() string {
@@ -429,7 +527,7 @@ type CloseResponse struct {
 
 func (x *CloseResponse) Reset() {
 	*x = CloseResponse{}
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[8]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -441,7 +539,7 @@ func (x *CloseResponse) String() string {
 func (*CloseResponse) ProtoMessage() {}
 
 func (x *CloseResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[8]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -454,7 +552,7 @@ func (x *CloseResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CloseResponse.ProtoReflect.Descriptor instead.
 func (*CloseResponse) Descriptor() ([]byte, []int) {
-	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{8}
+	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
 }
 
 type HealthRequest struct {
@@ -466,7 +564,7 @@ type HealthRequest struct {
 
 func (x *HealthRequest) Reset() {
 	*x = HealthRequest{}
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[9]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -478,7 +576,7 @@ func (x *HealthRequest) String() string {
 func (*HealthRequest) ProtoMessage() {}
 
 func (x *HealthRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[9]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -491,7 +589,7 @@ func (x *HealthRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthRequest.ProtoReflect.Descriptor instead.
 func (*HealthRequest) Descriptor() ([]byte, []int) {
-	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{9}
+	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *HealthRequest) GetInstance() string {
@@ -509,7 +607,7 @@ type HealthResponse struct {
 
 func (x *HealthResponse) Reset() {
 	*x = HealthResponse{}
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -521,7 +619,7 @@ func (x *HealthResponse) String() string {
 func (*HealthResponse) ProtoMessage() {}
 
 func (x *HealthResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[10]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -534,7 +632,7 @@ func (x *HealthResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use HealthResponse.ProtoReflect.Descriptor instead.
 func (*HealthResponse) Descriptor() ([]byte, []int) {
-	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{10}
+	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
 }
 
 type DrainRequest struct {
@@ -545,7 +643,7 @@ type DrainRequest struct {
 
 func (x *DrainRequest) Reset() {
 	*x = DrainRequest{}
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -557,7 +655,7 @@ func (x *DrainRequest) String() string {
 func (*DrainRequest) ProtoMessage() {}
 
 func (x *DrainRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[11]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -570,7 +668,7 @@ func (x *DrainRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainRequest.ProtoReflect.Descriptor instead.
 func (*DrainRequest) Descriptor() ([]byte, []int) {
-	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{11}
+	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
 }
 
 type DrainResponse struct {
@@ -581,7 +679,7 @@ type DrainResponse struct {
 
 func (x *DrainResponse) Reset() {
 	*x = DrainResponse{}
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -593,7 +691,7 @@ func (x *DrainResponse) String() string {
 func (*DrainResponse) ProtoMessage() {}
 
 func (x *DrainResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[12]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -606,7 +704,7 @@ func (x *DrainResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DrainResponse.ProtoReflect.Descriptor instead.
 func (*DrainResponse) Descriptor() ([]byte, []int) {
-	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{12}
+	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{14}
 }
 
 // Error is the detail of each status that is not OK.
@@ -623,7 +721,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -635,7 +733,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[13]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -648,7 +746,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{13}
+	return file_corral_plugin_v1_plugin_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Error) GetKind() uint32 {
@@ -696,7 +794,7 @@ type CheckResponse_Fault struct {
 
 func (x *CheckResponse_Fault) Reset() {
 	*x = CheckResponse_Fault{}
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +806,7 @@ func (x *CheckResponse_Fault) String() string {
 func (*CheckResponse_Fault) ProtoMessage() {}
 
 func (x *CheckResponse_Fault) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[15]
+	mi := &file_corral_plugin_v1_plugin_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,10 +843,11 @@ const file_corral_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x1dcorral/plugin/v1/plugin.proto\x12\x10corral.plugin.v1\"\x11\n" +
 	"\x0fDescribeRequest\"=\n" +
 	"\x10DescribeResponse\x12)\n" +
-	"\x10description_json\x18\x01 \x01(\fR\x0fdescriptionJson\"\x9e\x01\n" +
+	"\x10description_json\x18\x01 \x01(\fR\x0fdescriptionJson\"\xb8\x01\n" +
 	"\x06Config\x12\x12\n" +
 	"\x04json\x18\x01 \x01(\fR\x04json\x12D\n" +
-	"\asecrets\x18\x02 \x03(\v2%.corral.plugin.v1.Config.SecretsEntryB\x03\x80\x01\x01R\asecrets\x1a:\n" +
+	"\asecrets\x18\x02 \x03(\v2%.corral.plugin.v1.Config.SecretsEntryB\x03\x80\x01\x01R\asecrets\x12\x18\n" +
+	"\aversion\x18\x03 \x01(\rR\aversion\x1a:\n" +
 	"\fSecretsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"X\n" +
@@ -759,7 +858,11 @@ const file_corral_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x06faults\x18\x01 \x03(\v2%.corral.plugin.v1.CheckResponse.FaultR\x06faults\x1a7\n" +
 	"\x05Fault\x12\x14\n" +
 	"\x05field\x18\x01 \x01(\tR\x05field\x12\x18\n" +
-	"\amessage\x18\x02 \x01(\tR\amessage\"?\n" +
+	"\amessage\x18\x02 \x01(\tR\amessage\"B\n" +
+	"\x0eMigrateRequest\x120\n" +
+	"\x06config\x18\x01 \x01(\v2\x18.corral.plugin.v1.ConfigR\x06config\"C\n" +
+	"\x0fMigrateResponse\x120\n" +
+	"\x06config\x18\x01 \x01(\v2\x18.corral.plugin.v1.ConfigR\x06config\"?\n" +
 	"\vOpenRequest\x120\n" +
 	"\x06config\x18\x01 \x01(\v2\x18.corral.plugin.v1.ConfigR\x06config\"\x89\x01\n" +
 	"\fOpenResponse\x12\x1a\n" +
@@ -781,10 +884,11 @@ const file_corral_plugin_v1_plugin_proto_rawDesc = "" +
 	"\x04side\x18\x02 \x01(\rR\x04side\x12\x18\n" +
 	"\amessage\x18\x03 \x01(\tR\amessage\x12\x14\n" +
 	"\x05cause\x18\x04 \x01(\tR\x05cause\x12$\n" +
-	"\x0eretry_after_ms\x18\x05 \x01(\x03R\fretryAfterMs2\xd4\x03\n" +
+	"\x0eretry_after_ms\x18\x05 \x01(\x03R\fretryAfterMs2\xa4\x04\n" +
 	"\rPluginService\x12Q\n" +
 	"\bDescribe\x12!.corral.plugin.v1.DescribeRequest\x1a\".corral.plugin.v1.DescribeResponse\x12H\n" +
-	"\x05Check\x12\x1e.corral.plugin.v1.CheckRequest\x1a\x1f.corral.plugin.v1.CheckResponse\x12E\n" +
+	"\x05Check\x12\x1e.corral.plugin.v1.CheckRequest\x1a\x1f.corral.plugin.v1.CheckResponse\x12N\n" +
+	"\aMigrate\x12 .corral.plugin.v1.MigrateRequest\x1a!.corral.plugin.v1.MigrateResponse\x12E\n" +
 	"\x04Open\x12\x1d.corral.plugin.v1.OpenRequest\x1a\x1e.corral.plugin.v1.OpenResponse\x12H\n" +
 	"\x05Close\x12\x1e.corral.plugin.v1.CloseRequest\x1a\x1f.corral.plugin.v1.CloseResponse\x12K\n" +
 	"\x06Health\x12\x1f.corral.plugin.v1.HealthRequest\x1a .corral.plugin.v1.HealthResponse\x12H\n" +
@@ -802,47 +906,53 @@ func file_corral_plugin_v1_plugin_proto_rawDescGZIP() []byte {
 	return file_corral_plugin_v1_plugin_proto_rawDescData
 }
 
-var file_corral_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_corral_plugin_v1_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_corral_plugin_v1_plugin_proto_goTypes = []any{
 	(*DescribeRequest)(nil),     // 0: corral.plugin.v1.DescribeRequest
 	(*DescribeResponse)(nil),    // 1: corral.plugin.v1.DescribeResponse
 	(*Config)(nil),              // 2: corral.plugin.v1.Config
 	(*CheckRequest)(nil),        // 3: corral.plugin.v1.CheckRequest
 	(*CheckResponse)(nil),       // 4: corral.plugin.v1.CheckResponse
-	(*OpenRequest)(nil),         // 5: corral.plugin.v1.OpenRequest
-	(*OpenResponse)(nil),        // 6: corral.plugin.v1.OpenResponse
-	(*CloseRequest)(nil),        // 7: corral.plugin.v1.CloseRequest
-	(*CloseResponse)(nil),       // 8: corral.plugin.v1.CloseResponse
-	(*HealthRequest)(nil),       // 9: corral.plugin.v1.HealthRequest
-	(*HealthResponse)(nil),      // 10: corral.plugin.v1.HealthResponse
-	(*DrainRequest)(nil),        // 11: corral.plugin.v1.DrainRequest
-	(*DrainResponse)(nil),       // 12: corral.plugin.v1.DrainResponse
-	(*Error)(nil),               // 13: corral.plugin.v1.Error
-	nil,                         // 14: corral.plugin.v1.Config.SecretsEntry
-	(*CheckResponse_Fault)(nil), // 15: corral.plugin.v1.CheckResponse.Fault
+	(*MigrateRequest)(nil),      // 5: corral.plugin.v1.MigrateRequest
+	(*MigrateResponse)(nil),     // 6: corral.plugin.v1.MigrateResponse
+	(*OpenRequest)(nil),         // 7: corral.plugin.v1.OpenRequest
+	(*OpenResponse)(nil),        // 8: corral.plugin.v1.OpenResponse
+	(*CloseRequest)(nil),        // 9: corral.plugin.v1.CloseRequest
+	(*CloseResponse)(nil),       // 10: corral.plugin.v1.CloseResponse
+	(*HealthRequest)(nil),       // 11: corral.plugin.v1.HealthRequest
+	(*HealthResponse)(nil),      // 12: corral.plugin.v1.HealthResponse
+	(*DrainRequest)(nil),        // 13: corral.plugin.v1.DrainRequest
+	(*DrainResponse)(nil),       // 14: corral.plugin.v1.DrainResponse
+	(*Error)(nil),               // 15: corral.plugin.v1.Error
+	nil,                         // 16: corral.plugin.v1.Config.SecretsEntry
+	(*CheckResponse_Fault)(nil), // 17: corral.plugin.v1.CheckResponse.Fault
 }
 var file_corral_plugin_v1_plugin_proto_depIdxs = []int32{
-	14, // 0: corral.plugin.v1.Config.secrets:type_name -> corral.plugin.v1.Config.SecretsEntry
+	16, // 0: corral.plugin.v1.Config.secrets:type_name -> corral.plugin.v1.Config.SecretsEntry
 	2,  // 1: corral.plugin.v1.CheckRequest.config:type_name -> corral.plugin.v1.Config
-	15, // 2: corral.plugin.v1.CheckResponse.faults:type_name -> corral.plugin.v1.CheckResponse.Fault
-	2,  // 3: corral.plugin.v1.OpenRequest.config:type_name -> corral.plugin.v1.Config
-	0,  // 4: corral.plugin.v1.PluginService.Describe:input_type -> corral.plugin.v1.DescribeRequest
-	3,  // 5: corral.plugin.v1.PluginService.Check:input_type -> corral.plugin.v1.CheckRequest
-	5,  // 6: corral.plugin.v1.PluginService.Open:input_type -> corral.plugin.v1.OpenRequest
-	7,  // 7: corral.plugin.v1.PluginService.Close:input_type -> corral.plugin.v1.CloseRequest
-	9,  // 8: corral.plugin.v1.PluginService.Health:input_type -> corral.plugin.v1.HealthRequest
-	11, // 9: corral.plugin.v1.PluginService.Drain:input_type -> corral.plugin.v1.DrainRequest
-	1,  // 10: corral.plugin.v1.PluginService.Describe:output_type -> corral.plugin.v1.DescribeResponse
-	4,  // 11: corral.plugin.v1.PluginService.Check:output_type -> corral.plugin.v1.CheckResponse
-	6,  // 12: corral.plugin.v1.PluginService.Open:output_type -> corral.plugin.v1.OpenResponse
-	8,  // 13: corral.plugin.v1.PluginService.Close:output_type -> corral.plugin.v1.CloseResponse
-	10, // 14: corral.plugin.v1.PluginService.Health:output_type -> corral.plugin.v1.HealthResponse
-	12, // 15: corral.plugin.v1.PluginService.Drain:output_type -> corral.plugin.v1.DrainResponse
-	10, // [10:16] is the sub-list for method output_type
-	4,  // [4:10] is the sub-list for method input_type
-	4,  // [4:4] is the sub-list for extension type_name
-	4,  // [4:4] is the sub-list for extension extendee
-	0,  // [0:4] is the sub-list for field type_name
+	17, // 2: corral.plugin.v1.CheckResponse.faults:type_name -> corral.plugin.v1.CheckResponse.Fault
+	2,  // 3: corral.plugin.v1.MigrateRequest.config:type_name -> corral.plugin.v1.Config
+	2,  // 4: corral.plugin.v1.MigrateResponse.config:type_name -> corral.plugin.v1.Config
+	2,  // 5: corral.plugin.v1.OpenRequest.config:type_name -> corral.plugin.v1.Config
+	0,  // 6: corral.plugin.v1.PluginService.Describe:input_type -> corral.plugin.v1.DescribeRequest
+	3,  // 7: corral.plugin.v1.PluginService.Check:input_type -> corral.plugin.v1.CheckRequest
+	5,  // 8: corral.plugin.v1.PluginService.Migrate:input_type -> corral.plugin.v1.MigrateRequest
+	7,  // 9: corral.plugin.v1.PluginService.Open:input_type -> corral.plugin.v1.OpenRequest
+	9,  // 10: corral.plugin.v1.PluginService.Close:input_type -> corral.plugin.v1.CloseRequest
+	11, // 11: corral.plugin.v1.PluginService.Health:input_type -> corral.plugin.v1.HealthRequest
+	13, // 12: corral.plugin.v1.PluginService.Drain:input_type -> corral.plugin.v1.DrainRequest
+	1,  // 13: corral.plugin.v1.PluginService.Describe:output_type -> corral.plugin.v1.DescribeResponse
+	4,  // 14: corral.plugin.v1.PluginService.Check:output_type -> corral.plugin.v1.CheckResponse
+	6,  // 15: corral.plugin.v1.PluginService.Migrate:output_type -> corral.plugin.v1.MigrateResponse
+	8,  // 16: corral.plugin.v1.PluginService.Open:output_type -> corral.plugin.v1.OpenResponse
+	10, // 17: corral.plugin.v1.PluginService.Close:output_type -> corral.plugin.v1.CloseResponse
+	12, // 18: corral.plugin.v1.PluginService.Health:output_type -> corral.plugin.v1.HealthResponse
+	14, // 19: corral.plugin.v1.PluginService.Drain:output_type -> corral.plugin.v1.DrainResponse
+	13, // [13:20] is the sub-list for method output_type
+	6,  // [6:13] is the sub-list for method input_type
+	6,  // [6:6] is the sub-list for extension type_name
+	6,  // [6:6] is the sub-list for extension extendee
+	0,  // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_corral_plugin_v1_plugin_proto_init() }
@@ -856,7 +966,7 @@ func file_corral_plugin_v1_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_corral_plugin_v1_plugin_proto_rawDesc), len(file_corral_plugin_v1_plugin_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

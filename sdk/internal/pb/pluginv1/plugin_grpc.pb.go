@@ -31,6 +31,7 @@ const _ = grpc.SupportPackageIsVersion9
 const (
 	PluginService_Describe_FullMethodName = "/corral.plugin.v1.PluginService/Describe"
 	PluginService_Check_FullMethodName    = "/corral.plugin.v1.PluginService/Check"
+	PluginService_Migrate_FullMethodName  = "/corral.plugin.v1.PluginService/Migrate"
 	PluginService_Open_FullMethodName     = "/corral.plugin.v1.PluginService/Open"
 	PluginService_Close_FullMethodName    = "/corral.plugin.v1.PluginService/Close"
 	PluginService_Health_FullMethodName   = "/corral.plugin.v1.PluginService/Health"
@@ -45,6 +46,9 @@ type PluginServiceClient interface {
 	Describe(ctx context.Context, in *DescribeRequest, opts ...grpc.CallOption) (*DescribeResponse, error)
 	// Whether a configuration is one. With online it is tried as well.
 	Check(ctx context.Context, in *CheckRequest, opts ...grpc.CallOption) (*CheckResponse, error)
+	// A configuration in the version that the plugin has now. It is not judged, and
+	// reaches nothing.
+	Migrate(ctx context.Context, in *MigrateRequest, opts ...grpc.CallOption) (*MigrateResponse, error)
 	// A configured instance, which further calls name by its handle.
 	Open(ctx context.Context, in *OpenRequest, opts ...grpc.CallOption) (*OpenResponse, error)
 	// The end of an instance. Calls that are under way end early.
@@ -78,6 +82,16 @@ func (c *pluginServiceClient) Check(ctx context.Context, in *CheckRequest, opts 
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(CheckResponse)
 	err := c.cc.Invoke(ctx, PluginService_Check_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *pluginServiceClient) Migrate(ctx context.Context, in *MigrateRequest, opts ...grpc.CallOption) (*MigrateResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MigrateResponse)
+	err := c.cc.Invoke(ctx, PluginService_Migrate_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -132,6 +146,9 @@ type PluginServiceServer interface {
 	Describe(context.Context, *DescribeRequest) (*DescribeResponse, error)
 	// Whether a configuration is one. With online it is tried as well.
 	Check(context.Context, *CheckRequest) (*CheckResponse, error)
+	// A configuration in the version that the plugin has now. It is not judged, and
+	// reaches nothing.
+	Migrate(context.Context, *MigrateRequest) (*MigrateResponse, error)
 	// A configured instance, which further calls name by its handle.
 	Open(context.Context, *OpenRequest) (*OpenResponse, error)
 	// The end of an instance. Calls that are under way end early.
@@ -156,6 +173,9 @@ func (UnimplementedPluginServiceServer) Describe(context.Context, *DescribeReque
 }
 func (UnimplementedPluginServiceServer) Check(context.Context, *CheckRequest) (*CheckResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Check not implemented")
+}
+func (UnimplementedPluginServiceServer) Migrate(context.Context, *MigrateRequest) (*MigrateResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Migrate not implemented")
 }
 func (UnimplementedPluginServiceServer) Open(context.Context, *OpenRequest) (*OpenResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Open not implemented")
@@ -222,6 +242,24 @@ func _PluginService_Check_Handler(srv interface{}, ctx context.Context, dec func
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(PluginServiceServer).Check(ctx, req.(*CheckRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _PluginService_Migrate_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MigrateRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(PluginServiceServer).Migrate(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: PluginService_Migrate_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(PluginServiceServer).Migrate(ctx, req.(*MigrateRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -312,6 +350,10 @@ var PluginService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "Check",
 			Handler:    _PluginService_Check_Handler,
+		},
+		{
+			MethodName: "Migrate",
+			Handler:    _PluginService_Migrate_Handler,
 		},
 		{
 			MethodName: "Open",

@@ -26,8 +26,8 @@ func (c Client) Describe(ctx context.Context) ([]byte, error) {
 
 // Check returns what is wrong with a configuration, and tries it where nothing is
 // and it is asked for.
-func (c Client) Check(ctx context.Context, body []byte, secrets map[string]string, online bool) ([]config.Fault, error) {
-	out, err := c.plugin.Check(ctx, &pluginv1.CheckRequest{Config: &pluginv1.Config{Json: body, Secrets: secrets}, Online: online})
+func (c Client) Check(ctx context.Context, is Configuration, online bool) ([]config.Fault, error) {
+	out, err := c.plugin.Check(ctx, &pluginv1.CheckRequest{Config: is.message(), Online: online})
 	if err != nil {
 		return nil, rpc.Fault(ctx, err)
 	}
@@ -36,6 +36,16 @@ func (c Client) Check(ctx context.Context, body []byte, secrets map[string]strin
 		faults = append(faults, config.Fault{Field: f.GetField(), Message: f.GetMessage()})
 	}
 	return faults, nil
+}
+
+// Migrate returns a configuration in the version that the plugin has now. One that is
+// of a newer version is fault.Invalid, a plugin without versions fault.NotImplemented.
+func (c Client) Migrate(ctx context.Context, is Configuration) (Configuration, error) {
+	out, err := c.plugin.Migrate(ctx, &pluginv1.MigrateRequest{Config: is.message()})
+	if err != nil {
+		return Configuration{}, rpc.Fault(ctx, err)
+	}
+	return configurationOf(out.GetConfig()), nil
 }
 
 // Handle is an open instance as its host knows it.
@@ -47,8 +57,8 @@ type Handle struct {
 }
 
 // Open opens an instance of a configuration.
-func (c Client) Open(ctx context.Context, body []byte, secrets map[string]string) (Handle, error) {
-	out, err := c.plugin.Open(ctx, &pluginv1.OpenRequest{Config: &pluginv1.Config{Json: body, Secrets: secrets}})
+func (c Client) Open(ctx context.Context, is Configuration) (Handle, error) {
+	out, err := c.plugin.Open(ctx, &pluginv1.OpenRequest{Config: is.message()})
 	if err != nil {
 		return Handle{}, rpc.Fault(ctx, err)
 	}

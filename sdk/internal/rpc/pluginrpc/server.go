@@ -24,7 +24,9 @@ type Plugin interface {
 	Describe() ([]byte, error)
 	// Configure returns what is wrong with a configuration, or nil and what opens
 	// an instance of it.
-	Configure(body []byte, secrets map[string]string) (Opening, []config.Fault)
+	Configure(c Configuration) (Opening, []config.Fault)
+	// Migrate returns a configuration in the version that it has now.
+	Migrate(c Configuration) (Configuration, error)
 }
 
 // Opening opens a configured instance.
@@ -67,7 +69,7 @@ func (s *Server) Describe(context.Context, *pluginv1.DescribeRequest) (*pluginv1
 
 // Check implements the service.
 func (s *Server) Check(ctx context.Context, r *pluginv1.CheckRequest) (*pluginv1.CheckResponse, error) {
-	open, faults := s.plugin.Configure(r.GetConfig().GetJson(), r.GetConfig().GetSecrets())
+	open, faults := s.plugin.Configure(configurationOf(r.GetConfig()))
 	out := &pluginv1.CheckResponse{}
 	for _, f := range faults {
 		out.Faults = append(out.Faults, &pluginv1.CheckResponse_Fault{Field: f.Field, Message: f.Message})
@@ -87,9 +89,18 @@ func try(ctx context.Context, open Opening) error {
 	return errors.Join(o.Check(ctx), o.close())
 }
 
+// Migrate implements the service.
+func (s *Server) Migrate(_ context.Context, r *pluginv1.MigrateRequest) (*pluginv1.MigrateResponse, error) {
+	now, err := s.plugin.Migrate(configurationOf(r.GetConfig()))
+	if err != nil {
+		return nil, rpc.Status(err)
+	}
+	return &pluginv1.MigrateResponse{Config: now.message()}, nil
+}
+
 // Open implements the service.
 func (s *Server) Open(ctx context.Context, r *pluginv1.OpenRequest) (*pluginv1.OpenResponse, error) {
-	open, faults := s.plugin.Configure(r.GetConfig().GetJson(), r.GetConfig().GetSecrets())
+	open, faults := s.plugin.Configure(configurationOf(r.GetConfig()))
 	if len(faults) > 0 {
 		return nil, rpc.Status(fault.New(fault.Invalid, "%s", sentence(faults)).On(fault.Caller))
 	}

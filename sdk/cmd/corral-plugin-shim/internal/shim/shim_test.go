@@ -55,7 +55,9 @@ type other struct{}
 
 func (other) Describe() ([]byte, error) { return []byte(described), nil }
 
-func (other) Configure([]byte, map[string]string) (pluginrpc.Opening, []config.Fault) {
+func (other) Migrate(c pluginrpc.Configuration) (pluginrpc.Configuration, error) { return c, nil }
+
+func (other) Configure(pluginrpc.Configuration) (pluginrpc.Opening, []config.Fault) {
 	return func(context.Context) (pluginrpc.Opened, error) {
 		b := dying{memory.New(1 << 30)}
 		return pluginrpc.Opened{
