@@ -15,6 +15,7 @@ const description = {
   publisher: 'an example',
   summary: 'Keeps objects as files of one directory.',
   protocols: [1],
+  config_version: 1, // a new one when an older configuration would not do any more
   config_schema: {
     $schema: 'https://json-schema.org/draft/2020-12/schema',
     type: 'object',
@@ -26,6 +27,9 @@ const description = {
 
 /** faultsOf returns what is wrong with a configuration, by its fields. */
 function faultsOf(config) {
+  if (config?.version > description.config_version) {
+    return { faults: [{ field: '', message: 'the configuration was saved for a newer version of the plugin' }] };
+  }
   let values;
   try {
     values = JSON.parse(config?.json?.length ? config.json.toString() : '{}');

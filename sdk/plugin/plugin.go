@@ -57,12 +57,12 @@ type program struct {
 
 // Description is what a plugin says of itself.
 type Description struct {
-	Kind      string          `json:"kind"` // storage
-	Name      string          `json:"name"`
-	Version   string          `json:"version"`
-	Publisher string          `json:"publisher,omitempty"`
-	Summary   string          `json:"summary,omitempty"`
-	Protocols []int           `json:"protocols"` // the versions of the handshake that it speaks
+	Kind      string `json:"kind"` // storage
+	Name      string `json:"name"`
+	Version   string `json:"version"`
+	Publisher string `json:"publisher,omitempty"`
+	Summary   string `json:"summary,omitempty"`
+	Protocols []int  `json:"protocols"` // the versions of the handshake that it speaks
 	// ConfigVersion is the version of an instance's configuration; see [Migrate]. 0 is
 	// of one that does not say, which is 1.
 	ConfigVersion int             `json:"config_version"`

@@ -106,8 +106,8 @@ type (
 	}
 	// Storages keep files.
 	Storages interface {
-		Storages() []storages.View
-		Storage(name string) (storages.View, error)
+		Storages(ctx context.Context) []storages.View
+		Storage(ctx context.Context, name string) (storages.View, error)
 		Create(ctx context.Context, spec storages.Spec, trial storages.Trial) (storages.View, error)
 		Change(ctx context.Context, name string, spec storages.Spec, trial storages.Trial) (storages.View, error)
 		Remove(ctx context.Context, name string) (storages.View, error)

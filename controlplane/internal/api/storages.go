@@ -8,12 +8,12 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
-func (a *API) storages(context.Context, *edge.Request) (*edge.Response, error) {
-	return edge.JSON(200, a.Storages.Storages())
+func (a *API) storages(ctx context.Context, _ *edge.Request) (*edge.Response, error) {
+	return edge.JSON(200, a.Storages.Storages(ctx))
 }
 
-func (a *API) storage(_ context.Context, r *edge.Request) (*edge.Response, error) {
-	view, err := a.Storages.Storage(r.Param("name"))
+func (a *API) storage(ctx context.Context, r *edge.Request) (*edge.Response, error) {
+	view, err := a.Storages.Storage(ctx, r.Param("name"))
 	if err != nil {
 		return nil, err
 	}

@@ -43,6 +43,10 @@ func (p *memoryPlugin) Check(_ context.Context, _ string, c storages.Configurati
 	return nil, p.err
 }
 
+func (p *memoryPlugin) Migrate(_ context.Context, _ string, c storages.Configuration) (storages.Configuration, error) {
+	return c, nil
+}
+
 func (p *memoryPlugin) Open(string, string, storages.Configuration) storages.Instance { return p }
 func (*memoryPlugin) Changed() <-chan struct{}                                        { return nil }
 func (*memoryPlugin) Close() error                                                    { return nil }

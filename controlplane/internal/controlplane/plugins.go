@@ -112,7 +112,7 @@ func (p *storagePlugins) Describe(ctx context.Context, name string) (storages.De
 			err = fault.Wrap(fault.Internal, err, "the plugin %q says of itself what can't be understood", name).On(fault.Plugin)
 		}
 	}
-	return storages.Description{Version: about.Version, Form: about.Schema, Secrets: about.Secrets}, err
+	return storages.Description{Version: about.Version, Schema: max(1, about.ConfigVersion), Form: about.Schema, Secrets: about.Secrets}, err
 }
 
 // Check implements [storages.Plugins].
@@ -120,8 +120,14 @@ func (p *storagePlugins) Check(ctx context.Context, name string, c storages.Conf
 	return p.manager.Check(ctx, plugins.Storage(name), configurationOf(c), online)
 }
 
+// Migrate implements [storages.Plugins].
+func (p *storagePlugins) Migrate(ctx context.Context, name string, c storages.Configuration) (storages.Configuration, error) {
+	now, err := p.manager.Migrate(ctx, plugins.Storage(name), configurationOf(c))
+	return storages.Configuration{JSON: now.JSON, Secrets: now.Secrets, Schema: now.Version}, err
+}
+
 func configurationOf(c storages.Configuration) host.Configuration {
-	return host.Configuration{JSON: c.JSON, Secrets: c.Secrets}
+	return host.Configuration{Version: c.Schema, JSON: c.JSON, Secrets: c.Secrets}
 }
 
 // Open implements [storages.Plugins].

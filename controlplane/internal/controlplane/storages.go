@@ -23,7 +23,7 @@ func builtInStorage(dataDir string) (fleet.Storage, error) {
 		return fleet.Storage{}, err
 	}
 	body, err := json.Marshal(map[string]string{"directory": folder})
-	return fleet.Storage{Name: "default", Plugin: "fs", Config: body}, err
+	return fleet.Storage{Name: "default", Plugin: "fs", Config: body, Schema: 1}, err
 }
 
 // storages returns the storages, with what was saved of them.
@@ -47,7 +47,7 @@ func pinnedStorages(loaded *settings.Loaded) []storages.Pinned {
 	pinned := make([]storages.Pinned, 0, len(entries))
 	for i, e := range entries {
 		pinned = append(pinned, storages.Pinned{
-			Storage: fleet.Storage{Name: e.Name, Plugin: e.Plugin, Config: e.Config, Secrets: e.Secrets}, SetIn: setIn[i],
+			Storage: fleet.Storage{Name: e.Name, Plugin: e.Plugin, Config: e.Config, Secrets: e.Secrets, Schema: e.ConfigVersion}, SetIn: setIn[i],
 		})
 	}
 	return pinned
@@ -57,7 +57,7 @@ func pinnedStorages(loaded *settings.Loaded) []storages.Pinned {
 func storageStatus(s *storages.Service) func() []summary.StorageStatus {
 	return func() []summary.StorageStatus {
 		list := []summary.StorageStatus{}
-		for _, v := range s.Storages() {
+		for _, v := range s.States() {
 			one := summary.StorageStatus{Name: v.Name, Status: string(v.Status)}
 			if isProblem(&v) {
 				one.Problem = fmt.Sprintf("storage %q is %s: %s", v.Name, v.Status, v.Message)

@@ -14,8 +14,10 @@ type Storage struct {
 	Config json.RawMessage // a JSON object for the plugin, without the secrets
 	// Secrets are the fields of the configuration that are kept apart, by their
 	// paths. They are shown to nobody but the plugin.
-	Secrets   map[string]string
-	Schema    int // the version of the plugin's configuration that Config is of
+	Secrets map[string]string
+	// Schema is the version of the plugin's configuration that Config is of; 0 is the
+	// one that the plugin has now.
+	Schema    int
 	CreatedAt time.Time
 	ChangedAt time.Time
 }

@@ -18,6 +18,9 @@ type StorageEntry struct {
 	Plugin  string            `json:"plugin"`
 	Config  json.RawMessage   `json:"config"`
 	Secrets map[string]string `json:"secrets"` // fields of the configuration, by their paths
+	// ConfigVersion is the version of the plugin's configuration that Config is of; 0
+	// is the one that the plugin has now.
+	ConfigVersion int `json:"config_version"`
 	// SecretFiles are files that hold one such field each.
 	SecretFiles map[string]string `json:"secret_files"`
 }
@@ -44,6 +47,8 @@ func readStorage(o config.Object) (StorageEntry, error) {
 		return e, fmt.Errorf("name: %q is not 1 to 63 lower case letters, digits and dashes", e.Name)
 	case e.Plugin == "":
 		return e, errors.New("plugin: has to name one, such as fs")
+	case e.ConfigVersion < 0:
+		return e, errors.New("config_version: has to be 1 or above")
 	case e.Config[0] != '{':
 		return e, errors.New("config: wants a section with keys")
 	}

@@ -20,6 +20,7 @@ func TestStoragesOfTheFile(t *testing.T) {
   - name: models
     plugin: s3
     config: {bucket: b, part: {size: 8}}
+    config_version: 2
     secrets: {key: k}
     secret_files: {secret_key: `+secret+`}
   - {name: disk, plugin: fs}
@@ -30,7 +31,7 @@ func TestStoragesOfTheFile(t *testing.T) {
 	entries, setIn := loaded.StorageEntries()
 	want := []settings.StorageEntry{
 		{
-			Name: "models", Plugin: "s3", Config: []byte(`{"bucket":"b","part":{"size":8}}`),
+			Name: "models", Plugin: "s3", Config: []byte(`{"bucket":"b","part":{"size":8}}`), ConfigVersion: 2,
 			Secrets: map[string]string{"key": "k", "secret_key": "from a file"}, SecretFiles: map[string]string{"secret_key": secret},
 		},
 		{Name: "disk", Plugin: "fs", Config: []byte("{}")},
@@ -38,7 +39,7 @@ func TestStoragesOfTheFile(t *testing.T) {
 	if diff := cmp.Diff(want, entries); diff != "" {
 		t.Error(diff)
 	}
-	if len(setIn) != 2 || !strings.HasSuffix(setIn[1], "c.yaml:7") {
+	if len(setIn) != 2 || !strings.HasSuffix(setIn[1], "c.yaml:8") {
 		t.Errorf("they are set in %v", setIn)
 	}
 }
@@ -48,6 +49,7 @@ func TestStoragesOfTheFileThatAreNone(t *testing.T) {
 		"{name: A, plugin: fs}":                                                  `1: storages[0]: name: "A" is not 1 to 63 lower case letters, digits and dashes`,
 		"{name: a}":                                                              "1: storages[0]: plugin: has to name one, such as fs",
 		"{name: a, plugin: fs, confg: {}}":                                       `1: storages[0]: unknown field "confg"`,
+		"{name: a, plugin: fs, config_version: -1}":                              "1: storages[0]: config_version: has to be 1 or above",
 		"{name: a, plugin: fs, config: [1]}":                                     "1: storages[0]: config: wants a section with keys",
 		"{name: a, plugin: fs, secrets: {k: 1}}":                                 "1: storages[0]: secrets can't be a number",
 		"{name: a, plugin: fs}, {name: a, plugin: fs}":                           `1: storages[1]: the name "a" is there twice`,

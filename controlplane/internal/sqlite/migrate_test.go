@@ -54,3 +54,22 @@ func TestKeysOfAnOlderFileHaveTheUsualPriority(t *testing.T) {
 		t.Errorf("%+v, %v", keys, err)
 	}
 }
+
+func TestStoragesOfAnOlderFileAreOfTheFirstVersionOfTheirConfiguration(t *testing.T) {
+	dir := t.TempDir()
+	older, err := open(t.Context(), dir, "state.db", upTo(t, stateMigrations, "00006"), hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := older.writer.pool.ExecContext(t.Context(),
+		"INSERT INTO storages (name, plugin, config, secrets, schema_version, created_at, changed_at) VALUES ('a', 'fs', '{}', '{}', 0, 0, 0)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := older.Close(); err != nil {
+		t.Fatal(err)
+	}
+	list, err := openTest(t, dir).Storages(t.Context())
+	if err != nil || len(list) != 1 || list[0].Name != "a" || list[0].Schema != 1 {
+		t.Errorf("%+v, %v", list, err)
+	}
+}

@@ -47,7 +47,7 @@ func (s *Service) Create(ctx context.Context, spec Spec, trial Trial) (View, err
 	if err := s.Store.CreateStorage(context.WithoutCancel(ctx), st); err != nil {
 		return View{}, err
 	}
-	return s.saveAs(st)
+	return s.saveAs(ctx, st)
 }
 
 // Change changes the plugin and the configuration of a storage that was saved; see
@@ -79,7 +79,7 @@ func (s *Service) Change(ctx context.Context, name string, spec Spec, trial Tria
 	if err := save(context.WithoutCancel(ctx), st); err != nil {
 		return View{}, err
 	}
-	return s.saveAs(st)
+	return s.saveAs(ctx, st)
 }
 
 // Remove forgets a storage that was saved. Its files stay where they are.
@@ -100,7 +100,7 @@ func (s *Service) Remove(ctx context.Context, name string) (View, error) {
 	delete(s.saved, name)
 	s.mu.Unlock()
 	s.settle(name)
-	return e.view(), nil
+	return e.view(stored(&e.Storage)), nil
 }
 
 // Try tries what an operator asks for, and saves nothing. Secrets that are hidden are
@@ -117,12 +117,12 @@ func (s *Service) Try(ctx context.Context, name string, spec Spec, trial Trial) 
 	return err
 }
 
-func (s *Service) saveAs(st fleet.Storage) (View, error) {
+func (s *Service) saveAs(ctx context.Context, st fleet.Storage) (View, error) {
 	s.mu.Lock()
 	s.saved[st.Name] = st
 	s.mu.Unlock()
 	s.settle(st.Name)
-	return s.Storage(st.Name)
+	return s.Storage(ctx, st.Name)
 }
 
 // changeable returns a storage that may be changed here.
@@ -146,7 +146,14 @@ func (s *Service) try(ctx context.Context, spec Spec, before *entry, trial Trial
 	}
 	var kept map[string]string
 	if before != nil && before.Plugin == spec.Plugin {
-		kept = before.Secrets
+		now, err := s.migrate(ctx, before, about.Schema) // what is hidden has the names of now
+		switch {
+		case fault.KindOf(err) == fault.Invalid: // and was shown as it is stored
+			now = stored(&before.Storage)
+		case err != nil:
+			return fleet.Storage{}, explain(spec.Name, err)
+		}
+		kept = now.Secrets
 	}
 	c, faults := split(spec.Config, about.Secrets, kept)
 	c.Schema = about.Schema

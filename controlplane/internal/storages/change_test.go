@@ -14,7 +14,7 @@ import (
 
 func names(l *lab) []string {
 	var list []string
-	for _, v := range l.Storages() {
+	for _, v := range l.States() {
 		list = append(list, v.Name+" "+string(v.Origin))
 	}
 	return list
@@ -25,7 +25,7 @@ func TestAStorageIsThereWhereNobodyConfiguredOne(t *testing.T) {
 	if got := names(l); !slices.Equal(got, []string{"default default"}) {
 		t.Errorf("there are %v", got)
 	}
-	if v, err := l.Storage(""); err != nil || v.Name != "default" || v.Plugin != "mem" {
+	if v, err := l.Storage(t.Context(), ""); err != nil || v.Name != "default" || v.Plugin != "mem" {
 		t.Errorf("without a name it is %+v, %v", v, err)
 	}
 	if _, err := l.Remove(t.Context(), "default"); fault.KindOf(err) != fault.Conflict {
@@ -112,7 +112,7 @@ func TestWhatIsWrongIsToldBesideItsField(t *testing.T) {
 	if _, err := l.Create(t.Context(), spec("a", "away", `{}`), storages.Online); fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("a plugin that does not run: %v", err)
 	}
-	if len(l.store.list) != 0 || len(l.Storages()) != 1 {
+	if len(l.store.list) != 0 || len(l.Storages(t.Context())) != 1 {
 		t.Errorf("something of it was stored: %v", l.store.list)
 	}
 }
@@ -142,7 +142,7 @@ func TestTheFilesStoragesArePinned(t *testing.T) {
 	saved.list["a"] = fleet.Storage{Name: "a", Plugin: "mem", Config: []byte(`{"from":"saved"}`)}
 	pinned := storages.Pinned{Storage: fleet.Storage{Name: "a", Plugin: "mem", Config: []byte(`{"from":"file"}`)}, SetIn: "corral.yaml:7"}
 	l := open(t, saved, pinned)
-	v, err := l.Storage("a")
+	v, err := l.Storage(t.Context(), "a")
 	if err != nil || string(v.Config) != `{"from":"file"}` || v.SetIn != "corral.yaml:7" || v.Origin != storages.FromFile {
 		t.Errorf("%+v, %v", v, err)
 	}
@@ -184,7 +184,7 @@ func TestAChangeReplacesTheInstance(t *testing.T) {
 	if _, err := l.Remove(t.Context(), "a"); err != nil || !second.closed {
 		t.Errorf("removed: %v", err)
 	}
-	if _, err := l.Storage("a"); fault.KindOf(err) != fault.NotFound {
+	if _, err := l.Storage(t.Context(), "a"); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("after its end: %v", err)
 	}
 }

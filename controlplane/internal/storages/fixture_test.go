@@ -1,6 +1,7 @@
 package storages_test
 
 import (
+	"bytes"
 	"context"
 	"maps"
 	"slices"
@@ -51,8 +52,8 @@ func (s *store) RemoveStorage(_ context.Context, name string) error {
 	return nil
 }
 
-// plugins has two plugins: mem, whose field "password" is secret, and away, which
-// does not run.
+// plugins has two plugins: mem, whose field "password" is secret, and was "pass" in
+// version 2 of its configuration, and away, which does not run.
 type plugins struct {
 	mu      sync.Mutex
 	changed chan struct{}
@@ -60,6 +61,8 @@ type plugins struct {
 	tried   int                  // configurations that were tried online
 	refused error                // what the service says of any
 	wrap    func(storages.Instance) storages.Instance
+	stuck   error                // what comes of migrating
+	older   bool                 // mem was rolled back to version 2
 }
 
 func newPlugins() *plugins {
@@ -69,6 +72,11 @@ func newPlugins() *plugins {
 func (p *plugins) Describe(_ context.Context, plugin string) (storages.Description, error) {
 	switch plugin {
 	case "mem":
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.older {
+			return storages.Description{Version: "0.9.0", Schema: 2, Secrets: []string{"pass", "deep.token"}}, nil
+		}
 		return storages.Description{Version: "1.0.0", Schema: 3, Secrets: []string{"password", "deep.token"}}, nil
 	case "away":
 		return storages.Description{}, fault.New(fault.Unavailable, "the plugin does not start").On(fault.Plugin)
@@ -87,6 +95,21 @@ func (p *plugins) Check(_ context.Context, _ string, c storages.Configuration, o
 	defer p.mu.Unlock()
 	p.tried++
 	return nil, p.refused
+}
+
+func (p *plugins) Migrate(_ context.Context, _ string, c storages.Configuration) (storages.Configuration, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.stuck != nil {
+		return storages.Configuration{}, p.stuck
+	}
+	secrets := maps.Clone(c.Secrets)
+	if c.Schema < 3 {
+		secrets["password"] = secrets["pass"]
+		delete(secrets, "pass")
+	}
+	body := bytes.ReplaceAll(c.JSON, []byte(`"seconds"`), []byte(`"timeout"`))
+	return storages.Configuration{JSON: body, Secrets: secrets, Schema: 3}, nil
 }
 
 func (p *plugins) Open(_, name string, c storages.Configuration) storages.Instance {

@@ -70,13 +70,14 @@ func (s *Service) Check(ctx context.Context, name string) (View, error) {
 	if err := storage.CheckBackend(ctx, e.instance); err != nil {
 		return View{}, explain(e.Name, err)
 	}
-	return e.view(), nil
+	return e.view(s.present(ctx, e)), nil
 }
 
-func (e *entry) view() View {
+// view is the storage with a form of its configuration.
+func (e *entry) view(c Configuration) View {
 	is := e.instance.Condition()
 	v := View{
-		Name: e.Name, Plugin: e.Plugin, Config: shown(e.Config, e.Secrets), Origin: e.origin, SetIn: e.setIn,
+		Name: e.Name, Plugin: e.Plugin, Config: shown(c.JSON, c.Secrets), Origin: e.origin, SetIn: e.setIn,
 		Address: e.address(), Capabilities: []string{},
 		Status: is.State, Message: is.Message, Since: known(is.Since), CheckedAt: known(is.CheckedAt),
 	}

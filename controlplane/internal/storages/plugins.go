@@ -18,6 +18,9 @@ type Plugins interface {
 	// Check returns what is wrong with a configuration. When nothing is, and online is
 	// true, it is tried: an error is what one would get.
 	Check(ctx context.Context, plugin string, c Configuration, online bool) ([]config.Fault, error)
+	// Migrate returns a configuration in the version that the plugin has now. One that
+	// is of a newer version is fault.Invalid.
+	Migrate(ctx context.Context, plugin string, c Configuration) (Configuration, error)
 	// Open returns an instance that is opened when its plugin runs, and again each time
 	// the plugin is started anew. It waits for nothing. The name is for people.
 	Open(plugin, name string, c Configuration) Instance
@@ -38,7 +41,9 @@ type Description struct {
 type Configuration struct {
 	JSON    json.RawMessage
 	Secrets map[string]string
-	Schema  int // the version of the plugin's configuration that JSON is of
+	// Schema is the version of the plugin's configuration that JSON is of; 0 is the one
+	// that it has now.
+	Schema int
 }
 
 // Instance is a configured storage.

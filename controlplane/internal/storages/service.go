@@ -106,8 +106,7 @@ func (s *Service) standing(name string) *entry {
 }
 
 func (s *Service) opened(st fleet.Storage, origin Origin, setIn string) *entry {
-	c := Configuration{JSON: st.Config, Secrets: st.Secrets, Schema: st.Schema}
-	return &entry{Storage: st, origin: origin, setIn: setIn, instance: s.Plugins.Open(st.Plugin, st.Name, c)}
+	return &entry{Storage: st, origin: origin, setIn: setIn, instance: s.Plugins.Open(st.Plugin, st.Name, stored(&st))}
 }
 
 // settle puts the storage that a name stands for in the place of the one before.
@@ -145,22 +144,37 @@ func (s *Service) standingNow() []*entry {
 	return slices.SortedFunc(maps.Values(s.entries), func(a, b *entry) int { return cmp.Compare(a.Name, b.Name) })
 }
 
-// Storages returns all storages, by name.
-func (s *Service) Storages() []View {
+// Storages returns all storages, by name, with their configurations in the versions
+// that their plugins have now. One whose plugin can't say is as it is stored.
+func (s *Service) Storages(ctx context.Context) []View {
+	ctx, cancel := context.WithTimeout(ctx, presentTimeout)
+	defer cancel()
 	views := []View{}
 	for _, e := range s.standingNow() {
-		views = append(views, e.view())
+		views = append(views, e.view(s.present(ctx, e)))
 	}
 	return views
 }
 
 // Storage returns one; see [Service.Storages].
-func (s *Service) Storage(name string) (View, error) {
+func (s *Service) Storage(ctx context.Context, name string) (View, error) {
 	e, err := s.find(name)
 	if err != nil {
 		return View{}, err
 	}
-	return e.view(), nil
+	ctx, cancel := context.WithTimeout(ctx, presentTimeout)
+	defer cancel()
+	return e.view(s.present(ctx, e)), nil
+}
+
+// States returns all storages, by name, with their configurations as they are stored:
+// no plugin is asked.
+func (s *Service) States() []View {
+	views := []View{}
+	for _, e := range s.standingNow() {
+		views = append(views, e.view(stored(&e.Storage)))
+	}
+	return views
 }
 
 // close closes an instance. That a plugin is away just then is no failure of ours.

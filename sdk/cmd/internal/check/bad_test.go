@@ -47,7 +47,7 @@ func pluginAs(which string) int {
 		if os.Getenv(seam.CookieKey) == "" {
 			return 0
 		}
-	case "takes any configuration", "closes only once", "closes all", "takes any key", "takes any prefix":
+	case "takes any configuration", "loses secrets", "closes only once", "closes all", "takes any key", "takes any prefix":
 		return withoutSDK(which)
 	}
 	var opened atomic.Int64
@@ -243,7 +243,12 @@ func (loose) Describe() ([]byte, error) {
 	return []byte(`{"kind":"storage","name":"loose","version":"1","protocols":[1],"config_schema":{"type":"object","additionalProperties":false,"properties":{"max_bytes":{"type":"integer"}}},"secrets":["password"]}`), nil
 }
 
-func (loose) Migrate(c pluginrpc.Configuration) (pluginrpc.Configuration, error) { return c, nil }
+func (l loose) Migrate(c pluginrpc.Configuration) (pluginrpc.Configuration, error) {
+	if l.which == "loses secrets" {
+		c.Secrets = nil
+	}
+	return c, nil
+}
 
 func (l loose) Configure(pluginrpc.Configuration) (pluginrpc.Opening, []config.Fault) {
 	return func(context.Context) (pluginrpc.Opened, error) {

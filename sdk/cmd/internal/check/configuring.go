@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"os/exec"
+	"reflect"
 	"regexp"
 	"slices"
 	"time"
@@ -30,6 +31,8 @@ func configuringChecks() []processCheck {
 		{id: "PL-CONFIG-003", sentence: "A configuration that is no JSON object is refused.", try: refusesOthers},
 		{id: "PL-CONFIG-004", sentence: "A secret that the configuration does not have is refused, by its name.", try: refusesSecrets},
 		{id: "PL-CONFIG-005", sentence: "A configuration with faults can't be opened: fault.Invalid.", try: opensNoFaults},
+		{id: "PL-CONFIG-006", sentence: "A configuration that was saved for a newer version of the plugin is refused with a sentence, and can't be opened: fault.Invalid.", try: refusesNewer},
+		{id: "PL-CONFIG-007", sentence: "Migrate leaves a configuration of the present version as it is, its secrets too, and refuses a newer one: fault.Invalid.", try: migrates},
 		{id: "PL-INSTANCE-002", sentence: "That an instance was closed already is no error.", try: closesTwice},
 		{id: "PL-INSTANCE-003", sentence: "Many instances may be open at once, and leave nothing open when they are closed.", try: opensMany},
 		{id: "PL-KEY-001", sentence: "What is no key is refused: fault.Invalid.", try: refusesKeys},
@@ -158,6 +161,62 @@ func opensNoFaults(ctx context.Context, s *subject) error {
 		}
 		return nil
 	})
+}
+
+// newer is the configuration as a later version of the plugin might have had it saved.
+func (s *subject) newer() host.Configuration {
+	c := s.config
+	c.Version = max(1, s.description.ConfigVersion) + 1
+	return c
+}
+
+func refusesNewer(ctx context.Context, s *subject) error {
+	return s.with(ctx, func(p *host.Process, _ *host.Storage) error {
+		if err := wantsFault(ctx, p, s.newer(), ""); err != nil {
+			return err
+		}
+		_, err := p.OpenStorage(ctx, s.newer())
+		if fault.KindOf(err) != fault.Invalid || fault.MessageOf(err) == "" {
+			return fmt.Errorf("it is opened with %w", errOr(err))
+		}
+		return nil
+	})
+}
+
+func migrates(ctx context.Context, s *subject) error {
+	present := max(1, s.description.ConfigVersion)
+	return s.with(ctx, func(p *host.Process, _ *host.Storage) error {
+		c := s.config
+		c.Version = present
+		now, err := p.Migrate(ctx, c)
+		if err != nil {
+			return err
+		}
+		if now.Version != present || !sameJSON(now.JSON, c.JSON) {
+			return fmt.Errorf("of version %d it makes one of version %d, or changes it", present, now.Version)
+		}
+		if !maps.Equal(now.Secrets, c.Secrets) {
+			return fmt.Errorf("of the secrets %q it makes %q", slices.Sorted(maps.Keys(c.Secrets)), slices.Sorted(maps.Keys(now.Secrets)))
+		}
+		if _, err := p.Migrate(ctx, s.newer()); fault.KindOf(err) != fault.Invalid {
+			return fmt.Errorf("it takes a newer one with %w", errOr(err))
+		}
+		return nil
+	})
+}
+
+// sameJSON reports whether two configurations set the same; nothing is an empty one.
+func sameJSON(a, b json.RawMessage) bool {
+	var parsed [2]map[string]any
+	for i, body := range []json.RawMessage{a, b} {
+		if len(body) > 0 && json.Unmarshal(body, &parsed[i]) != nil {
+			return false
+		}
+		if parsed[i] == nil {
+			parsed[i] = map[string]any{}
+		}
+	}
+	return reflect.DeepEqual(parsed[0], parsed[1])
 }
 
 func closesTwice(ctx context.Context, s *subject) error {
