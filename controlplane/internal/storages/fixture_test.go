@@ -61,8 +61,8 @@ type plugins struct {
 	tried   int                  // configurations that were tried online
 	refused error                // what the service says of any
 	wrap    func(storages.Instance) storages.Instance
-	stuck   error                // what comes of migrating
-	older   bool                 // mem was rolled back to version 2
+	stuck   error // what comes of migrating
+	older   bool  // mem was rolled back to version 2
 }
 
 func newPlugins() *plugins {
