@@ -62,7 +62,8 @@ async function put(plugin, call) {
   if (first.done || first.value.part !== 'begin') throw invalid('an upload begins with something else');
   const { begin } = first.value;
   checkKey(begin.key);
-  await plugin.find(begin.instance).put(begin, { [Symbol.asyncIterator]: () => parts });
+  // Who stops reading would end the call as well, which is still to be answered.
+  await plugin.find(begin.instance).put(begin, { [Symbol.asyncIterator]: () => ({ next: () => parts.next() }) });
 }
 
 /** page cuts a page out of a listing, in the order of the keys' bytes. */
