@@ -26,9 +26,9 @@ func TestPluginsAreCertified(t *testing.T) {
 			"ST-PRESIGN-001", "ST-PRESIGN-002", "ST-PRESIGN-003", "ST-PRESIGN-004",
 		}},
 		{plugin: "storage-s3", config: func(t *testing.T) string { return servertest.S3(t).Config("models/") }, cannot: []string{"ST-LOCATE-001", "ST-LOCATE-002", "ST-LOCATE-003"}},
-		{plugin: "storage-azblob", config: func(t *testing.T) string { return servertest.Azure(t).Config("models/") }, cannot: []string{"ST-LOCATE-001", "ST-LOCATE-002", "ST-LOCATE-003", "ST-SWEEP-001", "ST-SWEEP-002", "ST-SWEEP-003", "ST-SWEEP-004"}},
+		{plugin: "storage-azblob", config: func(t *testing.T) string { return servertest.Azure(t).Config("models/") }, cannot: []string{"ST-LOCATE-001", "ST-LOCATE-002", "ST-LOCATE-003", "ST-SWEEP-001", "ST-SWEEP-002", "ST-SWEEP-003", "ST-SWEEP-004", "PL-SWEEP-001"}},
 		{plugin: "storage-gcs", config: func(t *testing.T) string { return servertest.GCS(t).Config("models/") }, cannot: []string{
-			"ST-LOCATE-001", "ST-LOCATE-002", "ST-LOCATE-003", "ST-SWEEP-001", "ST-SWEEP-002", "ST-SWEEP-003", "ST-SWEEP-004",
+			"ST-LOCATE-001", "ST-LOCATE-002", "ST-LOCATE-003", "ST-SWEEP-001", "ST-SWEEP-002", "ST-SWEEP-003", "ST-SWEEP-004", "PL-SWEEP-001",
 			"ST-PRESIGN-001", "ST-PRESIGN-002", "ST-PRESIGN-003", "ST-PRESIGN-004", // the emulator signs nothing
 		}},
 		{plugin: "storage-rclone", config: rcloneConfig, cannot: []string{
