@@ -1,0 +1,93 @@
+// Package work is what a control plane asks of the model worker on a host, and what that
+// answers.
+//
+// A request is a POST to [Path] and the name of an instance, on a stream of the tunnel,
+// with a [Job] as its JSON body. The answer is a stream of JSON lines, each an [Event],
+// of which the last has Done or Failed. Closing the stream cancels the job. A job can be
+// asked for again after any end: what it had fetched is still there.
+package work
+
+import "github.com/corral-fleet/corral/sdk/loader"
+
+// Path is where an agent takes jobs; the name of the instance follows.
+const Path = "/work/"
+
+// Kind is what a job is about.
+type Kind string
+
+// The kinds.
+const (
+	// Load makes a model of a recipe, under the name that it is to have. One of that
+	// name and digest that is there already is left as it is.
+	Load Kind = "load"
+	// Remove deletes a model, which is unloaded first. One that isn't there is no fault.
+	Remove Kind = "remove"
+	// Collect deletes what no model refers to.
+	Collect Kind = "collect"
+)
+
+// Job is what is to be done.
+type Job struct {
+	ID    string `json:"id"`
+	Kind  Kind   `json:"kind"`
+	Model string `json:"model,omitempty"` // name:tag
+
+	// The rest is of Load.
+	Recipe *loader.Recipe `json:"recipe,omitempty"`
+	// Sources of the files that the recipe names, by those names.
+	Sources map[string]Source `json:"sources,omitempty"`
+	// MaxBytesPerSecond that are fetched; 0 is no limit.
+	MaxBytesPerSecond int64 `json:"max_bytes_per_second,omitempty"`
+}
+
+// Source is where a file comes from.
+type Source struct {
+	SizeBytes int64  `json:"size"`
+	SHA256    string `json:"sha256,omitempty"` // in hexadecimal; empty is unknown
+	// Path of the file on the host itself; used where it is there and has the size.
+	Path string `json:"path,omitempty"`
+	// URLs that serve it by ranges, tried in turn. One that begins with a slash is a
+	// path of the control plane's. They are secrets: what they let somebody do needs no
+	// other proof.
+	URLs []string `json:"urls,omitempty"`
+}
+
+// Phase is what a job is doing.
+type Phase string
+
+// The phases, in the order in which they follow each other. A job may leave some out.
+const (
+	Preparing Phase = "preparing" // what is there, what fits
+	Fetching  Phase = "fetching"  // bytes come from a source
+	Importing Phase = "importing" // Ollama makes them its own
+	Checking  Phase = "checking"  // the model is what was asked for
+	Tidying   Phase = "tidying"   // what isn't needed any more goes
+)
+
+// Event is how far a job is.
+type Event struct {
+	Phase Phase `json:"phase,omitempty"`
+	// DoneBytes of TotalBytes; the former never falls, and the latter is 0 while unknown.
+	DoneBytes  int64  `json:"done_bytes,omitempty"`
+	TotalBytes int64  `json:"total_bytes,omitempty"`
+	Message    string `json:"message,omitempty"` // a sentence; may be empty
+
+	Done   *Result  `json:"done,omitempty"`
+	Failed *Failure `json:"failed,omitempty"`
+}
+
+// Result is what came of a job.
+type Result struct {
+	Digest     string `json:"digest,omitempty"` // of the model's manifest, as Ollama tells it
+	SizeBytes  int64  `json:"size,omitempty"`
+	Path       string `json:"path,omitempty"`        // the way into Ollama: place, pull or create
+	FreedBytes int64  `json:"freed_bytes,omitempty"` // of Remove and Collect
+}
+
+// Failure is why a job ended without its result.
+type Failure struct {
+	Kind    string `json:"kind"`            // a kind of package fault
+	Side    string `json:"side"`            // whose fault it was
+	Message string `json:"message"`         // a sentence that a user may see
+	Cause   string `json:"cause,omitempty"` // for the operator's log
+}
