@@ -13,16 +13,18 @@ import (
 var stateMigrations embed.FS
 
 // State is the file of what must never be lost: keys, tokens, hosts, settings,
-// storages and counters. Its methods may be called concurrently.
+// storages, the catalogue of models, operations and counters. Its methods may be called concurrently.
 type State struct{ *database }
 
 var (
-	_ fleet.KeyStore      = (*State)(nil)
-	_ fleet.TokenStore    = (*State)(nil)
-	_ fleet.HostStore     = (*State)(nil)
-	_ fleet.SettingsStore = (*State)(nil)
-	_ fleet.CounterStore  = (*State)(nil)
-	_ fleet.StorageStore  = (*State)(nil)
+	_ fleet.KeyStore       = (*State)(nil)
+	_ fleet.TokenStore     = (*State)(nil)
+	_ fleet.HostStore      = (*State)(nil)
+	_ fleet.SettingsStore  = (*State)(nil)
+	_ fleet.CounterStore   = (*State)(nil)
+	_ fleet.StorageStore   = (*State)(nil)
+	_ fleet.CatalogueStore = (*State)(nil)
+	_ fleet.OperationStore = (*State)(nil)
 )
 
 // OpenState opens state.db in dir, and makes both where they are missing. A

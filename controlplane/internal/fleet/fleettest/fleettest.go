@@ -14,14 +14,16 @@ import (
 
 // Stores are the stores of one new, empty place.
 type Stores struct {
-	Keys     fleet.KeyStore
-	Tokens   fleet.TokenStore
-	Hosts    fleet.HostStore
-	Settings fleet.SettingsStore
-	Counters fleet.CounterStore
-	Storages fleet.StorageStore
-	Samples  fleet.SampleStore
-	Usage    fleet.UsageStore
+	Keys       fleet.KeyStore
+	Tokens     fleet.TokenStore
+	Hosts      fleet.HostStore
+	Settings   fleet.SettingsStore
+	Counters   fleet.CounterStore
+	Storages   fleet.StorageStore
+	Catalogue  fleet.CatalogueStore
+	Operations fleet.OperationStore
+	Samples    fleet.SampleStore
+	Usage      fleet.UsageStore
 }
 
 // Run checks the stores that open makes. It is called for each subtest, whose
@@ -42,6 +44,8 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 	check("Settings", settingsSentences())
 	check("Counters", counterSentences())
 	check("Storages", storageSentences())
+	check("Catalogue", catalogueSentences())
+	check("Operations", operationSentences())
 	check("Samples", sampleSentences())
 	check("Usage", usageSentences())
 }

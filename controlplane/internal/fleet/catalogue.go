@@ -1,0 +1,83 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+)
+
+// StoredModel is a model of the catalogue: its files are in a storage once, for any
+// host. Its id is [ModelID] of its name.
+type StoredModel struct {
+	Name        string // as [ShownModel] has it
+	Description string
+	Files       []ModelFile
+	// Loader is the name of the plugin that knows what the files are, and Info what it
+	// said of them; both empty until it was asked.
+	Loader string
+	Info   json.RawMessage
+	// Quantize is what hosts are to quantise the weights to; empty leaves them.
+	Quantize string
+	// Digest is what hosts have this model under, without its algorithm; empty until
+	// the first of them has made it.
+	Digest string
+	Pinned bool
+	Labels map[string]string
+	// Problem is why the model can't be used; empty where it can.
+	Problem string
+	// Everywhere says that every host is to have it, also those that are yet to join.
+	Everywhere bool
+	// DeletedAt is when somebody deleted it; zero is never. It goes from the hosts at
+	// once, and its files when they have lain there for as long as they may be wanted
+	// back.
+	DeletedAt time.Time
+	// PurgeAt is when the files of a deleted one go.
+	PurgeAt   time.Time
+	CreatedAt time.Time
+	ChangedAt time.Time
+}
+
+// SizeBytes returns how much the files are together.
+func (m *StoredModel) SizeBytes() int64 {
+	var sum int64
+	for _, f := range m.Files {
+		sum += f.SizeBytes
+	}
+	return sum
+}
+
+// ModelFile is a file of a model, and where it is.
+type ModelFile struct {
+	Path      string `json:"path"` // what whoever brought it calls it; relative
+	Storage   string `json:"storage"`
+	Key       string `json:"key"` // in the storage
+	SizeBytes int64  `json:"size"`
+	SHA256    string `json:"sha256"` // in hexadecimal; empty is unknown
+}
+
+// Placement is that a host is to have a model, or not to have it any more.
+type Placement struct {
+	Model    string // its canonical name
+	HostID   string
+	Instance string
+	Wanted   bool // false until the host has let go of it
+	Since    time.Time
+}
+
+// CatalogueStore keeps the catalogue, and which hosts are to have what of it. Models go
+// by their canonical names.
+type CatalogueStore interface {
+	// SaveModel stores a model, or replaces all but CreatedAt of the one of this name.
+	SaveModel(ctx context.Context, m StoredModel) error
+	// StoredModels returns all models, by name.
+	StoredModels(ctx context.Context) ([]StoredModel, error)
+	// RemoveModel forgets a model and its placements; one that is not there is
+	// fault.NotFound.
+	RemoveModel(ctx context.Context, name string) error
+	// Place stores placements, in the place of those of the same model and instance.
+	Place(ctx context.Context, placements []Placement) error
+	// Placements returns all placements, by model and host.
+	Placements(ctx context.Context) ([]Placement, error)
+	// Unplace forgets placements. Those that aren't there are no fault.
+	Unplace(ctx context.Context, placements []Placement) error
+}
