@@ -1,0 +1,206 @@
+package operations
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// shelf is a store in memory.
+type shelf struct {
+	mu    sync.Mutex
+	saved map[string]fleet.Operation
+	saves int
+}
+
+func (s *shelf) SaveOperation(_ context.Context, o fleet.Operation) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.saved[o.ID] = o
+	s.saves++
+	return nil
+}
+
+func (s *shelf) Operations(context.Context, int) ([]fleet.Operation, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []fleet.Operation
+	for _, o := range s.saved {
+		list = append(list, o)
+	}
+	return list, nil
+}
+
+func (s *shelf) PruneOperations(context.Context, time.Time) error { return nil }
+
+// bench is operations with a clock that a test sets.
+type bench struct {
+	*Operations
+
+	store *shelf
+	at    time.Time
+}
+
+func newBench(t *testing.T, store *shelf) *bench {
+	t.Helper()
+	if store == nil {
+		store = &shelf{saved: map[string]fleet.Operation{}}
+	}
+	b := &bench{store: store, at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	b.Operations = New(store, func() time.Time { return b.at }, hclog.NewNullLogger())
+	if err := b.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func download() What {
+	return What{Kind: fleet.DownloadOperation, Model: "m:latest", HostID: "h1", Host: "one", TotalBytes: 100}
+}
+
+func TestAJobFromItsBeginToItsEnd(t *testing.T) {
+	b := newBench(t, nil)
+	j := b.Begin(download())
+	_, done := j.Start(t.Context())
+	for i := range int64(5) {
+		b.at = b.at.Add(time.Second)
+		j.Progress("fetching", i*10, 100, "")
+	}
+	now := j.Now()
+	if now.State != fleet.OperationRunning || now.DoneBytes != 40 || now.BytesPerSecond != 10 || now.Percent() != 40 || now.Attempts != 1 {
+		t.Errorf("under way it is %+v", now)
+	}
+	j.Progress("fetching", 20, 100, "") // begun again somewhere
+	if now := j.Now(); now.DoneBytes != 40 {
+		t.Errorf("it went back to %d bytes", now.DoneBytes)
+	}
+	done()
+	j.End(nil)
+	want := j.Now()
+	if want.State != fleet.OperationDone || want.Percent() != 100 || want.EndedAt.IsZero() {
+		t.Errorf("at the end it is %+v", want)
+	}
+	if diff := cmp.Diff(want, b.store.saved[j.ID()]); diff != "" {
+		t.Errorf("what is stored (-want +got)\n%s", diff)
+	}
+}
+
+// Progress that comes many times a second must not be written as often.
+func TestProgressIsStoredNowAndThen(t *testing.T) {
+	b := newBench(t, nil)
+	j := b.Begin(download())
+	before := b.store.saves
+	for i := range int64(100) { // ten seconds
+		b.at = b.at.Add(100 * time.Millisecond)
+		j.Progress("fetching", i, 100, "")
+	}
+	if n := b.store.saves - before; n < 2 || n > 3 {
+		t.Errorf("stored %d times", n)
+	}
+}
+
+func TestWhatWasUnderWayIsGoneOnWithAfterARestart(t *testing.T) {
+	b := newBench(t, nil)
+	j := b.Begin(download())
+	_, done := j.Start(t.Context())
+	defer done()
+	j.Progress("fetching", 50, 100, "")
+	b.at = b.at.Add(saveEvery)
+	j.Progress("fetching", 60, 100, "")
+
+	next := newBench(t, b.store)
+	if got := next.List(); len(got) != 1 || got[0].State != fleet.OperationWaiting || got[0].DoneBytes != 60 {
+		t.Fatalf("after the restart there are %+v", got)
+	}
+	if again := next.Begin(download()); again.ID() != j.ID() {
+		t.Error("another operation was begun")
+	}
+	other := download()
+	other.HostID = "h2"
+	if next.Begin(other).ID() == j.ID() {
+		t.Error("one host's operation is taken for another's")
+	}
+}
+
+func TestCancelling(t *testing.T) {
+	b := newBench(t, nil)
+	waiting, running := b.Begin(download()), b.Begin(What{Kind: fleet.StoreOperation, Model: "m"})
+	if op, err := b.Cancel(waiting.ID()); err != nil || op.State != fleet.OperationCancelled {
+		t.Errorf("one that waits: %+v, %v", op, err)
+	}
+	ctx, done := running.Start(t.Context())
+	defer done()
+	if _, err := b.Cancel(running.ID()); err != nil {
+		t.Error(err)
+	}
+	<-ctx.Done()
+	if !errors.Is(context.Cause(ctx), ErrCancelled) {
+		t.Errorf("the cause is %v", context.Cause(ctx))
+	}
+	running.End(context.Cause(ctx))
+	if op := running.Now(); op.State != fleet.OperationCancelled || op.Error != "" {
+		t.Errorf("one that ran: %+v", op)
+	}
+	_, err := b.Cancel(running.ID())
+	if fault.KindOf(err) != fault.Conflict {
+		t.Errorf("cancelling what has ended: %v", err)
+	}
+	if _, err := b.Cancel("op_none"); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("cancelling nothing: %v", err)
+	}
+}
+
+func TestTryingAgain(t *testing.T) {
+	b := newBench(t, nil)
+	asked := 0
+	w := download()
+	w.Retry = func() { asked++ }
+	j := b.Begin(w)
+	_, done := j.Start(t.Context())
+	done()
+	j.Again(fault.New(fault.Unavailable, "the host could not be reached"), b.at.Add(time.Minute))
+	if op := j.Now(); op.State != fleet.OperationWaiting || op.Code != "unavailable" || op.Error == "" || op.RetryAt.IsZero() {
+		t.Errorf("it waits as %+v", op)
+	}
+	if _, err := b.Retry(j.ID()); err != nil || asked != 1 {
+		t.Errorf("asked %d times, %v", asked, err)
+	}
+	j.End(nil)
+	if _, err := b.Retry(j.ID()); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("trying what is done: %v", err)
+	}
+}
+
+func TestChangesAreSeenOnceAndInTheirOrder(t *testing.T) {
+	b := newBench(t, nil)
+	_, version, changed := b.Since(0)
+	one, two := b.Begin(download()), b.Begin(What{Kind: fleet.StoreOperation, Model: "m"})
+	<-changed
+	one.Progress("fetching", 1, 100, "")
+	changes, version, _ := b.Since(version)
+	if len(changes) != 2 || changes[0].ID != two.ID() || changes[1].DoneBytes != 1 {
+		t.Errorf("changes are %+v", changes)
+	}
+	if changes, _, _ := b.Since(version); len(changes) != 0 {
+		t.Errorf("seen twice: %+v", changes)
+	}
+}
+
+func TestOldOnesAreForgotten(t *testing.T) {
+	b := newBench(t, nil)
+	ended, waiting := b.Begin(download()), b.Begin(What{Kind: fleet.StoreOperation, Model: "m"})
+	ended.End(nil)
+	b.at = b.at.Add(retention + time.Second)
+	b.prune(t.Context())
+	if list := b.List(); len(list) != 1 || list[0].ID != waiting.ID() {
+		t.Errorf("left are %+v", list)
+	}
+}
