@@ -16,6 +16,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/host"
 	"github.com/corral-fleet/corral/sdk/host/trust"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/storagerpc"
 	"github.com/corral-fleet/corral/sdk/storage"
 	"github.com/corral-fleet/corral/sdk/storage/memory"
 )
@@ -51,6 +52,7 @@ type fakeWorld struct {
 	objects *memory.Backend
 	reads   fakeReads
 	call    func(ctx context.Context, p *fakeProcess, method, key string) error // nil has it go on
+	take    func(ctx context.Context, in storagerpc.Watcher) error              // with the file of an upload, if not nil
 
 	mu        sync.Mutex
 	prepare   func(p *fakeProcess) error // an error is that it does not start
@@ -195,6 +197,14 @@ func (b fakeBackend) Stat(ctx context.Context, key string) (storage.Info, error)
 func (b fakeBackend) Put(ctx context.Context, key string, src storage.Source) error {
 	if b.process.loses {
 		return nil
+	}
+	if take := b.process.world.take; take != nil {
+		in, err := src.Open()
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		return take(ctx, in.(storagerpc.Watcher))
 	}
 	if err := b.Backend.Put(ctx, key, src); err != nil {
 		return err

@@ -106,6 +106,31 @@ func (m misbehaving) Stat(ctx context.Context, key string) (storage.Info, error)
 	return m.Backend.Stat(ctx, key)
 }
 
+// Put implements [storage.Backend].
+func (m misbehaving) Put(ctx context.Context, key string, src storage.Source) error {
+	switch key {
+	case "nowhere":
+		in, err := src.Open()
+		if err == nil {
+			_, err = io.Copy(io.Discard, in)
+		}
+		return err
+	case "file", "file killed once":
+		in, err := src.Open()
+		if err != nil {
+			return err
+		}
+		if _, is := in.(io.ReaderAt); !is {
+			return fault.New(fault.Invalid, "this is no file, but a %T", in)
+		}
+		if key != "file" && os.Mkdir(filepath.Join(m.settings.Directory, "killed"), 0o700) == nil {
+			_, err := io.CopyN(io.Discard, in, src.SizeBytes()/2)
+			return errors.Join(err, syscall.Kill(os.Getpid(), syscall.SIGKILL))
+		}
+	}
+	return m.Backend.Put(ctx, key, src)
+}
+
 // Check implements [storage.Checker].
 func (m misbehaving) Check(context.Context) error {
 	if m.settings.Directory == "" {
@@ -138,7 +163,7 @@ func (l *logged) String() string {
 // fixture is a manager with a directory of plugins.
 type fixture struct {
 	*Manager
-	t    *testing.T
+	t    testing.TB
 	dir  string
 	log  *logged
 	news chan struct{}
@@ -153,7 +178,7 @@ func quick() times {
 	return t
 }
 
-func newHost(t *testing.T) *fixture {
+func newHost(t testing.TB) *fixture {
 	t.Helper()
 	run, err := os.MkdirTemp("", "run") //nolint:usetesting // a test's name makes it too long for sockets
 	if err != nil {

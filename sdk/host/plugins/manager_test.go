@@ -104,6 +104,84 @@ func TestUploadsGoThroughWhileThePluginIsKilled(t *testing.T) {
 	}
 }
 
+// file returns a source of a file that has content.
+func file(t testing.TB, content []byte) storage.Source {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	src, err := storage.File(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return src
+}
+
+func TestAFileIsGivenToThePluginAsItIs(t *testing.T) {
+	h := newHost(t)
+	h.trust("memory", "0.1.0")
+	h.run()
+	i := h.storage("memory", nil, t.TempDir())
+	content := bytes.Repeat([]byte("0123456789abcdef"), 1<<17)
+	if err := i.Put(t.Context(), "file", storage.Bytes(content)); fault.KindOf(err) != fault.Invalid {
+		t.Fatalf("bytes are not told apart: %v", err)
+	}
+	before := h.status("memory").Metrics.BytesSent
+	if err := i.Put(t.Context(), "file", file(t, content)); err != nil {
+		t.Fatal(err)
+	}
+	if sent := h.status("memory").Metrics.BytesSent - before; sent != int64(len(content)) {
+		t.Errorf("%d bytes are counted, want %d", sent, len(content))
+	}
+	if err := i.Put(t.Context(), "file killed once", file(t, content)); err != nil {
+		t.Fatal(err)
+	}
+	if s := h.status("memory"); s.Restarts != 1 || !s.LastExit.Killed {
+		t.Errorf("%d restarts, %+v", s.Restarts, s.LastExit)
+	}
+	in, err := i.Get(t.Context(), "file killed once", storage.Range{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	if got, err := io.ReadAll(in); err != nil || !bytes.Equal(got, content) {
+		t.Errorf("%d bytes are stored of %d, %v", len(got), len(content), err)
+	}
+}
+
+// BenchmarkUpload is what an upload costs in this process and the plugin's, whose
+// backend only reads it.
+func BenchmarkUpload(b *testing.B) {
+	h := newHost(b)
+	h.trust("memory", "0.1.0")
+	h.run()
+	i := h.storage("memory", nil)
+	content := make([]byte, 256<<20)
+	for name, src := range map[string]storage.Source{"file": file(b, content), "bytes": storage.Bytes(content)} {
+		b.Run(name, func(b *testing.B) {
+			used := func() time.Duration {
+				var ours syscall.Rusage
+				if err := syscall.Getrusage(syscall.RUSAGE_SELF, &ours); err != nil {
+					b.Fatal(err)
+				}
+				return time.Duration(ours.Utime.Nano()+ours.Stime.Nano()) + h.status("memory").Metrics.CPUTime
+			}
+			b.SetBytes(src.SizeBytes())
+			if err := i.Put(b.Context(), "nowhere", src); err != nil {
+				b.Fatal(err)
+			}
+			before := used()
+			for b.Loop() {
+				if err := i.Put(b.Context(), "nowhere", src); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(used()-before)/(float64(src.SizeBytes())*float64(b.N)), "cpu-s/GB")
+		})
+	}
+}
+
 // killing is a source that does something when half of it was read.
 type killing struct {
 	storage.Source

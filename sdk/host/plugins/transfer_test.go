@@ -3,7 +3,10 @@ package plugins
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/internal/rpc/storagerpc"
 	"github.com/corral-fleet/corral/sdk/storage"
 	"github.com/corral-fleet/corral/sdk/storage/memory"
 )
@@ -154,6 +158,92 @@ func TestOnlyThePluginIsWaitedForNotTheReader(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// tells is what a plugin tells of a file that it has, after a while each time.
+func tells(ctx context.Context, in storagerpc.Watcher, pause time.Duration, took ...int64) error {
+	for _, bytes := range took {
+		select {
+		case <-time.After(pause):
+			in.Took(bytes)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+func TestAPluginThatHasTheFileIsWaitedForWhileItReads(t *testing.T) {
+	const size = 100
+	for name, c := range map[string]struct {
+		take func(ctx context.Context, in storagerpc.Watcher) error
+		want fault.Kind
+		took time.Duration
+		sent int64
+	}{
+		"slowly": {func(ctx context.Context, in storagerpc.Watcher) error {
+			in.Committed()
+			return tells(ctx, in, 50*time.Second, 10, 20, 30, size)
+		}, fault.None, 200 * time.Second, size},
+		"again": {func(ctx context.Context, in storagerpc.Watcher) error {
+			in.Committed()
+			return tells(ctx, in, time.Second, 60, 120, 180)
+		}, fault.None, 3 * time.Second, size},
+		"not": {func(ctx context.Context, in storagerpc.Watcher) error {
+			in.Committed()
+			return tells(ctx, in, time.Hour, size)
+		}, fault.Timeout, time.Minute, 0},
+		"not further": {func(ctx context.Context, in storagerpc.Watcher) error {
+			in.Committed()
+			return tells(ctx, in, 50*time.Second, 10, 10, 10)
+		}, fault.Timeout, 110 * time.Second, 10},
+		"and then ends slowly": {func(ctx context.Context, in storagerpc.Watcher) error {
+			in.Committed()
+			in.Took(size)
+			return tells(ctx, in, 4*time.Minute, size)
+		}, fault.None, 4 * time.Minute, size},
+		"and then does not end": {func(ctx context.Context, in storagerpc.Watcher) error {
+			in.Committed()
+			in.Took(size)
+			return tells(ctx, in, time.Hour, size)
+		}, fault.Timeout, 5 * time.Minute, size},
+		"and waits for our sha256": {func(ctx context.Context, in storagerpc.Watcher) error {
+			in.Took(size)
+			err := tells(ctx, in, time.Hour, size)
+			in.Committed()
+			return errors.Join(err, tells(ctx, in, time.Minute, size))
+		}, fault.None, time.Hour + time.Minute, size},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
+				path := filepath.Join(f.dir, "file")
+				if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				src, err := storage.File(path)
+				if err != nil {
+					t.Fatal(err)
+				}
+				w.take = c.take
+				f.trustFake("a", "1.0.0")
+				f.run()
+				i := f.storage("a", nil)
+				if err := i.Opened(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				began := time.Now()
+				if err := i.Put(t.Context(), "k", src); fault.KindOf(err) != c.want {
+					t.Errorf("%v, want %v", err, c.want)
+				}
+				if took := time.Since(began); took != c.took {
+					t.Errorf("after %v, want %v", took, c.took)
+				}
+				if m := f.status("a").Metrics; m.BytesSent != c.sent {
+					t.Errorf("%d bytes are counted, want %d", m.BytesSent, c.sent)
+				}
+			})
+		})
+	}
 }
 
 func TestUpgradesDisturbNobody(t *testing.T) {

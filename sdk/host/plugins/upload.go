@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
+	"sync"
 	"time"
 
+	"github.com/corral-fleet/corral/sdk/internal/rpc/storagerpc"
 	"github.com/corral-fleet/corral/sdk/storage"
 )
 
@@ -33,10 +36,19 @@ func (s *sends) Open() (io.ReadCloser, error) {
 	return &sent{ReadCloser: in, of: s}, nil
 }
 
+// sent is what is read of a source. Where that is a file, the plugin may get it and
+// read it by itself; then it tells how far it is.
 type sent struct {
 	io.ReadCloser
 	of *sends
+
+	mu        sync.Mutex
+	took      int64 // by the plugin, of the file
+	counted   int64 // of that
+	committed bool
 }
+
+var _ storagerpc.Watcher = (*sent)(nil)
 
 func (s *sent) Read(p []byte) (int, error) {
 	s.of.idle.rest()
@@ -48,6 +60,49 @@ func (s *sent) Read(p []byte) (int, error) {
 		s.of.idle.wait()
 	}
 	return n, err
+}
+
+// File implements [storagerpc.Watcher].
+func (s *sent) File() *os.File {
+	f, _ := s.ReadCloser.(*os.File)
+	return f
+}
+
+// Took implements [storagerpc.Watcher]. A plugin may read again what it has read; that
+// is not sent twice.
+func (s *sent) Took(bytes int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if bytes <= s.took {
+		return
+	}
+	s.took = bytes
+	if now := min(bytes, s.of.SizeBytes()); now > s.counted {
+		s.of.meter.sent.Add(now - s.counted)
+		s.counted = now
+	}
+	s.waitLocked()
+}
+
+// Committed implements [storagerpc.Watcher].
+func (s *sent) Committed() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.committed = true
+	s.waitLocked()
+}
+
+// waitLocked waits for the plugin to read on, or to end. One that has read all waits
+// for the commit, and so for us.
+func (s *sent) waitLocked() {
+	switch {
+	case s.took < s.of.SizeBytes():
+		s.of.idle.wait()
+	case s.committed:
+		s.of.idle.waitFor(s.of.commit)
+	default:
+		s.of.idle.rest()
+	}
 }
 
 // Put implements [storage.Backend]. An upload whose process ends is begun again where

@@ -543,8 +543,10 @@ func (*PutRequest_Commit_) isPutRequest_Part() {}
 func (*PutRequest_Abort_) isPutRequest_Part() {}
 
 type PutResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Ready         *PutResponse_Ready     `protobuf:"bytes,1,opt,name=ready,proto3" json:"ready,omitempty"` // else the object is stored
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Neither of them is that the object is stored.
+	Ready         *PutResponse_Ready    `protobuf:"bytes,1,opt,name=ready,proto3" json:"ready,omitempty"`
+	Progress      *PutResponse_Progress `protobuf:"bytes,2,opt,name=progress,proto3" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -582,6 +584,13 @@ func (*PutResponse) Descriptor() ([]byte, []int) {
 func (x *PutResponse) GetReady() *PutResponse_Ready {
 	if x != nil {
 		return x.Ready
+	}
+	return nil
+}
+
+func (x *PutResponse) GetProgress() *PutResponse_Progress {
+	if x != nil {
+		return x.Progress
 	}
 	return nil
 }
@@ -1629,6 +1638,50 @@ func (x *PutResponse_Ready) GetFile() bool {
 	return false
 }
 
+type PutResponse_Progress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ReadBytes     int64                  `protobuf:"varint,1,opt,name=read_bytes,json=readBytes,proto3" json:"read_bytes,omitempty"` // of the file so far; what is read again counts again
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PutResponse_Progress) Reset() {
+	*x = PutResponse_Progress{}
+	mi := &file_corral_storage_v1_storage_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PutResponse_Progress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PutResponse_Progress) ProtoMessage() {}
+
+func (x *PutResponse_Progress) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_storage_v1_storage_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PutResponse_Progress.ProtoReflect.Descriptor instead.
+func (*PutResponse_Progress) Descriptor() ([]byte, []int) {
+	return file_corral_storage_v1_storage_proto_rawDescGZIP(), []int{6, 1}
+}
+
+func (x *PutResponse_Progress) GetReadBytes() int64 {
+	if x != nil {
+		return x.ReadBytes
+	}
+	return 0
+}
+
 type PresignResponse_Header struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          string                 `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
@@ -1639,7 +1692,7 @@ type PresignResponse_Header struct {
 
 func (x *PresignResponse_Header) Reset() {
 	*x = PresignResponse_Header{}
-	mi := &file_corral_storage_v1_storage_proto_msgTypes[27]
+	mi := &file_corral_storage_v1_storage_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1651,7 +1704,7 @@ func (x *PresignResponse_Header) String() string {
 func (*PresignResponse_Header) ProtoMessage() {}
 
 func (x *PresignResponse_Header) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_storage_v1_storage_proto_msgTypes[27]
+	mi := &file_corral_storage_v1_storage_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1733,12 +1786,16 @@ const file_corral_storage_v1_storage_proto_rawDesc = "" +
 	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x1a\a\n" +
 	"\x05AbortB\x06\n" +
-	"\x04part\"\x81\x01\n" +
+	"\x04part\"\xf1\x01\n" +
 	"\vPutResponse\x12:\n" +
-	"\x05ready\x18\x01 \x01(\v2$.corral.storage.v1.PutResponse.ReadyR\x05ready\x1a6\n" +
+	"\x05ready\x18\x01 \x01(\v2$.corral.storage.v1.PutResponse.ReadyR\x05ready\x12C\n" +
+	"\bprogress\x18\x02 \x01(\v2'.corral.storage.v1.PutResponse.ProgressR\bprogress\x1a6\n" +
 	"\x05Ready\x12\x19\n" +
 	"\x05token\x18\x01 \x01(\fB\x03\x80\x01\x01R\x05token\x12\x12\n" +
-	"\x04file\x18\x02 \x01(\bR\x04file\"=\n" +
+	"\x04file\x18\x02 \x01(\bR\x04file\x1a)\n" +
+	"\bProgress\x12\x1d\n" +
+	"\n" +
+	"read_bytes\x18\x01 \x01(\x03R\treadBytes\"=\n" +
 	"\rDeleteRequest\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\"\x10\n" +
@@ -1809,7 +1866,7 @@ func file_corral_storage_v1_storage_proto_rawDescGZIP() []byte {
 	return file_corral_storage_v1_storage_proto_rawDescData
 }
 
-var file_corral_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_corral_storage_v1_storage_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_corral_storage_v1_storage_proto_goTypes = []any{
 	(*Object)(nil),                 // 0: corral.storage.v1.Object
 	(*StatRequest)(nil),            // 1: corral.storage.v1.StatRequest
@@ -1838,7 +1895,8 @@ var file_corral_storage_v1_storage_proto_goTypes = []any{
 	(*PutRequest_Commit)(nil),      // 24: corral.storage.v1.PutRequest.Commit
 	(*PutRequest_Abort)(nil),       // 25: corral.storage.v1.PutRequest.Abort
 	(*PutResponse_Ready)(nil),      // 26: corral.storage.v1.PutResponse.Ready
-	(*PresignResponse_Header)(nil), // 27: corral.storage.v1.PresignResponse.Header
+	(*PutResponse_Progress)(nil),   // 27: corral.storage.v1.PutResponse.Progress
+	(*PresignResponse_Header)(nil), // 28: corral.storage.v1.PresignResponse.Header
 }
 var file_corral_storage_v1_storage_proto_depIdxs = []int32{
 	0,  // 0: corral.storage.v1.StatResponse.object:type_name -> corral.storage.v1.Object
@@ -1848,34 +1906,35 @@ var file_corral_storage_v1_storage_proto_depIdxs = []int32{
 	24, // 4: corral.storage.v1.PutRequest.commit:type_name -> corral.storage.v1.PutRequest.Commit
 	25, // 5: corral.storage.v1.PutRequest.abort:type_name -> corral.storage.v1.PutRequest.Abort
 	26, // 6: corral.storage.v1.PutResponse.ready:type_name -> corral.storage.v1.PutResponse.Ready
-	0,  // 7: corral.storage.v1.ListResponse.objects:type_name -> corral.storage.v1.Object
-	0,  // 8: corral.storage.v1.PageResponse.objects:type_name -> corral.storage.v1.Object
-	27, // 9: corral.storage.v1.PresignResponse.header:type_name -> corral.storage.v1.PresignResponse.Header
-	1,  // 10: corral.storage.v1.StorageService.Stat:input_type -> corral.storage.v1.StatRequest
-	3,  // 11: corral.storage.v1.StorageService.Get:input_type -> corral.storage.v1.GetRequest
-	5,  // 12: corral.storage.v1.StorageService.Put:input_type -> corral.storage.v1.PutRequest
-	7,  // 13: corral.storage.v1.StorageService.Delete:input_type -> corral.storage.v1.DeleteRequest
-	9,  // 14: corral.storage.v1.StorageService.List:input_type -> corral.storage.v1.ListRequest
-	11, // 15: corral.storage.v1.StorageService.Page:input_type -> corral.storage.v1.PageRequest
-	13, // 16: corral.storage.v1.StorageService.Copy:input_type -> corral.storage.v1.CopyRequest
-	15, // 17: corral.storage.v1.StorageService.Presign:input_type -> corral.storage.v1.PresignRequest
-	17, // 18: corral.storage.v1.StorageService.Locate:input_type -> corral.storage.v1.LocateRequest
-	19, // 19: corral.storage.v1.StorageService.Sweep:input_type -> corral.storage.v1.SweepRequest
-	2,  // 20: corral.storage.v1.StorageService.Stat:output_type -> corral.storage.v1.StatResponse
-	4,  // 21: corral.storage.v1.StorageService.Get:output_type -> corral.storage.v1.GetResponse
-	6,  // 22: corral.storage.v1.StorageService.Put:output_type -> corral.storage.v1.PutResponse
-	8,  // 23: corral.storage.v1.StorageService.Delete:output_type -> corral.storage.v1.DeleteResponse
-	10, // 24: corral.storage.v1.StorageService.List:output_type -> corral.storage.v1.ListResponse
-	12, // 25: corral.storage.v1.StorageService.Page:output_type -> corral.storage.v1.PageResponse
-	14, // 26: corral.storage.v1.StorageService.Copy:output_type -> corral.storage.v1.CopyResponse
-	16, // 27: corral.storage.v1.StorageService.Presign:output_type -> corral.storage.v1.PresignResponse
-	18, // 28: corral.storage.v1.StorageService.Locate:output_type -> corral.storage.v1.LocateResponse
-	20, // 29: corral.storage.v1.StorageService.Sweep:output_type -> corral.storage.v1.SweepResponse
-	20, // [20:30] is the sub-list for method output_type
-	10, // [10:20] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	27, // 7: corral.storage.v1.PutResponse.progress:type_name -> corral.storage.v1.PutResponse.Progress
+	0,  // 8: corral.storage.v1.ListResponse.objects:type_name -> corral.storage.v1.Object
+	0,  // 9: corral.storage.v1.PageResponse.objects:type_name -> corral.storage.v1.Object
+	28, // 10: corral.storage.v1.PresignResponse.header:type_name -> corral.storage.v1.PresignResponse.Header
+	1,  // 11: corral.storage.v1.StorageService.Stat:input_type -> corral.storage.v1.StatRequest
+	3,  // 12: corral.storage.v1.StorageService.Get:input_type -> corral.storage.v1.GetRequest
+	5,  // 13: corral.storage.v1.StorageService.Put:input_type -> corral.storage.v1.PutRequest
+	7,  // 14: corral.storage.v1.StorageService.Delete:input_type -> corral.storage.v1.DeleteRequest
+	9,  // 15: corral.storage.v1.StorageService.List:input_type -> corral.storage.v1.ListRequest
+	11, // 16: corral.storage.v1.StorageService.Page:input_type -> corral.storage.v1.PageRequest
+	13, // 17: corral.storage.v1.StorageService.Copy:input_type -> corral.storage.v1.CopyRequest
+	15, // 18: corral.storage.v1.StorageService.Presign:input_type -> corral.storage.v1.PresignRequest
+	17, // 19: corral.storage.v1.StorageService.Locate:input_type -> corral.storage.v1.LocateRequest
+	19, // 20: corral.storage.v1.StorageService.Sweep:input_type -> corral.storage.v1.SweepRequest
+	2,  // 21: corral.storage.v1.StorageService.Stat:output_type -> corral.storage.v1.StatResponse
+	4,  // 22: corral.storage.v1.StorageService.Get:output_type -> corral.storage.v1.GetResponse
+	6,  // 23: corral.storage.v1.StorageService.Put:output_type -> corral.storage.v1.PutResponse
+	8,  // 24: corral.storage.v1.StorageService.Delete:output_type -> corral.storage.v1.DeleteResponse
+	10, // 25: corral.storage.v1.StorageService.List:output_type -> corral.storage.v1.ListResponse
+	12, // 26: corral.storage.v1.StorageService.Page:output_type -> corral.storage.v1.PageResponse
+	14, // 27: corral.storage.v1.StorageService.Copy:output_type -> corral.storage.v1.CopyResponse
+	16, // 28: corral.storage.v1.StorageService.Presign:output_type -> corral.storage.v1.PresignResponse
+	18, // 29: corral.storage.v1.StorageService.Locate:output_type -> corral.storage.v1.LocateResponse
+	20, // 30: corral.storage.v1.StorageService.Sweep:output_type -> corral.storage.v1.SweepResponse
+	21, // [21:31] is the sub-list for method output_type
+	11, // [11:21] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_corral_storage_v1_storage_proto_init() }
@@ -1901,7 +1960,7 @@ func file_corral_storage_v1_storage_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_corral_storage_v1_storage_proto_rawDesc), len(file_corral_storage_v1_storage_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -104,8 +104,9 @@ type StorageServiceClient interface {
 	// A header, data, and a trailer: without it the object is cut off.
 	Get(ctx context.Context, in *GetRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[GetResponse], error)
 	// A beginning, data, and a commit or an abort. An end of the stream without a
-	// commit is an abort. The answer to a commit is one response without ready. Where
-	// the host asks for the data socket a response with ready comes before that.
+	// commit is an abort. The answer to a commit is one empty response. Where the host
+	// asks for the data socket a response with ready comes before that, and where it
+	// passes a file some with progress.
 	Put(ctx context.Context, opts ...grpc.CallOption) (grpc.BidiStreamingClient[PutRequest, PutResponse], error)
 	Delete(ctx context.Context, in *DeleteRequest, opts ...grpc.CallOption) (*DeleteResponse, error)
 	// All objects, some in each response.
@@ -258,8 +259,9 @@ type StorageServiceServer interface {
 	// A header, data, and a trailer: without it the object is cut off.
 	Get(*GetRequest, grpc.ServerStreamingServer[GetResponse]) error
 	// A beginning, data, and a commit or an abort. An end of the stream without a
-	// commit is an abort. The answer to a commit is one response without ready. Where
-	// the host asks for the data socket a response with ready comes before that.
+	// commit is an abort. The answer to a commit is one empty response. Where the host
+	// asks for the data socket a response with ready comes before that, and where it
+	// passes a file some with progress.
 	Put(grpc.BidiStreamingServer[PutRequest, PutResponse]) error
 	Delete(context.Context, *DeleteRequest) (*DeleteResponse, error)
 	// All objects, some in each response.

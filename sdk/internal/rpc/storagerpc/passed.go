@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -26,6 +27,7 @@ type passed struct {
 
 	commit func() error // io.EOF where the host has committed
 	done   atomic.Bool  // the last byte was given out
+	read   atomic.Int64 // bytes of it, those that were read again counted again
 }
 
 // newPassed returns the source of a file that was announced with a size.
@@ -59,6 +61,7 @@ func (p *passed) ReadAt(b []byte, offset int64) (int, error) {
 		return 0, context.Cause(p.ctx)
 	}
 	n, err := p.file.ReadAt(b, offset)
+	p.read.Add(int64(n))
 	switch {
 	case err == io.EOF && offset+int64(n) < p.size:
 		return n, errChanged
@@ -105,6 +108,39 @@ func (p *passed) check(c *storagev1.PutRequest_Commit) error {
 		return fault.New(fault.Invalid, "a file of %d bytes was passed, where %d were announced", p.size, c.GetBytes()).On(fault.Caller)
 	}
 	return io.EOF
+}
+
+// telling begins to tell the host how much was read, until stop is called, which waits
+// for the end of it: nobody else may send meanwhile.
+func (p *passed) telling(every time.Duration) (stop func()) {
+	ctx, cancel := context.WithCancel(p.ctx)
+	var telling sync.WaitGroup
+	telling.Go(func() { p.tell(ctx, every) })
+	return func() {
+		cancel()
+		telling.Wait()
+	}
+}
+
+func (p *passed) tell(ctx context.Context, every time.Duration) {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	told := int64(0)
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		read := p.read.Load()
+		if read == told {
+			continue
+		}
+		if p.in.Send(&storagev1.PutResponse{Progress: &storagev1.PutResponse_Progress{ReadBytes: read}}) != nil {
+			return // the call has ended
+		}
+		told = read
+	}
 }
 
 // finished returns an error where a backend has stored a file without reading it.

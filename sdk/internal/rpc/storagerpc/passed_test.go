@@ -190,7 +190,7 @@ func TestAFileIsStoredOnlyWhenItIsCommittedTo(t *testing.T) {
 			if err := out.CloseSend(); err != nil {
 				t.Fatal(err)
 			}
-			if err := answer(t.Context(), out); fault.KindOf(err) != c.want {
+			if err := answer(t.Context(), out, func(int64) {}); fault.KindOf(err) != c.want {
 				t.Errorf("%v, want %v", err, c.want)
 			}
 			if (stored == nil) != (c.want == fault.None) {
@@ -225,6 +225,93 @@ func TestAnUploadOfAFileCanBeCancelled(t *testing.T) {
 	}})
 	if err := b.Put(ctx, "k", source(t, written(t, large))); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
+	}
+}
+
+// watched is a source whose readers are told of.
+type watched struct {
+	storage.Source
+	took      chan int64
+	committed chan struct{}
+}
+
+func (w watched) Open() (io.ReadCloser, error) {
+	in, err := w.Source.Open()
+	return watching{in, w}, err
+}
+
+type watching struct {
+	io.ReadCloser
+	watched
+}
+
+func (w watching) File() *os.File {
+	f, _ := w.ReadCloser.(*os.File)
+	return f
+}
+
+func (w watching) Took(bytes int64) { w.took <- bytes }
+func (w watching) Committed()       { close(w.committed) }
+
+func TestWhoWatchesAnUploadOfAFileIsToldHowFarItIs(t *testing.T) {
+	w := watched{source(t, written(t, large)), make(chan int64), make(chan struct{})}
+	next := make(chan bool)
+	ended := make(chan error, 1)
+	b := over(t, reads{memory.New(1), func(_ context.Context, src storage.Source) error {
+		in, err := src.Open()
+		if err != nil {
+			return err
+		}
+		if _, is := src.(*passed); !is {
+			return fmt.Errorf("it came as %T", src)
+		}
+		for range 2 {
+			if _, err := in.(io.ReaderAt).ReadAt(make([]byte, 1000), 0); err != nil {
+				return err
+			}
+			<-next
+		}
+		_, err = io.Copy(io.Discard, in)
+		return err
+	}})
+	go func() { ended <- b.Put(t.Context(), "k", w) }()
+	for _, want := range []int64{1000, 2000} {
+		if took := <-w.took; took != want {
+			t.Errorf("it has read %d bytes, want %d", took, want)
+		}
+		next <- true
+	}
+	took := int64(0)
+	for running := true; running; {
+		select {
+		case took = <-w.took:
+		case err := <-ended:
+			if err != nil {
+				t.Error(err)
+			}
+			running = false
+		}
+	}
+	<-w.committed
+	if took != large { // what it has read twice is its own
+		t.Errorf("it took %d bytes of %d", took, large)
+	}
+}
+
+// What is watched and no file goes as ever.
+func TestWhoWatchesAnUploadOfNoFileReadsIt(t *testing.T) {
+	kept := memory.New(1 << 30)
+	w := watched{storage.Bytes(pattern(large)), make(chan int64), make(chan struct{})}
+	if err := over(t, kept).Put(t.Context(), "k", w); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-w.committed:
+		t.Error("it is told of")
+	default:
+	}
+	if info, err := kept.Stat(t.Context(), "k"); err != nil || info.SizeBytes != large {
+		t.Errorf("%+v, %v", info, err)
 	}
 }
 

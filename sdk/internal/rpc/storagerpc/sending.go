@@ -28,15 +28,16 @@ func (c *Client) put(ctx context.Context, key string, src storage.Source, create
 	}
 	defer in.Close() // it was only read
 	what := &storagev1.PutRequest_Begin{Instance: c.instance, Key: key, SizeBytes: max(src.SizeBytes(), -1), Create: create}
-	s, err := c.begin(ctx, what, wholeFile(in, src.SizeBytes()))
+	s, err := c.begin(ctx, what, in)
 	if err != nil {
 		return err
 	}
 	defer s.end()
+	from := io.Reader(in)
 	if s.passed {
-		in = io.NopCloser(io.NewSectionReader(in.(*os.File), 0, src.SizeBytes()))
+		from = io.NewSectionReader(fileOf(in), 0, src.SizeBytes())
 	}
-	sent, sum, err := s.all(in)
+	sent, sum, err := s.all(from)
 	switch {
 	case errors.Is(err, errAnswered):
 		return s.answer()
@@ -46,7 +47,7 @@ func (c *Client) put(ctx context.Context, key string, src storage.Source, create
 		return s.abort(fault.New(fault.Invalid, "%d bytes came, where %d were announced", sent, src.SizeBytes()).On(fault.Caller))
 	}
 	s.commit(sent, sum)
-	return s.answer()
+	return s.stored(sent)
 }
 
 // sending is an upload to a plugin.
@@ -54,40 +55,25 @@ type sending struct {
 	out      putStream
 	socket   *net.UnixConn // where the data goes, nil for data parts
 	passed   bool          // the plugin has the file itself
+	watcher  Watcher       // who wants to know how far it is with that, nil for nobody
 	cancel   context.CancelFunc
 	over     chan struct{} // closed when the plugin has answered
 	answered chan error    // what it says of the upload, once
 }
 
-// wholeFile returns what is read as a file where it is all of one, else nil.
-func wholeFile(in io.Reader, size int64) *os.File {
-	f, ok := in.(*os.File)
-	if !ok {
-		return nil
-	}
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Size() != size {
-		return nil
-	}
-	if at, err := f.Seek(0, io.SeekCurrent); err != nil || at != 0 {
-		return nil
-	}
-	return f
-}
-
 // begin begins an upload. One whose data would have to pass a socket that can't be
 // reached is begun again without.
-func (c *Client) begin(ctx context.Context, what *storagev1.PutRequest_Begin, file *os.File) (*sending, error) {
+func (c *Client) begin(ctx context.Context, what *storagev1.PutRequest_Begin, in io.Reader) (*sending, error) {
 	what.Socket = c.useSocket.Load() && (what.GetSizeBytes() < 0 || what.GetSizeBytes() > DataBytes)
-	s, err := c.tryToBegin(ctx, what, file)
+	s, err := c.tryToBegin(ctx, what, in)
 	if errors.Is(err, errNoSocket) {
 		what.Socket = false
-		s, err = c.tryToBegin(ctx, what, file)
+		s, err = c.tryToBegin(ctx, what, in)
 	}
 	return s, err
 }
 
-func (c *Client) tryToBegin(ctx context.Context, what *storagev1.PutRequest_Begin, file *os.File) (_ *sending, err error) {
+func (c *Client) tryToBegin(ctx context.Context, what *storagev1.PutRequest_Begin, in io.Reader) (_ *sending, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		if err != nil {
@@ -101,8 +87,9 @@ func (c *Client) tryToBegin(ctx context.Context, what *storagev1.PutRequest_Begi
 	// That it is refused is told by the answer.
 	_ = out.Send(&storagev1.PutRequest{Part: &storagev1.PutRequest_Begin_{Begin: what}})
 	s := &sending{out: out, cancel: cancel, over: make(chan struct{}), answered: make(chan error, 1)}
+	s.watcher, _ = in.(Watcher)
 	if what.GetSocket() {
-		if err = c.meet(ctx, s, file); err != nil {
+		if err = c.meet(ctx, s, wholeFile(in, what.GetSizeBytes())); err != nil {
 			return nil, err
 		}
 	}
@@ -135,12 +122,19 @@ func (c *Client) meet(ctx context.Context, s *sending, file *os.File) error {
 
 // listen waits for what the plugin says. Whatever that is, it takes no more.
 func (s *sending) listen(ctx context.Context) {
-	err := answer(ctx, s.out)
+	err := answer(ctx, s.out, s.took)
 	if s.socket != nil {
 		s.socket.Close() // ends a write that nobody reads
 	}
 	close(s.over)
 	s.answered <- err
+}
+
+// took passes on how much the plugin has read of a file.
+func (s *sending) took(bytes int64) {
+	if s.passed && s.watcher != nil {
+		s.watcher.Took(bytes)
+	}
 }
 
 // end lets go of the upload, however far it came.
@@ -206,6 +200,18 @@ func fill(in io.Reader, buffer []byte) (n int, err error) {
 // commit says what the object is.
 func (s *sending) commit(sent int64, sum []byte) {
 	s.last(&storagev1.PutRequest{Part: &storagev1.PutRequest_Commit_{Commit: &storagev1.PutRequest_Commit{Bytes: sent, Sha256: sum}}})
+	if s.passed && s.watcher != nil {
+		s.watcher.Committed()
+	}
+}
+
+// stored returns what the plugin says of an upload that was committed to.
+func (s *sending) stored(sent int64) error {
+	err := s.answer()
+	if err == nil {
+		s.took(sent) // what it has not told yet
+	}
+	return err
 }
 
 // abort has the plugin store nothing because of err, waits until it has heard, and
@@ -230,8 +236,8 @@ func (s *sending) last(message *storagev1.PutRequest) {
 // answer returns what the plugin says of the upload. It is called once.
 func (s *sending) answer() error { return <-s.answered }
 
-// answer returns what the plugin says of an upload.
-func answer(ctx context.Context, out putStream) error {
+// answer returns what the plugin says of an upload, and tells how far it is until then.
+func answer(ctx context.Context, out putStream, took func(bytes int64)) error {
 	stored := false
 	for {
 		response, err := out.Recv()
@@ -243,7 +249,10 @@ func answer(ctx context.Context, out putStream) error {
 		case err != nil:
 			return rpc.Fault(ctx, err)
 		}
-		stored = stored || response.GetReady() == nil
+		if p := response.GetProgress(); p != nil {
+			took(p.GetReadBytes())
+		}
+		stored = stored || response.GetReady() == nil && response.GetProgress() == nil
 	}
 }
 

@@ -167,9 +167,14 @@ func (s *Server) store(b storage.Backend, begin *storagev1.PutRequest_Begin, in 
 		defer arrival.Close() // what counts is the commit
 		if arrival.File == nil {
 			src = newUpload(in, begin.GetSizeBytes(), arrival)
-		} else if src, err = newPassed(in, arrival.File, begin.GetSizeBytes()); err != nil {
+			break
+		}
+		file, err := newPassed(in, arrival.File, begin.GetSizeBytes())
+		if err != nil {
 			return err
 		}
+		src = file
+		defer file.telling(s.progress)()
 	case begin.GetSocket():
 		if err := ready(nil); err != nil {
 			return err

@@ -18,12 +18,14 @@ type Server struct {
 	storagev1.UnimplementedStorageServiceServer
 	find func(instance string) (storage.Backend, error)
 	data *datasocket.Listener
+
+	progress time.Duration // between what a host is told of a file that it has passed
 }
 
 // NewServer returns a server of backends, which are looked up for each call. data is
 // where their bytes pass if the host wants that, or nil.
 func NewServer(find func(instance string) (storage.Backend, error), data *datasocket.Listener) *Server {
-	return &Server{find: find, data: data}
+	return &Server{find: find, data: data, progress: time.Second}
 }
 
 // Register adds the service to a gRPC server.

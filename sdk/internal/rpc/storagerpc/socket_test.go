@@ -162,7 +162,7 @@ func TestOnlyWhatIsCommittedToIsStoredBySocket(t *testing.T) {
 			if err := out.CloseSend(); err != nil {
 				t.Fatal(err)
 			}
-			if err := answer(t.Context(), out); fault.KindOf(err) != c.want {
+			if err := answer(t.Context(), out, func(int64) {}); fault.KindOf(err) != c.want {
 				t.Errorf("%v, want %v", err, c.want)
 			}
 			if _, err := b.Stat(t.Context(), "k"); (err == nil) != (c.want == fault.None) {

@@ -79,12 +79,14 @@ func serve(t testing.TB, b storage.Backend) (*grpc.ClientConn, string) {
 	data, dir := socket(t)
 	return dial(t, func(to grpc.ServiceRegistrar) {
 		pluginv1.RegisterPluginServiceServer(to, healthy{})
-		NewServer(func(instance string) (storage.Backend, error) {
+		server := NewServer(func(instance string) (storage.Backend, error) {
 			if instance != "one" {
 				return nil, fault.New(fault.NotFound, "there is no instance %q", instance)
 			}
 			return b, nil
-		}, data).Register(to)
+		}, data)
+		server.progress = time.Millisecond
+		server.Register(to)
 	}), dir
 }
 
@@ -238,7 +240,7 @@ func (c *Client) sendParts(t *testing.T, parts ...*storagev1.PutRequest) error {
 	if err := out.CloseSend(); err != nil {
 		t.Fatal(err)
 	}
-	return answer(t.Context(), out)
+	return answer(t.Context(), out, func(int64) {})
 }
 
 func begin(size int64) *storagev1.PutRequest {
