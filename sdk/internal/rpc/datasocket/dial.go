@@ -24,6 +24,7 @@ func Dial(ctx context.Context, dir, name string, token []byte, file *os.File) (*
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, err, "the plugin's data socket can't be reached").On(fault.Plugin)
 	}
+	enlarge(conn.(*net.UnixConn))
 	if err := sendToken(conn.(*net.UnixConn), token, file); err != nil {
 		conn.Close()
 		return nil, fault.Wrap(fault.Unavailable, err, "the plugin's data socket takes no token").On(fault.Plugin)

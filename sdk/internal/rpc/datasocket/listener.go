@@ -28,6 +28,14 @@ const patience = 10 * time.Second
 // name is that of the socket in its directory.
 const name = "data"
 
+// bufferBytes is how much the system is asked to keep of what was sent and not read
+// yet. With the fifth that it keeps by itself each end waits for the other so often
+// that it shows.
+const bufferBytes = 1 << 20
+
+// enlarge has a connection keep more of what is sent.
+func enlarge(conn *net.UnixConn) { _ = conn.SetWriteBuffer(bufferBytes) } // it works with less
+
 type token [TokenBytes]byte
 
 // Listener is the plugin's end. Its methods may be called concurrently.
@@ -109,6 +117,7 @@ func (l *Listener) greet(conn *net.UnixConn) {
 		return
 	}
 	delete(l.waiting, t)
+	enlarge(conn)
 	came <- arrival // which has room for the one
 }
 

@@ -9,7 +9,7 @@ const DataBytes = 1_047_552
 
 // socketBytes is how much passes the data socket at a time. It is less than the system
 // keeps for one, so that both ends work at the same time.
-const socketBytes = 128 << 10
+const socketBytes = 256 << 10
 
 // listBatch is how many objects one message of a listing has.
 const listBatch = 500
