@@ -25,6 +25,30 @@ import (
 // patience is how long a test waits for what must happen.
 const patience = 10 * time.Second
 
+// bufferBytes is how much each end of a connection is asked to hold of what was not
+// read. The kernel doubles it.
+const bufferBytes = 128 << 10
+
+// narrow is a listener whose connections hold no more than bufferBytes.
+type narrow struct{ *net.TCPListener }
+
+func (l narrow) Accept() (net.Conn, error) {
+	conn, err := l.AcceptTCP()
+	if err != nil {
+		return nil, err
+	}
+	return conn, conn.SetWriteBuffer(bufferBytes)
+}
+
+// dialNarrow connects by a connection that holds no more than bufferBytes.
+func dialNarrow(network, addr string) (net.Conn, error) {
+	conn, err := net.Dial(network, addr)
+	if err != nil {
+		return nil, err
+	}
+	return conn, conn.(*net.TCPConn).SetReadBuffer(bufferBytes)
+}
+
 // keys is an Authenticator of a few keys.
 type keys struct {
 	gone      chan struct{} // of every key
@@ -183,7 +207,7 @@ func start(t *testing.T, ask chatFunc, change func(*pace)) *fixture {
 	await(t, f.summary.looked, "the first look at the models")
 	f.registry.Put(fleet.Host{ID: "h1", Name: "alpha"})
 	await(t, f.summary.looked, "the second look at the models")
-	go func() { ended <- server.Run(ctx, ln) }()
+	go func() { ended <- server.Run(ctx, narrow{ln.(*net.TCPListener)}) }()
 	t.Cleanup(func() {
 		stop()
 		for range 2 {
@@ -210,7 +234,7 @@ func (f *fixture) dial(path string, header ...string) (*client, *http.Response, 
 	for i := 0; i < len(header); i += 2 {
 		h.Add(header[i], header[i+1])
 	}
-	d := websocket.Dialer{HandshakeTimeout: patience, Subprotocols: h["Subprotocols"]}
+	d := websocket.Dialer{NetDial: dialNarrow, HandshakeTimeout: patience, Subprotocols: h["Subprotocols"]}
 	h.Del("Subprotocols")
 	c, resp, err := d.Dial("ws://"+f.addr+path, h)
 	if err != nil {
