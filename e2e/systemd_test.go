@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/corral-fleet/corral/e2e/corraltest"
 	"github.com/corral-fleet/corral/e2e/ollamatest"
 	"github.com/corral-fleet/corral/e2e/systemdtest"
+	"github.com/corral-fleet/corral/sdk/client"
 )
 
 // serviceLimit is how long systemd may take for what it was asked to do.
@@ -91,10 +94,13 @@ func TestServicesUnderSystemd(t *testing.T) {
 		t.Errorf("an agent that has nowhere to join is started: %s", out)
 	}
 	m.awaitProperty("corral-agent", "NRestarts", "1") // it is tried again
+	m.Run("systemctl stop corral-agent")              // or the next start is that attempt, which fails
 
 	m.join()
 	m.awaitProperty("corral-agent", "StatusText", "connected to https://127.0.0.1:11435")
 	m.awaitProperty("corral-controlplane", "StatusText", "1 of 1 hosts are online")
+
+	m.wantBoundPlugin()
 
 	m.watchdog("corral-agent")
 	m.watchdog("corral-controlplane")
@@ -105,6 +111,41 @@ func TestServicesUnderSystemd(t *testing.T) {
 	m.awaitProperty("corral-controlplane", "StatusText", "1 of 1 hosts are online")
 
 	m.uninstall()
+}
+
+// wantBoundPlugin wants the plugin of the storage that is there by default to serve,
+// within the bounds that its host sets, which the unit's filter of system calls must
+// let it.
+func (m *installed) wantBoundPlugin() {
+	m.t.Helper()
+	var plugin client.Plugin
+	corraltest.Await(m.t, serviceLimit, "the storage's plugin serves", func() error {
+		var plugins []client.Plugin
+		answer := m.caller().Get("/api/plugins")
+		answer.JSON(&plugins)
+		i := slices.IndexFunc(plugins, func(p client.Plugin) bool { return p.Name == "fs" })
+		if i < 0 || plugins[i].State != "ready" {
+			return fmt.Errorf("it does not: %s", answer.Body)
+		}
+		plugin = plugins[i]
+		return nil
+	})
+	if len(plugin.Unconfined) > 0 {
+		m.t.Errorf("the plugin is not confined: %q", plugin.Unconfined)
+	}
+	limits := strings.Join(strings.Fields(m.Run("cat /proc/"+strconv.Itoa(plugin.PID)+"/limits")), " ")
+	for _, want := range []string{"Max core file size 0 0", "Max open files 1024 1024"} {
+		if !strings.Contains(limits, want) {
+			m.t.Errorf("the plugin's limits do not have %q: %s", want, limits)
+		}
+	}
+	// No other way to change what a process may use is open.
+	filter := m.Run("systemctl show --value --property=SystemCallFilter corral-controlplane")
+	for call, allowed := range map[string]bool{"prlimit64": true, "setrlimit": false, "setpriority": false, "mount": false} {
+		if got := slices.Contains(strings.Fields(filter), call); got != allowed {
+			m.t.Errorf("%s is allowed: %v, want %v", call, got, allowed)
+		}
+	}
 }
 
 // upgrade installs while a service runs, which goes on as it was until it is
