@@ -174,3 +174,27 @@ func TestKilledInTurn(t *testing.T) {
 		}
 	})
 }
+
+// TestNoPluginOutlivesItsControlPlane kills a control plane while one of its plugins
+// stands still, and so can't end by itself.
+func TestNoPluginOutlivesItsControlPlane(t *testing.T) {
+	t.Parallel()
+	const plugin = "corral-plugin-storage-fs"
+	lab := corraltest.New(t)
+	controlplane := lab.ControlPlane()
+	awaitStorage(t, controlplane.API(), storageReady, "default", "ready")
+	pid := pluginProcess(t.Context(), controlplane.API(), "fs")
+	if found := lab.Find(plugin); !slices.Equal(found, []int{pid}) {
+		t.Fatalf("the plugin is process %d, and the lab sees %v", pid, found)
+	}
+	signal(t, pid, syscall.SIGSTOP)
+	controlplane.Kill()
+	corraltest.Await(t, backLimit, "no plugin is left", func() error {
+		if left := lab.Find("corral-plugin-"); len(left) > 0 {
+			return fmt.Errorf("processes %v are", left)
+		}
+		return nil
+	})
+	controlplane.Restart()
+	awaitStorage(t, controlplane.API(), storageReady, "default", "ready")
+}

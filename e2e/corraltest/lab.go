@@ -12,12 +12,14 @@ import (
 	"time"
 )
 
-// markVariable marks, in its environment, the processes that a lab's programs
-// start. An agent passes on to an Ollama what it does not know; its keeper it
-// gives nothing but ownerVariable, which the Ollama has as well.
+// The variables by which a lab knows the processes that its programs start. An agent
+// passes on markVariable to an Ollama; its keeper it gives nothing but ownerVariable,
+// which the Ollama has as well. To a plugin the control plane passes on pathVariable,
+// which leads to a place that is named after the mark and isn't there.
 const (
 	markVariable  = "E2E_LAB"
 	ownerVariable = "CORRAL_OWNER"
+	pathVariable  = "PATH"
 )
 
 // endLimit is how long what was left behind may take to end by itself.
@@ -57,13 +59,25 @@ func (l *Lab) Folder(name string) string {
 	return filepath.Join(l.Dir, name+strconv.Itoa(l.folders))
 }
 
+// marked returns an environment in which the lab knows a process again.
+func (l *Lab) marked(environ []string) []string {
+	path := pathVariable + "="
+	for _, entry := range environ {
+		if strings.HasPrefix(entry, pathVariable+"=") {
+			path = entry // the last one counts
+		}
+	}
+	return append(slices.Clone(environ), markVariable+"="+l.mark, path+string(filepath.ListSeparator)+filepath.Join(l.Dir, l.mark))
+}
+
 // Processes returns the living processes that the lab's programs started, by
 // whatever way, and those programs themselves.
 func (l *Lab) Processes() []int {
 	l.T.Helper()
 	environs := l.environs()
+	isMarked := func(entry string) bool { return strings.Contains(entry, l.mark) }
 	for _, environ := range environs {
-		if !slices.Contains(environ, markVariable+"="+l.mark) {
+		if !slices.ContainsFunc(environ, isMarked) {
 			continue
 		}
 		for _, entry := range environ {
@@ -74,7 +88,7 @@ func (l *Lab) Processes() []int {
 	}
 	var pids []int
 	for pid, environ := range environs {
-		if slices.ContainsFunc(environ, func(entry string) bool { return l.owners[entry] || entry == markVariable+"="+l.mark }) {
+		if slices.ContainsFunc(environ, func(entry string) bool { return l.owners[entry] || isMarked(entry) }) {
 			pids = append(pids, pid)
 		}
 	}

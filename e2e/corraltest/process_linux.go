@@ -50,7 +50,7 @@ func (l *Lab) Start(c Command) *Process {
 	}
 	cmd := exec.Command(c.Path, c.Args...)
 	cmd.Dir = c.Dir
-	cmd.Env = append(os.Environ(), append([]string{markVariable + "=" + l.mark}, c.Env...)...)
+	cmd.Env = l.marked(append(os.Environ(), c.Env...))
 	cmd.Stdout, cmd.Stderr = file, file
 	// Should the test program die, its programs end as well.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
