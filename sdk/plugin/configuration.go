@@ -136,10 +136,14 @@ func shown(v any) any {
 	return v
 }
 
-// explain prints the fields of a configuration.
+// explain prints the fields of a configuration, if it has any.
 func explain(w io.Writer, c any) {
+	fields := config.Fields(c)
+	if len(fields) == 0 {
+		return
+	}
 	fmt.Fprint(w, "\nAn instance is configured by:\n\n")
-	for _, f := range config.Fields(c) {
+	for _, f := range fields {
 		fmt.Fprintf(w, "    %-24s %s\n", f.Path, f.Help)
 	}
 }

@@ -12,6 +12,8 @@
 // and never shown. A type with a method SetDefaults() has defaults other than zero.
 // Config's method Validate, if it has one, finds what else is wrong.
 //
+// A loader of models is one with [Loader] in place of [Storage].
+//
 // One process serves many configured instances. A backend that has to be closed
 // implements io.Closer.
 package plugin
@@ -57,7 +59,7 @@ type program struct {
 
 // Description is what a plugin says of itself.
 type Description struct {
-	Kind      string `json:"kind"` // storage
+	Kind      string `json:"kind"` // storage or loader
 	Name      string `json:"name"`
 	Version   string `json:"version"`
 	Publisher string `json:"publisher,omitempty"`

@@ -114,7 +114,7 @@ var errEnded = errors.New("the process has ended")
 
 // observe makes a call in a process: within the bounds of how many there may be, past
 // the breakers, counted, and with an error that says what has happened.
-func (u *unit) observe(ctx context.Context, g *generation, i *Instance, name string, do func() error) error {
+func (u *unit) observe(ctx context.Context, g *generation, i *instance, name string, do func() error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -136,7 +136,7 @@ func (u *unit) observe(ctx context.Context, g *generation, i *Instance, name str
 }
 
 // allowed returns why a call is refused, nil where it is not.
-func (u *unit) allowed(i *Instance) error {
+func (u *unit) allowed(i *instance) error {
 	if ok, wait, last := u.breaker.allow(time.Now()); !ok {
 		return fault.Wrap(fault.Unavailable, last, "the plugin %s fails at most of what it is asked, and is not asked for %v", u.id, wait.Round(time.Second)).
 			On(fault.Plugin).After(wait)
@@ -152,7 +152,7 @@ func (u *unit) allowed(i *Instance) error {
 }
 
 // judge tells the breakers how a call went.
-func (u *unit) judge(i *Instance, err error) {
+func (u *unit) judge(i *instance, err error) {
 	ofProcess, ofInstance := verdict(err)
 	if u.breaker.done(time.Now(), ofProcess, err) {
 		u.config.Changed()

@@ -78,7 +78,7 @@ func (d *download) openOnce(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = d.instance.unit.observe(ctx, g, d.instance, "get", func() (err error) {
+	err = d.instance.unit.observe(ctx, g, d.instance.instance, "get", func() (err error) {
 		r := storage.Range{OffsetBytes: d.offset, LengthBytes: d.left}
 		if d.toEnd {
 			r.LengthBytes = 0
@@ -130,7 +130,7 @@ func (d *download) took(n int64) {
 // the error that is left.
 func (d *download) goOn(err error) error {
 	if !errors.Is(err, errEnded) || d.again == 0 || d.begun && d.version == "" && d.left > 0 {
-		d.instance.unit.judge(d.instance, err)
+		d.instance.unit.judge(d.instance.instance, err)
 		d.instance.unit.meter.failed(err)
 		return err
 	}

@@ -126,7 +126,7 @@ func (p *fakeProcess) Migrate(_ context.Context, c host.Configuration) (host.Con
 	return c, nil
 }
 
-func (p *fakeProcess) Open(context.Context, host.Configuration) (backend, error) {
+func (p *fakeProcess) Open(context.Context, host.Configuration) (storageBackend, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.openErr != nil {
@@ -256,4 +256,8 @@ func (f *fixture) trustFake(name, version string) {
 	if err := lock.Write(file); err != nil {
 		f.t.Fatal(err)
 	}
+}
+
+func (p *fakeProcess) OpenLoader(context.Context, host.Configuration) (loaderBackend, error) {
+	return nil, fault.New(fault.NotImplemented, "it is a storage")
 }

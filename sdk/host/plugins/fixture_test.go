@@ -38,8 +38,11 @@ func TestMain(m *testing.M) {
 
 // kindOf returns what a plugin does.
 func kindOf(name, version string) plugin.Kind {
-	if name == aging {
+	switch name {
+	case aging:
 		return agingKind(version)
+	case looking:
+		return plugin.Loader(openLooker)
 	}
 	return plugin.Storage(func(ctx context.Context, s Settings) (storage.Backend, error) { return open(ctx, s, version) })
 }

@@ -2,6 +2,7 @@ package plugins
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -21,15 +22,11 @@ type Setup struct {
 	ReadOnly bool
 }
 
-// Instance is a storage that outlives the processes of its plugin. It can be used
-// from the beginning: a call waits for the process, is made again where that can do
-// no harm when the process ends under it, and fails with fault.Unavailable on the
-// plugin's side where that was not enough.
-//
-// What it can do, its capabilities and its address, is what the plugin said when it
-// was opened last; nothing before that. [Instance.Opened] waits for it.
-type Instance struct {
+// instance is something of a plugin that outlives its processes, whatever the plugin's
+// kind is: an [Instance] or a [LoaderInstance].
+type instance struct {
 	unit      *unit
+	kind      kind
 	setup     Setup
 	breaker   breaker
 	transfers chan struct{} // a place for each
@@ -46,16 +43,13 @@ type Instance struct {
 	closed     bool
 }
 
-// MaxTransfers is how many objects an instance reads and writes at a time. Further
-// ones wait.
-const MaxTransfers = 8
-
-// Storage returns a new instance. There need not be such a plugin yet.
-func (m *Manager) Storage(s Setup) *Instance {
+// open returns a new instance with so many transfers at a time. There need not be such
+// a plugin yet.
+func (m *Manager) open(s Setup, k kind, transfers int) *instance {
 	s.Config.Secrets = maps.Clone(s.Config.Secrets)
 	u := m.unit(s.Plugin)
-	i := &Instance{
-		unit: u, setup: s, transfers: make(chan struct{}, MaxTransfers), closing: make(chan struct{}),
+	i := &instance{
+		unit: u, kind: k, setup: s, transfers: make(chan struct{}, transfers), closing: make(chan struct{}),
 		condition: Condition{State: Starting, Since: time.Now()},
 	}
 	u.redactor.add(s.Config.Secrets)
@@ -67,10 +61,10 @@ func (m *Manager) Storage(s Setup) *Instance {
 }
 
 // Name returns what people call the instance.
-func (i *Instance) Name() string { return i.setup.Name }
+func (i *instance) Name() string { return i.setup.Name }
 
 // Status returns how the instance is.
-func (i *Instance) Status() InstanceStatus {
+func (i *instance) Status() InstanceStatus {
 	i.unit.mu.Lock()
 	c, at := i.condition, i.checkedAt
 	if plugin := i.unit.condition; i.generation == nil || i.unit.current == nil {
@@ -92,7 +86,7 @@ func (i *Instance) Status() InstanceStatus {
 
 // Opened waits until the instance has been opened once in the process that runs, and
 // returns nil, or what is wrong with it.
-func (i *Instance) Opened(ctx context.Context) error {
+func (i *instance) Opened(ctx context.Context) error {
 	g, _, err := i.enter(ctx)
 	if err != nil {
 		return err
@@ -102,7 +96,7 @@ func (i *Instance) Opened(ctx context.Context) error {
 }
 
 // Close ends the instance. Calls that are under way may end until ctx does.
-func (i *Instance) Close(ctx context.Context) error {
+func (i *instance) Close(ctx context.Context) error {
 	u := i.unit
 	u.mu.Lock()
 	if i.closed {
@@ -111,12 +105,12 @@ func (i *Instance) Close(ctx context.Context) error {
 	}
 	i.closed = true
 	close(i.closing)
-	u.instances = slices.DeleteFunc(u.instances, func(one *Instance) bool { return one == i })
+	u.instances = slices.DeleteFunc(u.instances, func(one *instance) bool { return one == i })
 	b := i.backend
 	u.tellLocked()
 	u.mu.Unlock()
 	defer u.redactor.remove(i.setup.Config.Secrets)
-	for range MaxTransfers {
+	for range cap(i.transfers) {
 		select {
 		case i.transfers <- struct{}{}:
 			continue
@@ -134,7 +128,7 @@ func (i *Instance) Close(ctx context.Context) error {
 
 // attend has the instance be open in the process that runs, and looks at its health,
 // until it is closed.
-func (i *Instance) attend(ctx context.Context) {
+func (i *instance) attend(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
@@ -162,7 +156,7 @@ func (i *Instance) attend(ctx context.Context) {
 
 // attendOnce opens the instance where a process is a new one, and looks at it where
 // that is due. What it returns is closed when there is something new.
-func (i *Instance) attendOnce(ctx context.Context, due bool) (changed <-chan struct{}) {
+func (i *instance) attendOnce(ctx context.Context, due bool) (changed <-chan struct{}) {
 	u := i.unit
 	u.mu.Lock()
 	g, b, changed := u.current, i.backend, u.changed
@@ -179,7 +173,7 @@ func (i *Instance) attendOnce(ctx context.Context, due bool) (changed <-chan str
 }
 
 // open opens the instance in a process.
-func (i *Instance) open(ctx context.Context, g *generation) {
+func (i *instance) open(ctx context.Context, g *generation) {
 	b, err := i.openIn(ctx, g)
 	if err != nil && ctx.Err() != nil {
 		return
@@ -191,7 +185,7 @@ func (i *Instance) open(ctx context.Context, g *generation) {
 
 // opened notes how opening the instance in a process went, and reports false where
 // that is of no use any more.
-func (i *Instance) opened(g *generation, b backend, err error) bool {
+func (i *instance) opened(g *generation, b backend, err error) bool {
 	i.unit.mu.Lock()
 	defer i.unit.mu.Unlock()
 	if i.unit.current != g || i.closed {
@@ -211,21 +205,23 @@ func (i *Instance) opened(g *generation, b backend, err error) bool {
 	return true
 }
 
-func (i *Instance) openIn(ctx context.Context, g *generation) (backend, error) {
+func (i *instance) openIn(ctx context.Context, g *generation) (backend, error) {
 	ctx, cancel := within(ctx, openTimeout)
 	defer cancel()
 	g.enter()
 	defer g.leave()
-	b, err := g.process.Open(ctx, i.setup.Config)
+	b, err := i.kind.open(ctx, g.process, i.setup.Config)
 	return b, i.unit.explain(ctx, g, err)
 }
 
 // openedLocked notes that the instance is open in a process.
-func (i *Instance) openedLocked(g *generation, b backend) {
+func (i *instance) openedLocked(g *generation, b backend) {
 	i.generation, i.backend, i.openErr = g, b, nil
-	i.can, i.address = storage.CapabilitiesOf(b), ""
-	if a, ok := storage.As[storage.Addresser](b); ok {
-		i.address = a.Address()
+	if b, ok := b.(storage.Backend); ok {
+		i.can, i.address = storage.CapabilitiesOf(b), ""
+		if a, ok := storage.As[storage.Addresser](b); ok {
+			i.address = a.Address()
+		}
 	}
 	i.breaker.reset()
 	i.setLocked(Ready, nil)
@@ -233,7 +229,7 @@ func (i *Instance) openedLocked(g *generation, b backend) {
 }
 
 // setLocked notes how the instance is.
-func (i *Instance) setLocked(s State, err error) {
+func (i *instance) setLocked(s State, err error) {
 	i.checkedAt = time.Now()
 	c := Condition{State: s, Since: i.checkedAt}
 	if err != nil {
@@ -242,11 +238,11 @@ func (i *Instance) setLocked(s State, err error) {
 	if i.condition.State == c.State && i.condition.Reason == c.Reason {
 		return
 	}
-	switch log := i.unit.log.With("storage", i.setup.Name); {
+	switch log := i.unit.log.With(i.setup.Plugin.Kind, i.setup.Name); {
 	case err != nil:
-		log.Warn("storage does not serve as it should", "state", s, "error", err, "side", c.Side)
+		log.Warn("instance does not serve as it should", "state", s, "error", err, "side", c.Side)
 	case i.condition.State != Starting:
-		log.Info("storage serves again")
+		log.Info("instance serves again")
 	}
 	i.condition = c
 	i.unit.tellLocked()
@@ -254,12 +250,12 @@ func (i *Instance) setLocked(s State, err error) {
 
 // look asks the instance for its health. One that is well again after it was not is
 // let through to at once.
-func (i *Instance) look(ctx context.Context, g *generation, b backend) {
+func (i *instance) look(ctx context.Context, g *generation, b backend) {
 	ctx, cancel := within(ctx, i.unit.config.times.healthLimit)
 	defer cancel()
 	g.enter()
 	defer g.leave()
-	err := i.unit.explain(ctx, g, storage.CheckBackend(ctx, b))
+	err := i.unit.explain(ctx, g, i.kind.check(ctx, b))
 	if fault.KindOf(err) == fault.Canceled || g.gone() {
 		return
 	}
@@ -280,7 +276,7 @@ func (i *Instance) look(ctx context.Context, g *generation, b backend) {
 
 // enter waits until the instance is open in the process that runs, and adds a call
 // to that, which has to leave it.
-func (i *Instance) enter(ctx context.Context) (*generation, backend, error) {
+func (i *instance) enter(ctx context.Context) (*generation, backend, error) {
 	u := i.unit
 	for {
 		u.mu.Lock()
@@ -306,7 +302,50 @@ func (i *Instance) enter(ctx context.Context) (*generation, backend, error) {
 	}
 }
 
+// call makes a call of the instance, and makes it again where the process ends under
+// it and that may be done.
+func (i *instance) call(ctx context.Context, name string, limit time.Duration, again bool, do func(context.Context, backend) error) error {
+	ctx, cancel := within(ctx, limit)
+	defer cancel()
+	var err error
+	for range 1 + maxAgain {
+		if err = i.once(ctx, name, do); !again || !errors.Is(err, errEnded) {
+			break
+		}
+	}
+	return err
+}
+
+func (i *instance) once(ctx context.Context, name string, do func(context.Context, backend) error) error {
+	g, b, err := i.enter(ctx)
+	if err != nil {
+		return err
+	}
+	defer g.leave()
+	return i.unit.observe(ctx, g, i, name, func() error { return do(ctx, b) })
+}
+
+// transfer waits for a place for a transfer.
+func (i *instance) transfer(ctx context.Context) (leave func(), err error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	timer := time.NewTimer(i.unit.config.times.idle)
+	defer timer.Stop()
+	select {
+	case i.transfers <- struct{}{}:
+		return func() { <-i.transfers }, nil
+	case <-i.closing:
+		return nil, i.gone()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-timer.C:
+		return nil, fault.New(fault.Unavailable, "the %s %s has %d transfers under way, as many as it may",
+			i.setup.Plugin.Kind, i.setup.Name, cap(i.transfers)).After(time.Second)
+	}
+}
+
 // gone is the error of a call after the instance's end.
-func (i *Instance) gone() error {
-	return fault.New(fault.NotFound, "there is no storage %s any more", i.setup.Name).On(fault.Caller)
+func (i *instance) gone() error {
+	return fault.New(fault.NotFound, "there is no %s %s any more", i.setup.Plugin.Kind, i.setup.Name).On(fault.Caller)
 }

@@ -59,12 +59,15 @@ type Config struct {
 
 // ID names a plugin.
 type ID struct {
-	Kind string // storage
-	Name string // such as fs
+	Kind string // storage or loader
+	Name string // such as fs or gguf
 }
 
 // Storage is the id of a storage plugin.
 func Storage(name string) ID { return ID{"storage", name} }
+
+// Loader is the id of a plugin that knows formats of models.
+func Loader(name string) ID { return ID{"loader", name} }
 
 // String returns the id as it is written, such as storage/fs.
 func (id ID) String() string { return id.Kind + "/" + id.Name }

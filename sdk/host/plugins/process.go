@@ -10,6 +10,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/config"
 	"github.com/corral-fleet/corral/sdk/host"
 	"github.com/corral-fleet/corral/sdk/host/trust"
+	"github.com/corral-fleet/corral/sdk/loader"
 	"github.com/corral-fleet/corral/sdk/storage"
 )
 
@@ -18,7 +19,8 @@ type process interface {
 	Describe(ctx context.Context) (json.RawMessage, error)
 	Check(ctx context.Context, c host.Configuration, online bool) ([]config.Fault, error)
 	Migrate(ctx context.Context, c host.Configuration) (host.Configuration, error)
-	Open(ctx context.Context, c host.Configuration) (backend, error)
+	Open(ctx context.Context, c host.Configuration) (storageBackend, error)
+	OpenLoader(ctx context.Context, c host.Configuration) (loaderBackend, error)
 	Health(ctx context.Context) error
 	Drain(ctx context.Context) error
 	Quit()
@@ -33,8 +35,20 @@ type process interface {
 
 // backend is an instance in a process.
 type backend interface {
-	storage.Backend
 	CloseInstance(ctx context.Context) error
+}
+
+// storageBackend is one of a storage.
+type storageBackend interface {
+	storage.Backend
+	backend
+}
+
+// loaderBackend is one of a loader.
+type loaderBackend interface {
+	loader.Loader
+	backend
+	Check(ctx context.Context) error
 }
 
 // starter starts a program and waits until it serves.
@@ -42,12 +56,12 @@ type starter func(ctx context.Context, p host.Program) (process, error)
 
 type hostProcess struct{ *host.Process }
 
-func (p hostProcess) Open(ctx context.Context, c host.Configuration) (backend, error) {
-	s, err := p.OpenStorage(ctx, c)
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
+func (p hostProcess) Open(ctx context.Context, c host.Configuration) (storageBackend, error) {
+	return p.OpenStorage(ctx, c)
+}
+
+func (p hostProcess) OpenLoader(ctx context.Context, c host.Configuration) (loaderBackend, error) {
+	return p.Process.OpenLoader(ctx, c)
 }
 
 func startProcess(ctx context.Context, p host.Program) (process, error) {

@@ -2,7 +2,6 @@ package plugins
 
 import (
 	"context"
-	"errors"
 	"iter"
 	"time"
 
@@ -23,27 +22,45 @@ var (
 	_ storage.Addresser = (*Instance)(nil)
 )
 
-// call makes a call of the instance, and makes it again where the process ends under
-// it and that may be done.
-func (i *Instance) call(ctx context.Context, name string, limit time.Duration, again bool, do func(context.Context, storage.Backend) error) error {
-	ctx, cancel := within(ctx, limit)
-	defer cancel()
-	var err error
-	for range 1 + maxAgain {
-		if err = i.once(ctx, name, do); !again || !errors.Is(err, errEnded) {
-			break
-		}
-	}
-	return err
+// Instance is a storage that outlives the processes of its plugin. It can be used
+// from the beginning: a call waits for the process, is made again where that can do
+// no harm when the process ends under it, and fails with fault.Unavailable on the
+// plugin's side where that was not enough.
+//
+// What it can do, its capabilities and its address, is what the plugin said when it
+// was opened last; nothing before that. [Instance.Opened] waits for it.
+type Instance struct{ *instance }
+
+// MaxTransfers is how many objects an instance reads and writes at a time. Further
+// ones wait.
+const MaxTransfers = 8
+
+// Storage returns a new instance. There need not be such a plugin yet.
+func (m *Manager) Storage(s Setup) *Instance {
+	return &Instance{m.open(s, storageKind{}, MaxTransfers)}
 }
 
-func (i *Instance) once(ctx context.Context, name string, do func(context.Context, storage.Backend) error) error {
-	g, b, err := i.enter(ctx)
+// enter waits until the storage is open; see [instance.enter].
+func (i *Instance) enter(ctx context.Context) (*generation, storage.Backend, error) {
+	g, b, err := i.instance.enter(ctx)
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	defer g.leave()
-	return i.unit.observe(ctx, g, i, name, func() error { return do(ctx, b) })
+	return g, b.(storage.Backend), nil
+}
+
+// call makes a call of the storage; see [instance.call].
+func (i *Instance) call(ctx context.Context, name string, limit time.Duration, again bool, do func(context.Context, storage.Backend) error) error {
+	return i.instance.call(ctx, name, limit, again, onStorage(do))
+}
+
+// once makes a call of the storage a single time.
+func (i *Instance) once(ctx context.Context, name string, do func(context.Context, storage.Backend) error) error {
+	return i.instance.once(ctx, name, onStorage(do))
+}
+
+func onStorage(do func(context.Context, storage.Backend) error) func(context.Context, backend) error {
+	return func(ctx context.Context, b backend) error { return do(ctx, b.(storage.Backend)) }
 }
 
 // as makes a call of one of the small interfaces.
@@ -165,23 +182,4 @@ func (i *Instance) Sweep(ctx context.Context, age time.Duration) (swept int, err
 		return err
 	}))
 	return swept, err
-}
-
-// transfer waits for a place for a transfer.
-func (i *Instance) transfer(ctx context.Context) (leave func(), err error) {
-	if ctx.Err() != nil {
-		return nil, context.Cause(ctx)
-	}
-	timer := time.NewTimer(i.unit.config.times.idle)
-	defer timer.Stop()
-	select {
-	case i.transfers <- struct{}{}:
-		return func() { <-i.transfers }, nil
-	case <-i.closing:
-		return nil, i.gone()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	case <-timer.C:
-		return nil, fault.New(fault.Unavailable, "the storage %s has %d transfers under way, as many as it may", i.setup.Name, MaxTransfers).After(time.Second)
-	}
 }

@@ -360,7 +360,7 @@ func TestTransfersAllocateNothing(t *testing.T) {
 	ctx, idle := newIdle(t.Context(), time.Minute)
 	defer idle.end()
 	m := newMeter()
-	d := &download{instance: &Instance{unit: &unit{meter: m}}, ctx: ctx, idle: idle, left: 1 << 60, in: io.NopCloser(zeros{})}
+	d := &download{instance: &Instance{&instance{unit: &unit{meter: m}}}, ctx: ctx, idle: idle, left: 1 << 60, in: io.NopCloser(zeros{})}
 	s := &sent{ReadCloser: io.NopCloser(zeros{}), of: &sends{idle: idle, meter: m}}
 	buffer := make([]byte, 64<<10)
 	for name, in := range map[string]io.Reader{"reading": d, "sending": s} {
@@ -380,8 +380,8 @@ func BenchmarkStat(b *testing.B) {
 	u := newUnit(Config{times: defaultTimes(), Changed: func() {}, Log: hclog.NewNullLogger(), MaxExits: 5}, Storage("a"), newTasks())
 	p := &fakeProcess{world: w, exited: make(chan struct{})}
 	g := &generation{process: p, program: &program{}}
-	i := &Instance{unit: u, transfers: make(chan struct{}, MaxTransfers), closing: make(chan struct{})}
-	u.install(g, map[*Instance]backend{i: fakeBackend{w.objects, p}})
+	i := &Instance{&instance{unit: u, kind: storageKind{}, transfers: make(chan struct{}, MaxTransfers), closing: make(chan struct{})}}
+	u.install(g, map[*instance]backend{i.instance: fakeBackend{w.objects, p}})
 	if err := w.objects.Put(b.Context(), "k", storage.Bytes(nil)); err != nil {
 		b.Fatal(err)
 	}

@@ -37,7 +37,7 @@ type unit struct {
 	current   *generation
 	condition Condition
 	changed   chan struct{} // closed at the next change
-	instances []*Instance
+	instances []*instance
 	restarts  restarts
 	starts    int
 	lastExit  *host.Exit
@@ -213,7 +213,7 @@ func (u *unit) identify(ctx context.Context, running process) (json.RawMessage, 
 }
 
 // install has calls go to a process, and to its instances that are open already.
-func (u *unit) install(g *generation, open map[*Instance]backend) {
+func (u *unit) install(g *generation, open map[*instance]backend) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.ran != g.program {

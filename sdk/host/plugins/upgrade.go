@@ -1,17 +1,12 @@
 package plugins
 
 import (
-	"bytes"
 	"context"
-	"crypto/rand"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 
 	"github.com/corral-fleet/corral/sdk/fault"
-	"github.com/corral-fleet/corral/sdk/storage"
 )
 
 // upgrade starts another program of a plugin beside the one that runs, has it show
@@ -37,17 +32,17 @@ func (u *unit) upgrade(ctx context.Context, old *generation, p *program) (*gener
 
 // prove opens the instances in a new process, and returns an error where one that is
 // served by the old one is not served there.
-func (u *unit) prove(ctx context.Context, old, g *generation) (map[*Instance]backend, error) {
+func (u *unit) prove(ctx context.Context, old, g *generation) (map[*instance]backend, error) {
 	u.mu.Lock()
 	instances := slices.Clone(u.instances)
-	served := map[*Instance]bool{}
+	served := map[*instance]bool{}
 	for _, i := range instances {
 		served[i] = i.generation == old && i.backend != nil && i.condition.State == Ready
 	}
 	u.mu.Unlock()
 	var (
 		mu    sync.Mutex
-		open  = map[*Instance]backend{}
+		open  = map[*instance]backend{}
 		errs  []error
 		group sync.WaitGroup
 	)
@@ -75,58 +70,17 @@ func (u *unit) prove(ctx context.Context, old, g *generation) (map[*Instance]bac
 }
 
 // try opens the instance in a new process, and sees whether it serves there.
-func (i *Instance) try(ctx context.Context, g *generation, served bool) (backend, error) {
+func (i *instance) try(ctx context.Context, g *generation, served bool) (backend, error) {
 	b, err := i.openIn(ctx, g)
 	if err != nil || !served {
 		return b, err
 	}
 	ctx, cancel := within(ctx, openTimeout)
 	defer cancel()
-	err = storage.CheckBackend(ctx, b)
-	if err == nil {
-		err = readCanary(ctx, b)
-	}
-	if err == nil && !i.setup.ReadOnly {
-		err = writeCanary(ctx, b)
+	if err = i.kind.check(ctx, b); err == nil {
+		err = i.kind.prove(ctx, b, i.setup.ReadOnly)
 	}
 	return b, i.unit.explain(ctx, g, err)
-}
-
-// canaryKey is where a trial of a new version writes, and what it asks for.
-func canaryKey() string { return "corral-canary/" + rand.Text() }
-
-// readCanary sees whether a backend tells what is not there, and lists.
-func readCanary(ctx context.Context, b storage.Backend) error {
-	if _, err := b.Stat(ctx, canaryKey()); fault.KindOf(err) != fault.NotFound {
-		return errors.Join(err, wrong("it does not say that an object is not there"))
-	}
-	_, err := storage.ListPage(ctx, b, storage.PageRequest{Limit: 1})
-	return err
-}
-
-// writeCanary sees whether a backend stores an object as it is.
-func writeCanary(ctx context.Context, b storage.Backend) (err error) {
-	key, want := canaryKey(), []byte(rand.Text())
-	if err := b.Put(ctx, key, storage.Bytes(want)); err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, b.Delete(ctx, key)) }()
-	in, err := b.Get(ctx, key, storage.Range{})
-	if fault.KindOf(err) == fault.NotFound {
-		return wrong("it does not have what it has stored")
-	}
-	if err != nil {
-		return err
-	}
-	got, err := io.ReadAll(in)
-	if err = errors.Join(err, in.Close()); err == nil && !bytes.Equal(got, want) {
-		return wrong("what it has stored is not what it was given")
-	}
-	return err
-}
-
-func wrong(what string) error {
-	return fault.New(fault.Corrupt, "%s", fmt.Sprintf("the plugin is wrong: %s", what)).On(fault.Plugin)
 }
 
 // reconsider has the process that runs be the one that is wanted.

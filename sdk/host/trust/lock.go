@@ -32,7 +32,7 @@ type Lock struct {
 
 // Entry is one version of a plugin.
 type Entry struct {
-	Kind      string            `json:"kind"` // storage
+	Kind      string            `json:"kind"` // storage or loader
 	Name      string            `json:"name"`
 	Version   string            `json:"version"`
 	Publisher string            `json:"publisher,omitempty"`
