@@ -84,3 +84,13 @@ func (s Side) String() string {
 	}
 	return sideNames[Ours]
 }
+
+// ParseSide is the inverse of [Side.String]. An unknown name is [Ours].
+func ParseSide(name string) Side {
+	for s, has := range sideNames {
+		if has == name {
+			return Side(s)
+		}
+	}
+	return Ours
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/url"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/chat"
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models"
 	"github.com/corral-fleet/corral/controlplane/internal/settings"
 	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
@@ -138,6 +140,24 @@ type (
 	Events interface {
 		After(id uint64, limit int) []fleet.Event
 	}
+	// Catalogue has the models that are stored, and says which hosts are to have them.
+	Catalogue interface {
+		Want(ctx context.Context, name string, w models.Where) ([]fleet.HostView, error)
+		Delete(ctx context.Context, name string, d models.Deletion) error
+		Restore(ctx context.Context, name string) (fleet.StoredModel, error)
+		Describe(ctx context.Context, name string, p models.Patch) error
+	}
+	// ModelTickets let hosts read single files.
+	ModelTickets interface {
+		Check(storage string, query url.Values) error
+	}
+	// Operations are what takes a while.
+	Operations interface {
+		List() []fleet.Operation
+		Get(id string) (fleet.Operation, error)
+		Cancel(id string) (fleet.Operation, error)
+		Retry(ctx context.Context, id string) (fleet.Operation, error)
+	}
 	// Chat asks models.
 	Chat interface {
 		Ask(ctx context.Context, q chat.Question, onPiece func(chat.Piece) error) (*chat.Reply, error)
@@ -164,6 +184,10 @@ type Options struct {
 	Events    Events
 	Plugins   Plugins
 	Installer Installer
+	Catalogue Catalogue
+	// ModelTickets are of the addresses that hosts are given.
+	ModelTickets ModelTickets
+	Operations   Operations
 	// LostUsage returns how many requests Usage lacks since the server started.
 	LostUsage func() uint64
 	// Decisions and Breakers are of the router.
@@ -207,8 +231,18 @@ func (a *API) Routes() []edge.Route {
 		{Method: "DELETE", Path: "/api/usage/captures", Permission: edge.Administer, Handler: a.deleteCaptures},
 		{Method: "GET", Path: "/api/models", Permission: edge.Read, Handler: a.models},
 		{Method: "GET", Path: "/api/models/{id}", Permission: edge.Read, Handler: a.model},
-		{Method: "DELETE", Path: "/api/models/{id}", Permission: edge.Operate, Handler: a.unbuiltForModel("removing models")},
-		{Method: "POST", Path: "/api/models/{id}/download", Permission: edge.Operate, Handler: a.unbuiltForModel("bringing models to hosts")},
+		{Method: "DELETE", Path: "/api/models/{id}", Permission: edge.Operate, Handler: a.deleteModel},
+		{Method: "PATCH", Path: "/api/models/{id}", Permission: edge.Operate, Handler: a.changeModel},
+		{Method: "POST", Path: "/api/models/{id}/restore", Permission: edge.Operate, Handler: a.restoreModel},
+		{Method: "POST", Path: "/api/models/{id}/download", Permission: edge.Operate, Handler: a.downloadModel},
+
+		{Method: "GET", Path: "/api/operations", Permission: edge.Read, Handler: a.operations},
+		{Method: "GET", Path: "/api/operations/{id}", Permission: edge.Read, Handler: a.operation},
+		{Method: "POST", Path: "/api/operations/{id}/cancel", Permission: edge.Operate, Handler: a.cancelOperation},
+		{Method: "POST", Path: "/api/operations/{id}/retry", Permission: edge.Operate, Handler: a.retryOperation},
+
+		// For hosts, which prove themselves by what the address says.
+		{Method: "GET", Path: models.FilePath + "{name}", Permission: edge.Public, Handler: a.modelFile, Watch: true, Exempt: true},
 
 		{Method: "POST", Path: "/api/chat", Permission: edge.Infer, Handler: a.chat, Watch: true, MaxBodyBytes: maxChatBytes},
 		{Method: "POST", Path: "/api/chat/stream", Permission: edge.Infer, Handler: a.chatStream, Watch: true, MaxBodyBytes: maxChatBytes},

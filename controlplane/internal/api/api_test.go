@@ -80,8 +80,7 @@ func TestNotReady(t *testing.T) {
 func TestUnbuiltRoutesSaySo(t *testing.T) {
 	f := start(t, relaytest.NoModels)
 	large := strings.Repeat("x", 2<<20)
-	routes := append(unbuiltRoutes(), edge.Route{Method: "DELETE", Path: "/api/models/tiny"}, edge.Route{Method: "POST", Path: "/api/models/tiny/download"})
-	for _, r := range routes {
+	for _, r := range unbuiltRoutes() {
 		path := strings.NewReplacer("{path...}", "x", "{", "", "}", "").Replace(r.Path)
 		got := f.Do(edge.Operate, r.Method, path, "")
 		if got.Status != 501 || r.Method != "HEAD" && (!strings.Contains(got.Body, `"not_implemented"`) || !strings.Contains(got.Body, "not built yet")) {

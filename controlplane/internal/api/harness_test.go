@@ -14,6 +14,8 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/chat"
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models"
+	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
 	"github.com/corral-fleet/corral/controlplane/internal/pki"
 	"github.com/corral-fleet/corral/controlplane/internal/relay/relaytest"
 	"github.com/corral-fleet/corral/controlplane/internal/settings"
@@ -42,6 +44,10 @@ type fixture struct {
 	events   *fleet.Events
 	reasons  []string // not to be ready
 	reset    []fleet.BreakerFilter
+
+	models       *models.Service
+	operations   *operations.Operations
+	modelTickets *models.Tickets
 }
 
 // start serves the API. Two hosts have joined: alpha, which is connected and has
@@ -98,8 +104,16 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 			f.registry.Report(host.ID, 1, noon(), view.Instances)
 		}
 	}
+	f.operations, f.modelTickets = operations.New(db, noon, log), models.NewTickets(noon)
+	f.models = models.New(models.Options{
+		Store: db, View: f.registry, Storages: shelves{kept}, Loaders: anything{}, Workers: nobodyWorks{}, Operations: f.operations,
+		Rate: func() int64 { return 0 }, Log: log, Now: noon,
+	})
 	f.api = New(Options{
-		Summary:      summary.New(f.registry, requests{}, func() int { return 2 }, noStorages, "1.2.3", noon),
+		Summary:      summary.New(f.registry, requests{}, func() int { return 2 }, noStorages, f.models.Models, "1.2.3", noon),
+		Catalogue:    f.models,
+		ModelTickets: f.modelTickets,
+		Operations:   f.operations,
 		Settings:     manager,
 		Registry:     f.registry,
 		Hosts:        db,

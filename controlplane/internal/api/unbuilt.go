@@ -11,10 +11,9 @@ import (
 // are there so that a client learns that, and not that it got the path wrong.
 func unbuiltRoutes() []edge.Route {
 	const (
-		models     = "adding models"
-		uploads    = "resumable uploads"
-		operations = "operations"
-		alerts     = "alerts"
+		models  = "adding models"
+		uploads = "resumable uploads"
+		alerts  = "alerts"
 	)
 	var routes []edge.Route
 	for _, r := range []struct {
@@ -28,11 +27,6 @@ func unbuiltRoutes() []edge.Route {
 		{edge.Operate, "HEAD", "/api/uploads/{id}", uploads},
 		{edge.Operate, "PATCH", "/api/uploads/{id}", uploads},
 		{edge.Operate, "DELETE", "/api/uploads/{id}", uploads},
-
-		{edge.Read, "GET", "/api/operations", operations},
-		{edge.Read, "GET", "/api/operations/{id}", operations},
-		{edge.Operate, "POST", "/api/operations/{id}/cancel", operations},
-		{edge.Operate, "POST", "/api/operations/{id}/retry", operations},
 
 		{edge.Read, "GET", "/api/alerts", alerts},
 		{edge.Operate, "POST", "/api/alerts", alerts},
@@ -53,15 +47,4 @@ func unbuiltRoutes() []edge.Route {
 
 func notBuilt(what string) error {
 	return fault.New(fault.NotImplemented, "this is not built yet: %s", what)
-}
-
-// unbuiltForModel says that something is not built to who asks for it with a
-// model that there is.
-func (a *API) unbuiltForModel(what string) edge.Handler {
-	return func(_ context.Context, r *edge.Request) (*edge.Response, error) {
-		if _, err := a.findModel(r.Param("id")); err != nil {
-			return nil, err
-		}
-		return nil, notBuilt(what)
-	}
 }

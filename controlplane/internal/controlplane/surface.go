@@ -41,6 +41,7 @@ type surface struct {
 	registry  *fleet.Registry
 	samples   *history.History
 	storages  *storages.Service
+	catalogue *catalogue
 	events    *fleet.Events
 	plugins   *plugins.Manager
 	installer *installer
@@ -60,9 +61,10 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 	chats := chat.New(s.forward, s.now)
 	// The numbers and the sockets that they are pushed to count each other.
 	var sockets *live.Live
-	overview := summary.New(s.registry, s.counts, func() int { return sockets.Connections() }, storageStatus(s.storages), s.version, s.now)
+	overview := summary.New(s.registry, s.counts, func() int { return sockets.Connections() }, storageStatus(s.storages), s.catalogue.Models, s.version, s.now)
 	sockets = live.New(live.Options{
-		Summary: overview, Chat: chats, Registry: s.registry, Storages: s.storages, Authenticator: s.authn, Log: s.log.Named("live"), Now: s.now,
+		Summary: overview, Chat: chats, Registry: s.registry, Storages: s.storages, Operations: s.catalogue.operations,
+		Catalogue: s.catalogue.Changed, Authenticator: s.authn, Log: s.log.Named("live"), Now: s.now,
 	})
 	support["live"] = sockets.Run
 
@@ -73,6 +75,7 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 		Summary: overview, Settings: s.manager, Registry: s.registry, Hosts: s.db, Link: s.link,
 		Keys: s.keys, Tokens: s.tokens, Tickets: s.tickets, Sessions: s.sessions, Version: s.version, History: s.samples, Chat: chats,
 		Usage: s.db, LostUsage: s.ledger.Lost, Captures: s.ledger, Storages: s.storages, Events: s.events, Plugins: s.plugins, Installer: s.installer,
+		Catalogue: s.catalogue, ModelTickets: s.catalogue.tickets, Operations: s.catalogue.operations,
 		Decisions: s.router, Queues: s.router, Breakers: s.router, DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
 	})
 	site, err := web.New(dashboard.Files())

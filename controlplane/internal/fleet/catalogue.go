@@ -61,7 +61,10 @@ type Placement struct {
 	HostID   string
 	Instance string
 	Wanted   bool // false until the host has let go of it
-	Since    time.Time
+	// Digest is what was put there, without its algorithm; empty until something was. A
+	// model of this name with another digest is somebody else's.
+	Digest string
+	Since  time.Time
 }
 
 // CatalogueStore keeps the catalogue, and which hosts are to have what of it. Models go

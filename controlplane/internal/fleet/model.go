@@ -34,10 +34,16 @@ func ModelID(name string) string {
 // ModelStatus is what a model is good for over all hosts.
 type ModelStatus string
 
-// The statuses that hosts alone can bring about, in the order in which they apply.
+// The statuses, in the order in which they apply.
 const (
-	ModelLoaded    ModelStatus = "loaded"    // in memory somewhere
-	ModelAvailable ModelStatus = "available" // ready on a host
+	ModelUploading   ModelStatus = "uploading"   // its files are on their way to the control plane, or into a storage
+	ModelFailed      ModelStatus = "failed"      // nothing anywhere works; Problems say why
+	ModelDeleting    ModelStatus = "deleting"    // it goes from the hosts, and its files will
+	ModelLoaded      ModelStatus = "loaded"      // in memory somewhere
+	ModelAvailable   ModelStatus = "available"   // ready on a host
+	ModelDownloading ModelStatus = "downloading" // on its way to the first host
+	ModelLoading     ModelStatus = "loading"     // there, and being made the first host's own
+	ModelStored      ModelStatus = "stored"      // in a storage, on no host
 )
 
 // Model is one model of the fleet: one entry for each name.
@@ -57,6 +63,45 @@ type Model struct {
 	Quantized   string      `json:"quantization,omitempty"`
 	ModifiedAt  time.Time   `json:"modified_at,omitzero"`
 	Residencies []Residency `json:"residencies"`
+
+	// The rest is of models of the catalogue.
+
+	Files          []ModelFile       `json:"files,omitempty"`
+	ParameterCount int64             `json:"parameter_count,omitempty"`
+	ContextTokens  int64             `json:"context_tokens,omitempty"` // that it was trained for
+	Capabilities   []string          `json:"capabilities,omitempty"`
+	License        string            `json:"license,omitempty"`
+	Notes          []string          `json:"notes,omitempty"`    // sentences: what will not work, what was taken for what
+	Problems       []string          `json:"problems,omitempty"` // sentences: why it can't be used
+	Pinned         bool              `json:"pinned,omitempty"`
+	Labels         map[string]string `json:"labels,omitempty"`
+	WantedOn       []string          `json:"wanted_on,omitempty"` // ids of the hosts that are to have it
+	DeletedAt      time.Time         `json:"deleted_at,omitzero"`
+	PurgeAt        time.Time         `json:"purge_at,omitzero"` // when the files of a deleted one go
+}
+
+// Follow says of a model how far the operations on it are that have not ended.
+func (m *Model) Follow(under []Operation) {
+	var done, total int64
+	for i := range under {
+		o := &under[i]
+		if o.Kind == DownloadOperation && m.Status == ModelStored && o.State == OperationRunning {
+			m.Status = ModelDownloading
+			if o.Phase != "" && o.Phase != "preparing" && o.Phase != "fetching" {
+				m.Status = ModelLoading
+			}
+		}
+		if o.Kind != DeleteOperation {
+			done, total = done+o.DoneBytes, total+o.TotalBytes
+		}
+		if o.Error != "" {
+			m.Problems = append(m.Problems, o.Error)
+		}
+	}
+	if total > 0 {
+		percent := int(min(99, 100*float64(done)/float64(total)))
+		m.Progress = &percent
+	}
 }
 
 // Residency is a model present on an instance.

@@ -18,6 +18,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/chat"
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
 	"github.com/corral-fleet/corral/sdk/fault"
 )
@@ -153,16 +154,24 @@ func echoes(_ context.Context, q chat.Question, onPiece func(chat.Piece) error) 
 // fixture is a running server with a registry of one host.
 type fixture struct {
 	*Live
-	t        *testing.T
-	addr     string
-	keys     *keys
-	summary  *counted
-	registry *fleet.Registry
-	stop     context.CancelFunc
+	t          *testing.T
+	addr       string
+	keys       *keys
+	summary    *counted
+	registry   *fleet.Registry
+	operations *operations.Operations
+	stop       context.CancelFunc
 }
 
 // at is when everything in these tests happens.
 func at() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
+
+// forgetful is a store of operations that keeps nothing.
+type forgetful struct{}
+
+func (forgetful) SaveOperation(context.Context, fleet.Operation) error       { return nil }
+func (forgetful) Operations(context.Context, int) ([]fleet.Operation, error) { return nil, nil }
+func (forgetful) PruneOperations(context.Context, time.Time) error           { return nil }
 
 // start runs a Live behind an edge until the test ends. Everything must have
 // ended in time.
@@ -173,8 +182,10 @@ func start(t *testing.T, ask chatFunc, change func(*pace)) *fixture {
 	f.registry.Connect("h1", 1, at(), 0)
 	f.summary = &counted{looked: make(chan struct{}, 1)}
 	log := hclog.NewNullLogger()
-	f.Live = New(Options{Summary: f.summary, Chat: ask, Registry: f.registry, Storages: shelf{}, Authenticator: f.keys, Log: log, Now: at})
-	f.summary.Summary = summary.New(f.registry, noRequests{}, f.Connections, func() []summary.StorageStatus { return []summary.StorageStatus{} }, "1.2.3", at)
+	f.operations = operations.New(forgetful{}, at, log)
+	f.Live = New(Options{Summary: f.summary, Chat: ask, Registry: f.registry, Storages: shelf{}, Operations: f.operations, Catalogue: func() <-chan struct{} { return nil }, Authenticator: f.keys, Log: log, Now: at})
+	f.summary.Summary = summary.New(f.registry, noRequests{}, f.Connections, func() []summary.StorageStatus { return []summary.StorageStatus{} },
+		func() []fleet.Model { return fleet.ModelsOf(f.registry.Hosts()) }, "1.2.3", at)
 	// Those who want it otherwise say so.
 	f.pace.metrics, f.pace.models = time.Hour, time.Millisecond
 	f.pace.hostMetrics, f.pace.hosts = time.Hour, time.Millisecond

@@ -58,7 +58,11 @@ func (h *hub) offer(m *member, about topic, data json.RawMessage) {
 
 // push offers data to every member that wants to hear of the topic. It waits for
 // none of them: an offer only replaces the one before.
-func (h *hub) push(about topic, data json.RawMessage) {
+func (h *hub) push(about topic, data json.RawMessage) { h.pushOf(about, "", data) }
+
+// pushOf is push for one of several subjects: an offer only replaces the one before of
+// the same subject.
+func (h *hub) pushOf(about topic, subject string, data json.RawMessage) {
 	framed := map[framing]edge.Message{}
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -71,6 +75,6 @@ func (h *hub) push(about topic, data json.RawMessage) {
 			message = edge.TextMessage(m.framing.event(about.String(), data, request{}))
 			framed[m.framing] = message
 		}
-		m.socket.Offer(about.String(), message)
+		m.socket.Offer(about.String()+subject, message)
 	}
 }

@@ -38,12 +38,23 @@ type Storages interface {
 	Files(ctx context.Context, name string, q storages.Query) (storages.Listing, error)
 }
 
+// Operations tell what goes on with models.
+type Operations interface {
+	// Since returns what has changed since a version, the oldest change first, the
+	// version now, and a channel that is closed at the next change.
+	Since(version uint64) ([]fleet.Operation, uint64, <-chan struct{})
+}
+
 // Options are what a [Live] is made of; all of them are required.
 type Options struct {
 	Summary  Summary
 	Chat     Chat
 	Registry Registry
 	Storages Storages
+	// Operations are those on models; Catalogue returns a channel that is closed at the
+	// next change of which models are stored.
+	Operations Operations
+	Catalogue  func() <-chan struct{}
 	// Authenticator knows the keys that Socket.IO's clients show only once they
 	// are connected.
 	Authenticator edge.Authenticator
@@ -79,24 +90,27 @@ const maxMessageBytes = 1_000_000
 // Live serves WebSockets and pushes to them while it runs. Its methods may be
 // called concurrently.
 type Live struct {
-	summary  Summary
-	chat     Chat
-	registry Registry
-	storages Storages
-	auth     edge.Authenticator
-	log      hclog.Logger
-	now      func() time.Time
-	pace     pace
-	hub      *hub
-	hosts    *hostList
-	usage    *hostMetrics
+	summary    Summary
+	chat       Chat
+	registry   Registry
+	storages   Storages
+	operations Operations
+	catalogue  func() <-chan struct{}
+	auth       edge.Authenticator
+	log        hclog.Logger
+	now        func() time.Time
+	pace       pace
+	hub        *hub
+	hosts      *hostList
+	usage      *hostMetrics
 }
 
 // New returns a Live without connections.
 func New(o Options) *Live {
 	everybody := &hub{members: map[*member]struct{}{}}
 	return &Live{
-		summary: o.Summary, chat: o.Chat, registry: o.Registry, storages: o.Storages, auth: o.Authenticator,
+		summary: o.Summary, chat: o.Chat, registry: o.Registry, storages: o.Storages,
+		operations: o.Operations, catalogue: o.Catalogue, auth: o.Authenticator,
 		log: o.Log, now: o.Now, pace: patient(),
 		hub:   everybody,
 		hosts: &hostList{registry: o.Registry, hub: everybody},

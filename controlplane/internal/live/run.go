@@ -15,6 +15,7 @@ func (l *Live) Run(ctx context.Context) error {
 	var pushing sync.WaitGroup
 	pushing.Go(func() { l.pushMetrics(ctx) })
 	pushing.Go(func() { l.pushModels(ctx) })
+	pushing.Go(func() { l.pushProgress(ctx) })
 	pushing.Go(func() { l.pushHosts(ctx) })
 	pushing.Go(func() { l.pushHostMetrics(ctx) })
 	pushing.Wait()
@@ -50,7 +51,7 @@ func (l *Live) pushModels(ctx context.Context) {
 			return
 		case <-pause.C:
 		}
-		changed := l.registry.Changed() // before the look, so that no change is lost
+		changed, stored := l.registry.Changed(), l.catalogue() // before the look, so that no change is lost
 		l.push(aboutModels, func() (json.RawMessage, error) {
 			list, err := l.models()
 			if err != nil || bytes.Equal(list, last) {
@@ -64,6 +65,7 @@ func (l *Live) pushModels(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-changed:
+		case <-stored:
 		}
 	}
 }

@@ -105,7 +105,7 @@ func (s *Summary) Status() SystemStatus {
 			status.Problems = append(status.Problems, one.Problem)
 		}
 	}
-	for _, m := range fleet.ModelsOf(hosts) {
+	for _, m := range s.models() {
 		status.Models.Total++
 		if m.Status == fleet.ModelLoaded {
 			status.Models.Loaded++

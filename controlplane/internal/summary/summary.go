@@ -30,19 +30,22 @@ type Summary struct {
 	requests    Requests
 	connections func() int // open WebSockets of dashboards
 	storages    func() []StorageStatus
+	models      func() []fleet.Model
 	version     string
 	started     time.Time
 	now         func() time.Time
 }
 
-// New returns a summary of the hosts in view, and of the storages, of which storages
-// returns a list that is never nil.
-func New(view View, requests Requests, connections func() int, storages func() []StorageStatus, version string, now func() time.Time) *Summary {
-	return &Summary{view: view, requests: requests, connections: connections, storages: storages, version: version, started: now(), now: now}
+// New returns a summary of the hosts in view, of the storages, of which storages returns
+// a list that is never nil, and of the models, each of which models returns once.
+func New(
+	view View, requests Requests, connections func() int, storages func() []StorageStatus, models func() []fleet.Model, version string, now func() time.Time,
+) *Summary {
+	return &Summary{view: view, requests: requests, connections: connections, storages: storages, models: models, version: version, started: now(), now: now}
 }
 
-// Models returns every model of the fleet once, by name.
-func (s *Summary) Models() []fleet.Model { return fleet.ModelsOf(s.view.Hosts()) }
+// Models returns every model of the fleet and of the catalogue once, by name.
+func (s *Summary) Models() []fleet.Model { return s.models() }
 
 // MetricsUpdate is the guide's six numbers, which are always there, and how many
 // hosts they come from.

@@ -32,7 +32,7 @@ func noStorages() []StorageStatus { return []StorageStatus{} }
 func newSummary(hosts ...fleet.HostView) (s *Summary, later func(time.Duration)) {
 	now := noon()
 	list := view{hosts: hosts}
-	s = New(&list, requests{}, func() int { return 3 }, noStorages, "1.2.3", func() time.Time { return now })
+	s = New(&list, requests{}, func() int { return 3 }, noStorages, func() []fleet.Model { return fleet.ModelsOf(list.Hosts()) }, "1.2.3", func() time.Time { return now })
 	return s, func(d time.Duration) { now = now.Add(d) }
 }
 
@@ -172,7 +172,7 @@ func TestWhatBecomesOfHostsIsToldApart(t *testing.T) {
 		list.hosts = append(list.hosts, fleet.HostView{Host: fleet.Host{Name: string(state), SeenAt: noon()}, State: state})
 	}
 	now := noon()
-	s := New(list, requests{}, func() int { return 0 }, noStorages, "1.2.3", func() time.Time { return now })
+	s := New(list, requests{}, func() int { return 0 }, noStorages, func() []fleet.Model { return nil }, "1.2.3", func() time.Time { return now })
 	if got := s.Status(); len(got.Problems) != 2 || got.Status != "starting" {
 		t.Errorf("just started, it doubts itself already: %+v", got)
 	}
@@ -189,7 +189,7 @@ func TestWhatBecomesOfHostsIsToldApart(t *testing.T) {
 
 func TestStoragesThatDoNotServeAreProblems(t *testing.T) {
 	list := []StorageStatus{{Name: "a", Status: "ready"}, {Name: "b", Status: "failed", Problem: "storage b has no plugin"}}
-	s := New(&view{}, requests{}, func() int { return 0 }, func() []StorageStatus { return list }, "1.2.3", noon)
+	s := New(&view{}, requests{}, func() int { return 0 }, func() []StorageStatus { return list }, func() []fleet.Model { return nil }, "1.2.3", noon)
 	if got := s.Status(); got.Status != "degraded" || len(got.Storage) != 2 || len(got.Problems) != 1 || got.Problems[0] != "storage b has no plugin" {
 		t.Errorf("%+v", got)
 	}

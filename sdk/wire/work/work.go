@@ -36,6 +36,9 @@ type Job struct {
 	Recipe *loader.Recipe `json:"recipe,omitempty"`
 	// Sources of the files that the recipe names, by those names.
 	Sources map[string]Source `json:"sources,omitempty"`
+	// Replaces are the digests of models that this one may take the place of, under its
+	// name. Any other that is there is somebody else's, and the job fails with conflict.
+	Replaces []string `json:"replaces,omitempty"`
 	// MaxBytesPerSecond that are fetched; 0 is no limit.
 	MaxBytesPerSecond int64 `json:"max_bytes_per_second,omitempty"`
 }

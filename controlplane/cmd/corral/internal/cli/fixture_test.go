@@ -143,7 +143,8 @@ func controlPlane(t *testing.T, hosts []fleet.HostView) *httptest.Server {
 	t.Helper()
 	started := now().Add(-26 * time.Hour)
 	clock := func() time.Time { return started }
-	sum := summary.New(view(hosts), served{}, func() int { return 0 }, func() []summary.StorageStatus { return []summary.StorageStatus{} }, "v0.1.0", func() time.Time { return clock() })
+	sum := summary.New(view(hosts), served{}, func() int { return 0 }, func() []summary.StorageStatus { return []summary.StorageStatus{} },
+		func() []fleet.Model { return fleet.ModelsOf(hosts) }, "v0.1.0", func() time.Time { return clock() })
 	clock = now
 	mux := http.NewServeMux()
 	say := func(pattern string, what func() any) {

@@ -47,8 +47,8 @@ type record struct {
 	version uint64 // of the last change
 	savedAt time.Time
 	rate    rate
-	cancel  context.CancelCauseFunc // nil where nobody is at it
-	retry   func()                  // nil where it can't be tried again now
+	cancel  context.CancelCauseFunc     // nil where nobody is at it
+	retry   func(context.Context) error // nil where it can't be tried again now
 }
 
 // New returns no operations; see [Operations.Load].
@@ -197,7 +197,7 @@ var ErrCancelled = fault.New(fault.Conflict, "somebody cancelled it").On(fault.C
 
 // Retry has an operation be tried now that failed or was cancelled, or that waits to be
 // tried again.
-func (o *Operations) Retry(id string) (fleet.Operation, error) {
+func (o *Operations) Retry(ctx context.Context, id string) (fleet.Operation, error) {
 	o.mu.Lock()
 	r, err := o.find(id)
 	if err == nil && r.retry == nil {
@@ -209,8 +209,7 @@ func (o *Operations) Retry(id string) (fleet.Operation, error) {
 	}
 	retry, op := r.retry, r.Operation
 	o.mu.Unlock()
-	retry()
-	return op, nil
+	return op, retry(ctx)
 }
 
 // newID returns an id that nobody can guess.

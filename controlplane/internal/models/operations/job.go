@@ -25,8 +25,9 @@ type What struct {
 	HostID     string // of one that is about one host
 	Host       string // its name
 	TotalBytes int64  // 0 is unknown
-	// Retry, where it isn't nil, has the job be done again. It must not wait.
-	Retry func()
+	// Retry, where it isn't nil, sees to it that the job is done again, and doesn't wait
+	// until it is.
+	Retry func(context.Context) error
 }
 
 // Begin returns a job that waits: the one of this kind, model and host that has not

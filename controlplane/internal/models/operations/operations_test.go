@@ -162,7 +162,7 @@ func TestTryingAgain(t *testing.T) {
 	b := newBench(t, nil)
 	asked := 0
 	w := download()
-	w.Retry = func() { asked++ }
+	w.Retry = func(context.Context) error { asked++; return nil }
 	j := b.Begin(w)
 	_, done := j.Start(t.Context())
 	done()
@@ -170,11 +170,11 @@ func TestTryingAgain(t *testing.T) {
 	if op := j.Now(); op.State != fleet.OperationWaiting || op.Code != "unavailable" || op.Error == "" || op.RetryAt.IsZero() {
 		t.Errorf("it waits as %+v", op)
 	}
-	if _, err := b.Retry(j.ID()); err != nil || asked != 1 {
+	if _, err := b.Retry(t.Context(), j.ID()); err != nil || asked != 1 {
 		t.Errorf("asked %d times, %v", asked, err)
 	}
 	j.End(nil)
-	if _, err := b.Retry(j.ID()); fault.KindOf(err) != fault.Conflict {
+	if _, err := b.Retry(t.Context(), j.ID()); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("trying what is done: %v", err)
 	}
 }

@@ -1,0 +1,81 @@
+package controlplane
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models"
+	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
+	"github.com/corral-fleet/corral/controlplane/internal/sqlite"
+	"github.com/corral-fleet/corral/controlplane/internal/storages"
+	"github.com/corral-fleet/corral/sdk/host/plugins"
+	"github.com/corral-fleet/corral/sdk/wire/work"
+)
+
+// catalogue is the models, with what they are made of.
+type catalogue struct {
+	*models.Service
+
+	operations *operations.Operations
+	tickets    *models.Tickets
+}
+
+// catalogue returns the models, with what was stored of them.
+func (c *ControlPlane) catalogue(
+	ctx context.Context, db *sqlite.DB, view models.View, workers models.Workers, kept *storages.Service, manager *plugins.Manager,
+) (*catalogue, error) {
+	log := c.log.Named("models")
+	jobs := operations.New(db, c.now, log)
+	if err := jobs.Load(ctx); err != nil {
+		return nil, fmt.Errorf("load operations: %w", err)
+	}
+	tickets := models.NewTickets(c.now)
+	s := models.New(models.Options{
+		Store: db, View: view, Storages: &modelStorages{Service: kept, tickets: tickets, log: log},
+		Loaders: newModelLoaders(manager, kept, log), Workers: workers, Operations: jobs,
+		Rate: func() int64 { return 0 }, Log: log, Now: c.now,
+	})
+	if err := s.Load(ctx); err != nil {
+		return nil, fmt.Errorf("load models: %w", err)
+	}
+	return &catalogue{Service: s, operations: jobs, tickets: tickets}, nil
+}
+
+// modelStorages keeps the files of models in storages.
+type modelStorages struct {
+	*storages.Service
+
+	tickets *models.Tickets
+	log     hclog.Logger
+}
+
+// Put implements [models.Storages].
+func (s *modelStorages) Put(ctx context.Context, storage, key, localPath string) (string, error) {
+	return s.Keep(ctx, storage, key, localPath)
+}
+
+// presignTTL is how long an address of a service's is good. It is renewed with each try.
+const presignTTL = 12 * time.Hour
+
+// Source implements [models.Storages]: from the service itself where it has an address
+// for that, and from here otherwise, or where that can't be reached from the host.
+func (s *modelStorages) Source(ctx context.Context, _ fleet.Target, f fleet.ModelFile) (work.Source, error) {
+	from := work.Source{SizeBytes: f.SizeBytes, SHA256: f.SHA256}
+	var err error
+	if from.Path, err = s.LocalPath(ctx, f.Storage, f.Key); err != nil {
+		return from, err
+	}
+	signed, err := s.Presign(ctx, f.Storage, f.Key, presignTTL)
+	if err != nil {
+		s.log.Warn("a file goes through here, since its storage gave no address for it", "storage", f.Storage, "error", err)
+	}
+	if signed != "" {
+		from.URLs = append(from.URLs, signed)
+	}
+	from.URLs = append(from.URLs, s.tickets.URL(f.Storage, f.Key))
+	return from, nil
+}

@@ -1,0 +1,385 @@
+package models
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/loader"
+	"github.com/corral-fleet/corral/sdk/wire/work"
+)
+
+// shelf is every store that the service has, in memory. What is in it outlives a service,
+// as after a restart.
+type shelf struct {
+	mu         sync.Mutex
+	models     map[string]fleet.StoredModel
+	placements map[place]fleet.Placement
+	operations map[string]fleet.Operation
+	files      map[string]string // sha256 by storage and key
+	failing    error             // of storages
+}
+
+func newShelf() *shelf {
+	return &shelf{
+		models: map[string]fleet.StoredModel{}, placements: map[place]fleet.Placement{},
+		operations: map[string]fleet.Operation{}, files: map[string]string{},
+	}
+}
+
+func (s *shelf) SaveModel(_ context.Context, m fleet.StoredModel) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.models[fleet.CanonicalModel(m.Name)] = m
+	return nil
+}
+
+func (s *shelf) StoredModels(context.Context) (list []fleet.StoredModel, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.models {
+		list = append(list, m)
+	}
+	return list, nil
+}
+
+func (s *shelf) RemoveModel(_ context.Context, name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.models, fleet.CanonicalModel(name))
+	return nil
+}
+
+func (s *shelf) Place(_ context.Context, list []fleet.Placement) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range list {
+		s.placements[placeOf(&p)] = p
+	}
+	return nil
+}
+
+func (s *shelf) Placements(context.Context) (list []fleet.Placement, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.placements {
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+func (s *shelf) Unplace(_ context.Context, list []fleet.Placement) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range list {
+		delete(s.placements, placeOf(&p))
+	}
+	return nil
+}
+
+func (s *shelf) SaveOperation(_ context.Context, o fleet.Operation) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.operations[o.ID] = o
+	return nil
+}
+
+func (s *shelf) Operations(context.Context, int) (list []fleet.Operation, _ error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, o := range s.operations {
+		list = append(list, o)
+	}
+	return list, nil
+}
+
+func (s *shelf) PruneOperations(context.Context, time.Time) error { return nil }
+
+func (s *shelf) Put(_ context.Context, storage, key, localPath string) (string, error) {
+	body, err := os.ReadFile(localPath)
+	if err != nil {
+		return "", err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failing != nil {
+		return "", s.failing
+	}
+	if storage == "" {
+		storage = "default"
+	}
+	s.files[storage+"/"+key] = digestOf(body)
+	return storage, nil
+}
+
+func (s *shelf) Delete(_ context.Context, storage, key string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failing == nil {
+		delete(s.files, storage+"/"+key)
+	}
+	return s.failing
+}
+
+func (s *shelf) Source(_ context.Context, _ fleet.Target, f fleet.ModelFile) (work.Source, error) {
+	return work.Source{SizeBytes: f.SizeBytes, SHA256: f.SHA256, URLs: []string{"/files/" + f.Key}}, nil
+}
+
+func (s *shelf) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failing = err
+}
+
+func (s *shelf) keys() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []string
+	for key := range s.files {
+		list = append(list, key)
+	}
+	slices.Sort(list)
+	return list
+}
+
+func digestOf(body []byte) string {
+	sum := sha256.Sum256(body)
+	return hex.EncodeToString(sum[:])
+}
+
+// oracle is a loader that takes what begins with "GGUF".
+type oracle struct{}
+
+func (oracle) Inspect(_ context.Context, files []fleet.ModelFile) (string, loader.Info, error) {
+	if files[0].Path == "bad.gguf" {
+		return "", loader.Info{}, fault.New(fault.Corrupt, "the file is no GGUF")
+	}
+	layer := loader.Layer{Role: loader.RoleModel, Parts: []loader.Part{{File: files[0].Path, LengthBytes: files[0].SizeBytes}}, SizeBytes: files[0].SizeBytes, SHA256: files[0].SHA256}
+	return "gguf", loader.Info{Kind: loader.KindModel, Format: "gguf", Architecture: "llama", Layers: []loader.Layer{layer}}, nil
+}
+
+func (oracle) Plan(_ context.Context, _ string, r loader.Request) (loader.Recipe, error) {
+	return loader.Recipe{Layers: r.Info.Layers}, nil
+}
+
+// hosts are what is known of hosts, and what is done on them.
+type hosts struct {
+	mu      sync.Mutex
+	views   map[string]*fleet.HostView
+	changed chan struct{}
+	work    func(to fleet.Target, job work.Job) error // nil is that all goes well
+	jobs    []string
+}
+
+func newHosts(names ...string) *hosts {
+	h := &hosts{views: map[string]*fleet.HostView{}, changed: make(chan struct{})}
+	for _, name := range names {
+		h.views[name] = &fleet.HostView{
+			Host: fleet.Host{ID: "id-" + name, Name: name}, State: fleet.HostOnline, ConnectedAt: noon(),
+			Instances: []fleet.Instance{{Name: "default", State: fleet.InstanceReady, Version: "0.17.4", ModelsKnown: true}},
+		}
+	}
+	return h
+}
+
+func noon() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
+
+func (h *hosts) Hosts() (list []fleet.HostView) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, v := range h.views {
+		one := *v
+		one.Instances = slices.Clone(v.Instances)
+		for i := range one.Instances {
+			one.Instances[i].Models = slices.Clone(one.Instances[i].Models)
+		}
+		list = append(list, one)
+	}
+	slices.SortFunc(list, func(a, b fleet.HostView) int { return cmpName(a.Name, b.Name) })
+	return list
+}
+
+func cmpName(a, b string) int {
+	if a < b {
+		return -1
+	}
+	return 1
+}
+
+func (h *hosts) Changed() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.changed
+}
+
+// set changes a host.
+func (h *hosts) set(name string, f func(*fleet.HostView)) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	f(h.views[name])
+	close(h.changed)
+	h.changed = make(chan struct{})
+}
+
+// Work makes and removes models on hosts, as workers do.
+func (h *hosts) Work(ctx context.Context, to fleet.Target, job work.Job, told func(work.Event)) (work.Result, error) {
+	h.mu.Lock()
+	does := h.work
+	h.jobs = append(h.jobs, fmt.Sprintf("%s %s on %s", job.Kind, job.Model, to.Host))
+	h.mu.Unlock()
+	told(work.Event{Phase: work.Fetching, DoneBytes: 1, TotalBytes: 2})
+	if does != nil {
+		if err := does(to, job); err != nil {
+			return work.Result{}, err
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return work.Result{}, err
+	}
+	digest := ""
+	h.set(to.Host, func(v *fleet.HostView) {
+		in := &v.Instances[0]
+		in.Models = slices.DeleteFunc(in.Models, func(m fleet.HostModel) bool { return fleet.SameModel(m.Name, job.Model) })
+		if job.Kind == work.Load {
+			digest = "digest of " + job.Recipe.Layers[0].SHA256[:8]
+			in.Models = append(in.Models, fleet.HostModel{Name: job.Model, Digest: digest, SizeBytes: job.Recipe.Layers[0].SizeBytes})
+		}
+	})
+	return work.Result{Digest: digest}, nil
+}
+
+func (h *hosts) done() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.jobs)
+}
+
+// bench is a service that runs.
+type bench struct {
+	*Service
+
+	t     *testing.T
+	shelf *shelf
+	hosts *hosts
+	ops   *operations.Operations
+	clock *clock
+	stop  func()
+}
+
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) pass(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+func newBench(t *testing.T, shelf *shelf, hosts *hosts) *bench {
+	t.Helper()
+	b := &bench{t: t, shelf: shelf, hosts: hosts, clock: &clock{at: noon()}}
+	b.ops = operations.New(shelf, b.clock.now, hclog.NewNullLogger())
+	if err := b.ops.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	b.Service = New(Options{
+		Store: shelf, View: hosts, Storages: shelf, Loaders: oracle{}, Workers: hosts, Operations: b.ops,
+		Rate: func() int64 { return 0 }, Log: hclog.NewNullLogger(), Now: b.clock.now,
+	})
+	if err := b.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
+	b.stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(b.stop)
+	return b
+}
+
+// parcel is a model of one file with this content.
+func (b *bench) parcel(name, file, content string) Parcel {
+	b.t.Helper()
+	local := filepath.Join(b.t.TempDir(), "staged")
+	if err := os.WriteFile(local, []byte(content), 0o600); err != nil {
+		b.t.Fatal(err)
+	}
+	return Parcel{Name: name, Files: []ParcelFile{{Path: file, Local: local, SizeBytes: int64(len(content)), SHA256: digestOf([]byte(content))}}}
+}
+
+func (b *bench) take(name, content string) {
+	b.t.Helper()
+	if err := b.Take(b.t.Context(), b.parcel(name, "m.gguf", content)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// model returns a model as it is listed, with a status of "" where it isn't.
+func (b *bench) model(name string) fleet.Model {
+	for _, m := range b.Models() {
+		if fleet.SameModel(m.Name, name) {
+			return m
+		}
+	}
+	return fleet.Model{}
+}
+
+// await waits until something is so.
+func (b *bench) await(what string, is func() bool) {
+	b.t.Helper()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	version := uint64(0)
+	for {
+		hosts, catalogue := b.hosts.Changed(), b.Changed()
+		var operation <-chan struct{}
+		_, version, operation = b.ops.Since(version)
+		if is() {
+			return
+		}
+		select {
+		case <-hosts:
+		case <-catalogue:
+		case <-operation:
+		case <-deadline.C:
+			b.t.Fatalf("not so after 20 s: %s; jobs %v; operations %+v", what, b.hosts.done(), b.ops.List())
+		}
+	}
+}
+
+func (b *bench) awaitOn(model string, hosts ...string) {
+	b.t.Helper()
+	b.await(fmt.Sprintf("%s on %v", model, hosts), func() bool {
+		var on []string
+		for _, r := range b.model(model).Residencies {
+			on = append(on, r.Host)
+		}
+		slices.Sort(on)
+		return slices.Equal(on, hosts)
+	})
+}

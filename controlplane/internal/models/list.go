@@ -1,0 +1,106 @@
+package models
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"slices"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/sdk/loader"
+)
+
+// Models returns every model of the fleet and of the catalogue once, by name.
+func (s *Service) Models() []fleet.Model {
+	byName := map[string]*fleet.Model{}
+	for _, m := range fleet.ModelsOf(s.View.Hosts()) {
+		byName[fleet.CanonicalModel(m.Name)] = &m
+	}
+	under := s.underWay()
+	s.mu.RLock()
+	for name, stored := range s.models {
+		m := byName[name]
+		if m == nil {
+			m = &fleet.Model{ID: fleet.ModelID(name), Name: stored.Name, Status: fleet.ModelStored, Digests: []string{}, Residencies: []fleet.Residency{}}
+			byName[name] = m
+		}
+		describe(m, &stored)
+	}
+	for name, t := range s.taking {
+		m := byName[name]
+		if m == nil {
+			m = &fleet.Model{ID: fleet.ModelID(name), Name: fleet.ShownModel(t.parcel.Name), Digests: []string{}, Residencies: []fleet.Residency{}}
+			byName[name] = m
+		}
+		if len(m.Residencies) == 0 && len(m.Files) == 0 {
+			m.Status = fleet.ModelUploading
+		}
+		for _, f := range t.parcel.Files {
+			m.SizeBytes = max(m.SizeBytes, f.SizeBytes)
+		}
+	}
+	for at, p := range s.placed {
+		if m := byName[at.model]; m != nil && p.Wanted {
+			m.WantedOn = append(m.WantedOn, at.hostID)
+		}
+	}
+	s.mu.RUnlock()
+	list := make([]fleet.Model, 0, len(byName))
+	for _, name := range slices.Sorted(maps.Keys(byName)) {
+		m := byName[name]
+		slices.Sort(m.WantedOn)
+		m.Follow(under[name])
+		list = append(list, *m)
+	}
+	return list
+}
+
+// underWay returns the operations that have not ended, by canonical name.
+func (s *Service) underWay() map[string][]fleet.Operation {
+	under := map[string][]fleet.Operation{}
+	for _, op := range s.Operations.List() {
+		if !op.State.Ended() {
+			name := fleet.CanonicalModel(op.Model)
+			under[name] = append(under[name], op)
+		}
+	}
+	return under
+}
+
+// describe adds to a model what the catalogue knows of it.
+func describe(m *fleet.Model, stored *fleet.StoredModel) {
+	m.Name, m.Files, m.Pinned, m.Labels = stored.Name, stored.Files, stored.Pinned, stored.Labels
+	m.DeletedAt, m.PurgeAt = stored.DeletedAt, stored.PurgeAt
+	if stored.Description != "" {
+		m.Description = &stored.Description
+	}
+	if len(m.Residencies) == 0 {
+		m.SizeBytes, m.ModifiedAt = stored.SizeBytes(), stored.ChangedAt
+	}
+	if stored.Digest != "" {
+		if slices.Contains(m.Digests, stored.Digest) || len(m.Digests) == 0 {
+			m.Digest = stored.Digest
+		} else {
+			m.Conflict = true // hosts have the name, and none of them this
+		}
+	}
+	switch {
+	case !stored.DeletedAt.IsZero():
+		m.Status = fleet.ModelDeleting
+	case stored.Problem != "" && len(m.Residencies) == 0:
+		m.Status = fleet.ModelFailed
+		m.Problems = append(m.Problems, stored.Problem)
+	}
+	var info loader.Info
+	if len(stored.Info) == 0 || json.Unmarshal(stored.Info, &info) != nil {
+		return
+	}
+	m.Format = cmp.Or(m.Format, info.Format)
+	m.Family = cmp.Or(m.Family, info.Architecture)
+	m.Quantized = cmp.Or(m.Quantized, info.Quantization)
+	m.ParameterCount, m.ContextTokens, m.License = info.Parameters, info.ContextTokens, info.License
+	for _, c := range info.Capabilities {
+		m.Capabilities = append(m.Capabilities, string(c))
+	}
+	m.Notes = info.Notes
+}

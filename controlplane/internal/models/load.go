@@ -1,0 +1,108 @@
+package models
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/loader"
+	"github.com/corral-fleet/corral/sdk/wire/work"
+)
+
+// load has a host make a model of the catalogue its own.
+func (s *Service) load(ctx context.Context, t *task, job *operations.Job) error {
+	order, err := s.order(ctx, t, job.ID())
+	if err != nil {
+		return err
+	}
+	result, err := s.Workers.Work(ctx, t.target(), order, func(e work.Event) {
+		job.Progress(string(e.Phase), e.DoneBytes, e.TotalBytes, e.Message)
+	})
+	if err != nil {
+		return err
+	}
+	return s.loaded(context.WithoutCancel(ctx), t, result.Digest)
+}
+
+// order returns what a worker is asked for.
+func (s *Service) order(ctx context.Context, t *task, id string) (work.Job, error) {
+	var info loader.Info
+	if err := json.Unmarshal(t.model.Info, &info); err != nil {
+		return work.Job{}, fault.Wrap(fault.Corrupt, err, "what is stored of the model %q can't be read", t.model.Name)
+	}
+	recipe, err := s.Loaders.Plan(ctx, t.model.Loader, loader.Request{Info: info, Options: loader.Options{Quantize: t.model.Quantize}, Ollama: t.version})
+	if err != nil {
+		return work.Job{}, err
+	}
+	order := work.Job{
+		ID: id, Kind: work.Load, Model: t.model.Name, Recipe: &recipe, Sources: map[string]work.Source{}, MaxBytesPerSecond: s.Rate(),
+	}
+	// What is there under the name may go where it is what we put there.
+	for _, digest := range []string{t.placement.Digest, t.model.Digest} {
+		if digest != "" {
+			order.Replaces = append(order.Replaces, digest)
+		}
+	}
+	for _, f := range t.model.Files {
+		if !needs(&recipe, f.Path) {
+			continue
+		}
+		if order.Sources[f.Path], err = s.Storages.Source(ctx, t.target(), f); err != nil {
+			return work.Job{}, err
+		}
+	}
+	return order, nil
+}
+
+// needs reports whether a recipe has a part of a file.
+func needs(r *loader.Recipe, file string) bool {
+	for _, l := range r.Layers {
+		for _, p := range l.Parts {
+			if p.File == file {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// loaded notes what a host has now. Where no host had the model before, that is what it
+// is known as.
+func (s *Service) loaded(ctx context.Context, t *task, digest string) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	m, err := s.Stored(t.model.Name)
+	if err != nil || !sameFiles(m.Files, t.model.Files) {
+		return nil //nolint:nilerr // it is another one now, or none: that is seen to next
+	}
+	if m.Digest == "" {
+		m.Digest = digest
+		if err := s.save(ctx, m); err != nil {
+			return err
+		}
+	}
+	p := t.placement
+	p.Digest = digest
+	s.mu.RLock()
+	now, placed := s.placed[t.at]
+	s.mu.RUnlock()
+	if !placed {
+		return nil
+	}
+	p.Wanted, p.Since = now.Wanted, now.Since
+	return s.place(ctx, []fleet.Placement{p})
+}
+
+func sameFiles(a, b []fleet.ModelFile) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i] != b[i] {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,335 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+const (
+	// maxAtOnce is on how many hosts something is done at a time: more of them share the
+	// same disk and line, and none would be done sooner.
+	maxAtOnce = 16
+	// The pause after a failure, which doubles with each further one.
+	minPause = 2 * time.Second
+	maxPause = 5 * time.Minute
+	// settle is how long changes are waited for that come with others.
+	settle = 50 * time.Millisecond
+	// look is how often is looked anew where nothing has changed.
+	look = time.Minute
+)
+
+// run is what is being done at a place, or has failed there. Its fields belong to s.mu.
+type run struct {
+	job      *operations.Job
+	under    bool // it is being done
+	failures int
+	notUntil time.Time
+	stuck    bool      // to try again would not help; somebody has to say so
+	session  time.Time // of the host when it failed: a new one is a reason to try again
+}
+
+// reset has what failed be tried at once.
+func (r *run) reset() { r.failures, r.notUntil, r.stuck = 0, time.Time{}, false }
+
+// task is something that is to be done at a place.
+type task struct {
+	at        place
+	placement fleet.Placement
+	model     fleet.StoredModel
+	host      fleet.HostView
+	version   string // of the instance's Ollama
+}
+
+func (t *task) target() fleet.Target {
+	return fleet.Target{HostID: t.at.hostID, Host: t.host.Name, Instance: t.at.instance}
+}
+
+// Run keeps what is wanted until ctx ends. It returns when all that it began has ended.
+func (s *Service) Run(ctx context.Context) error {
+	var working sync.WaitGroup
+	defer working.Wait()
+	for {
+		changed := s.View.Changed()
+		next := s.reconcile(ctx, &working)
+		timer := time.NewTimer(next)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-changed:
+		case <-s.waking:
+		case <-timer.C:
+		}
+		timer.Stop()
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(settle):
+		}
+	}
+}
+
+// reconcile begins what is due and returns after how long to look again.
+func (s *Service) reconcile(ctx context.Context, working *sync.WaitGroup) time.Duration {
+	hosts := map[string]*fleet.HostView{}
+	all := s.View.Hosts()
+	for i := range all {
+		hosts[all[i].ID] = &all[i]
+	}
+	if err := s.spread(ctx, all); err != nil {
+		s.Log.Warn("hosts that joined don't get the models that are for all", "error", err)
+	}
+	if err := s.forget(ctx, hosts); err != nil {
+		s.Log.Warn("placements on hosts that are gone are left over", "error", err)
+	}
+	tasks, next := s.due(hosts)
+	for _, t := range tasks {
+		working.Go(func() { s.perform(ctx, t) })
+	}
+	return min(next, s.purge(ctx, working))
+}
+
+// due returns what is to be done now, which counts as being done from here on, and after
+// how long something else will be.
+func (s *Service) due(hosts map[string]*fleet.HostView) (tasks []*task, next time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.Now()
+	next = look
+	busy := map[string]bool{}
+	under := 0
+	for at, r := range s.runs {
+		if r.under {
+			busy[at.hostID] = true
+			under++
+		}
+	}
+	for at, p := range s.placed {
+		t := s.taskAt(at, p, hosts[at.hostID])
+		if t == nil || busy[at.hostID] || under >= maxAtOnce {
+			continue
+		}
+		r := s.runs[at]
+		if r == nil {
+			r = &run{}
+			s.runs[at] = r
+		}
+		if r.failures > 0 && !r.stuck && t.host.ConnectedAt.After(r.session) {
+			r.reset()
+		}
+		if r.stuck {
+			continue
+		}
+		if wait := r.notUntil.Sub(now); wait > 0 {
+			next = min(next, wait)
+			continue
+		}
+		r.under, busy[at.hostID] = true, true
+		under++
+		tasks = append(tasks, t)
+	}
+	return tasks, next
+}
+
+// taskAt returns what is to be done at a place, nil for nothing. s.mu is held.
+func (s *Service) taskAt(at place, p fleet.Placement, h *fleet.HostView) *task {
+	if h == nil || !h.State.Reachable() {
+		return nil
+	}
+	in := instanceNamed(h, at.instance)
+	if in == nil || !in.Serves() || !in.ModelsKnown {
+		return nil
+	}
+	m, stored := s.models[at.model]
+	if p.Wanted && (!stored || len(m.Files) == 0 || m.Loader == "" || !m.DeletedAt.IsZero()) {
+		return nil
+	}
+	has, there := modelOn(in, at.model)
+	if p.Wanted && there && m.Digest != "" && has.Digest == m.Digest && p.Digest == m.Digest {
+		return nil
+	}
+	return &task{at: at, placement: p, model: m, host: *h, version: in.Version}
+}
+
+// spread has hosts get what is for all of them.
+func (s *Service) spread(ctx context.Context, hosts []fleet.HostView) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	var list []fleet.Placement
+	s.mu.RLock()
+	for name, m := range s.models {
+		if !m.Everywhere || !m.DeletedAt.IsZero() {
+			continue
+		}
+		for i := range hosts {
+			p := fleet.Placement{Model: name, HostID: hosts[i].ID, Instance: instanceOf(&hosts[i]), Wanted: true, Since: s.Now().UTC()}
+			if _, there := s.placed[placeOf(&p)]; !there && !hosts[i].Pending {
+				list = append(list, p)
+			}
+		}
+	}
+	s.mu.RUnlock()
+	return s.place(ctx, list)
+}
+
+// forget forgets placements on hosts that were removed.
+func (s *Service) forget(ctx context.Context, hosts map[string]*fleet.HostView) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	var list []fleet.Placement
+	s.mu.RLock()
+	for at, p := range s.placed {
+		if hosts[at.hostID] == nil {
+			list = append(list, p)
+		}
+	}
+	s.mu.RUnlock()
+	if len(list) == 0 {
+		return nil
+	}
+	return s.unplace(ctx, list...)
+}
+
+// perform does a task and notes what became of it.
+func (s *Service) perform(ctx context.Context, t *task) {
+	what := operations.What{
+		Kind: fleet.DownloadOperation, Model: shownName(t), HostID: t.at.hostID, Host: t.host.Name,
+		Retry: func(ctx context.Context) error { return s.retry(ctx, t) },
+	}
+	if !t.placement.Wanted {
+		what.Kind = fleet.DeleteOperation
+	}
+	job := s.Operations.Begin(what)
+	doing, done := job.Start(ctx)
+	var err error
+	if t.placement.Wanted {
+		err = s.load(doing, t, job)
+	} else {
+		err = s.remove(doing, t, job)
+	}
+	if err != nil && doing.Err() != nil {
+		err = context.Cause(doing)
+	}
+	done()
+	if errors.Is(err, operations.ErrCancelled) && t.placement.Wanted {
+		if unplaced := s.unwant(context.WithoutCancel(ctx), t); unplaced != nil {
+			s.Log.Warn("a download that was cancelled is wanted still", "host", t.host.Name, "model", t.at.model, "error", unplaced)
+		}
+	}
+	s.settleRun(ctx, t, job, err)
+}
+
+// unwant forgets that a host is to have a model. One that all are to have stays wanted.
+func (s *Service) unwant(ctx context.Context, t *task) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.mu.RLock()
+	now, placed := s.placed[t.at]
+	everywhere := s.models[t.at.model].Everywhere
+	s.mu.RUnlock()
+	if !placed || everywhere {
+		return nil
+	}
+	return s.unplace(ctx, now)
+}
+
+func shownName(t *task) string {
+	if t.model.Name != "" {
+		return t.model.Name
+	}
+	return t.at.model
+}
+
+// settleRun notes how a task ended, and when it is tried again.
+func (s *Service) settleRun(ctx context.Context, t *task, job *operations.Job, err error) {
+	s.mu.Lock()
+	r := s.runs[t.at]
+	if r == nil { // the placement was forgotten meanwhile
+		s.mu.Unlock()
+		job.End(err)
+		return
+	}
+	r.under = false
+	again := false
+	switch {
+	case err == nil:
+		r.reset()
+	case ctx.Err() != nil: // the program ends
+		again = true
+	case worthTrying(err):
+		again = true
+		r.failures++
+		r.session = t.host.ConnectedAt
+		r.notUntil = s.Now().Add(pause(r.failures))
+	default:
+		r.stuck = true // no new session mends it, and no later time
+	}
+	at := r.notUntil
+	s.announce()
+	s.mu.Unlock()
+	switch {
+	case again:
+		job.Again(err, at)
+	default:
+		job.End(err)
+	}
+	if err != nil && ctx.Err() == nil {
+		s.Log.Warn("a host has not got what it should have", "host", t.host.Name, "model", t.at.model, "wanted", t.placement.Wanted, "again", again, "error", err)
+	}
+}
+
+// worthTrying reports whether what failed may go well without anybody's doing.
+func worthTrying(err error) bool {
+	switch fault.KindOf(err) {
+	case fault.Unavailable, fault.Timeout, fault.RateLimited, fault.NoSpace, fault.Internal:
+		return true
+	}
+	return false
+}
+
+// pause returns how long to wait after so many failures. Half of it is chance, so that
+// what failed together is not tried together.
+func pause(failures int) time.Duration {
+	d := maxPause
+	if failures < 10 {
+		d = min(maxPause, minPause<<failures)
+	}
+	return d/2 + rand.N(d/2)
+}
+
+// retry has what failed at a place be tried now, and be wanted again where it was
+// cancelled.
+func (s *Service) retry(ctx context.Context, t *task) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	s.mu.Lock()
+	_, placed := s.placed[t.at]
+	if r := s.runs[t.at]; r != nil {
+		r.reset()
+	}
+	s.wake()
+	s.mu.Unlock()
+	if placed {
+		return nil
+	}
+	return s.place(ctx, []fleet.Placement{t.placement})
+}
+
+// retryAll has what failed of a model be tried now, on all hosts.
+func (s *Service) retryAll(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for at, r := range s.runs {
+		if at.model == fleet.CanonicalModel(name) {
+			r.reset()
+		}
+	}
+	s.wake()
+}

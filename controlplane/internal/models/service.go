@@ -1,0 +1,208 @@
+package models
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/loader"
+	"github.com/corral-fleet/corral/sdk/wire/work"
+)
+
+// View is what is known of the hosts.
+type View interface {
+	Hosts() []fleet.HostView
+	// Changed returns a channel that is closed at the next change of a host, an instance
+	// or a model.
+	Changed() <-chan struct{}
+}
+
+// Storages are where files are kept. The empty name is the storage that is meant where
+// none is named.
+type Storages interface {
+	// Put stores a file of this machine, and returns the name of the storage.
+	Put(ctx context.Context, storage, key, localPath string) (string, error)
+	// Delete removes a file. That there is none is no error.
+	Delete(ctx context.Context, storage, key string) error
+	// Source returns from where a host can read a file.
+	Source(ctx context.Context, to fleet.Target, f fleet.ModelFile) (work.Source, error)
+}
+
+// Loaders know formats of models.
+type Loaders interface {
+	// Inspect returns which loader knows the files, and what it says of them.
+	Inspect(ctx context.Context, files []fleet.ModelFile) (name string, info loader.Info, err error)
+	// Plan returns what a model is made of where Ollama has this version.
+	Plan(ctx context.Context, name string, r loader.Request) (loader.Recipe, error)
+}
+
+// Workers do what has to be done on hosts.
+type Workers interface {
+	// Work has a host do a job and tells how far it is, until it is done or ctx ends. A
+	// host that can't be reached, or breaks off, is fault.Unavailable.
+	Work(ctx context.Context, to fleet.Target, job work.Job, told func(work.Event)) (work.Result, error)
+}
+
+// Options are what a [Service] is made of. All fields are required.
+type Options struct {
+	Store      fleet.CatalogueStore
+	View       View
+	Storages   Storages
+	Loaders    Loaders
+	Workers    Workers
+	Operations *operations.Operations
+	// Rate is how many bytes a second a host may fetch; 0 is no limit.
+	Rate func() int64
+	Log  hclog.Logger
+	Now  func() time.Time
+}
+
+// Service has the catalogue. Its methods may be called concurrently.
+type Service struct {
+	Options
+	waking chan struct{} // of one place: there may be something to do
+
+	changing sync.Mutex // held from reading something to its change being stored
+	mu       sync.RWMutex
+	models   map[string]fleet.StoredModel // by canonical name
+	placed   map[place]fleet.Placement
+	taking   map[string]*taking // by canonical name
+	runs     map[place]*run     // what is being done, or has failed, on hosts
+	changed  chan struct{}      // closed and replaced at each change of the catalogue
+}
+
+// place is an instance and a model there.
+type place struct {
+	model, hostID, instance string
+}
+
+func placeOf(p *fleet.Placement) place {
+	return place{fleet.CanonicalModel(p.Model), p.HostID, p.Instance}
+}
+
+// New returns a service without models; see [Service.Load].
+func New(o Options) *Service {
+	return &Service{
+		Options: o, waking: make(chan struct{}, 1), changed: make(chan struct{}),
+		models: map[string]fleet.StoredModel{}, placed: map[place]fleet.Placement{}, taking: map[string]*taking{}, runs: map[place]*run{},
+	}
+}
+
+// Load reads what was stored.
+func (s *Service) Load(ctx context.Context) error {
+	models, err := s.Store.StoredModels(ctx)
+	if err != nil {
+		return err
+	}
+	placements, err := s.Store.Placements(ctx)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range models {
+		s.models[fleet.CanonicalModel(m.Name)] = m
+	}
+	for _, p := range placements {
+		s.placed[placeOf(&p)] = p
+	}
+	return nil
+}
+
+// Changed returns a channel that is closed at the next change of the catalogue.
+func (s *Service) Changed() <-chan struct{} {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.changed
+}
+
+// announce tells of a change. s.mu is held.
+func (s *Service) announce() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+	s.wake()
+}
+
+func (s *Service) wake() {
+	select {
+	case s.waking <- struct{}{}:
+	default:
+	}
+}
+
+// Stored returns a model of the catalogue by its name.
+func (s *Service) Stored(name string) (fleet.StoredModel, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if m, ok := s.models[fleet.CanonicalModel(name)]; ok {
+		return m, nil
+	}
+	return fleet.StoredModel{}, fault.New(fault.NotFound, "the catalogue has no model %q", name).On(fault.Caller)
+}
+
+// change changes a model of the catalogue, and stores it.
+func (s *Service) change(ctx context.Context, name string, f func(*fleet.StoredModel) error) (fleet.StoredModel, error) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	m, err := s.Stored(name)
+	if err != nil {
+		return m, err
+	}
+	if err := f(&m); err != nil {
+		return m, err
+	}
+	return m, s.save(ctx, m)
+}
+
+// save stores a model. s.changing is held.
+func (s *Service) save(ctx context.Context, m fleet.StoredModel) error {
+	m.ChangedAt = s.Now().UTC()
+	if err := s.Store.SaveModel(ctx, m); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.models[fleet.CanonicalModel(m.Name)] = m
+	s.announce()
+	return nil
+}
+
+// place stores placements.
+func (s *Service) place(ctx context.Context, list []fleet.Placement) error {
+	if len(list) == 0 {
+		return nil
+	}
+	if err := s.Store.Place(ctx, list); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range list {
+		s.placed[placeOf(&p)] = p
+		if r := s.runs[placeOf(&p)]; r != nil {
+			r.reset()
+		}
+	}
+	s.announce()
+	return nil
+}
+
+// unplace forgets placements.
+func (s *Service) unplace(ctx context.Context, list ...fleet.Placement) error {
+	if err := s.Store.Unplace(ctx, list); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range list {
+		delete(s.placed, placeOf(&p))
+		delete(s.runs, placeOf(&p))
+	}
+	s.announce()
+	return nil
+}

@@ -1,0 +1,284 @@
+package models
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/loader"
+)
+
+// Parcel is files that have arrived and are to be a model.
+type Parcel struct {
+	Name        string // that the model is to have
+	Description string
+	Storage     string // where its files go; empty is the storage that is meant where none is named
+	Quantize    string
+	Hosts       []string // ids or names of those that are to have it; see [Service.Want]
+	Files       []ParcelFile
+}
+
+// ParcelFile is one file of a parcel.
+type ParcelFile struct {
+	Path      string // relative, as whoever brought it calls it
+	Local     string // where it is on this machine; it is the taker's
+	SizeBytes int64
+	SHA256    string // in hexadecimal
+}
+
+// taking is a model whose files are on their way into a storage.
+type taking struct {
+	job    *operations.Job
+	parcel Parcel
+	files  []fleet.ModelFile // that are there already; they stay as long as it is taken
+}
+
+// Check returns what is wrong with a parcel, before its bytes have come.
+func (p *Parcel) Check() error {
+	if !fleet.ValidModel(p.Name) {
+		return fault.New(fault.Invalid, "the field %q has to be a model's name, such as llama3.1:8b, not %q", "name", p.Name).On(fault.Caller)
+	}
+	for _, f := range p.Files {
+		if err := loader.CheckPath(f.Path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Take stores the files of a parcel, has a loader look at them, and has hosts get the
+// model. It returns when that is done or has failed; [Service.Models] tells meanwhile how
+// far it is. A model of the name that is in the catalogue stays until the new one is there.
+func (s *Service) Take(ctx context.Context, p Parcel) (err error) {
+	if err := p.Check(); err != nil {
+		return err
+	}
+	var total int64
+	for _, f := range p.Files {
+		total += f.SizeBytes
+	}
+	name := fleet.ShownModel(p.Name)
+	job := s.Operations.Begin(operations.What{Kind: fleet.StoreOperation, Model: name, TotalBytes: total})
+	if err := s.begin(name, &taking{job: job, parcel: p}); err != nil {
+		job.End(err)
+		return err
+	}
+	ctx, done := job.Start(ctx)
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+		done()
+		job.End(err)
+		s.finish(name)
+	}()
+	files, err := s.shelve(ctx, name, &p, job)
+	if err == nil {
+		job.Progress("inspecting", total, total, "")
+		err = s.inspect(ctx, name, &p, files)
+	}
+	if err != nil {
+		s.refuse(context.WithoutCancel(ctx), name, &p, files, err)
+		return err
+	}
+	if p.Hosts == nil {
+		return nil
+	}
+	_, err = s.Want(ctx, name, Where{Hosts: p.Hosts})
+	return err
+}
+
+// begin notes that a model is being taken, which can be said of a name once at a time.
+func (s *Service) begin(name string, t *taking) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	canonical := fleet.CanonicalModel(name)
+	if s.taking[canonical] != nil {
+		return fault.New(fault.Conflict, "the model %q is being stored already", name).On(fault.Caller)
+	}
+	if r := s.runs[place{model: canonical}]; r != nil && r.under {
+		return fault.New(fault.Conflict, "the files of a deleted model %q are just going; try again", name).On(fault.Caller)
+	}
+	s.taking[canonical] = t
+	s.announce()
+	return nil
+}
+
+// inspect has a loader look at stored files, and puts the model that they are into the
+// catalogue.
+func (s *Service) inspect(ctx context.Context, name string, p *Parcel, files []fleet.ModelFile) error {
+	loaderName, info, err := s.Loaders.Inspect(ctx, files)
+	if err != nil {
+		return err
+	}
+	return s.enter(ctx, name, p, files, loaderName, &info)
+}
+
+// refuse has the files go that are no model, and the catalogue say why. A model of the
+// name that was there before stays what it was.
+func (s *Service) refuse(ctx context.Context, name string, p *Parcel, files []fleet.ModelFile, cause error) {
+	s.finish(name)
+	if err := s.drop(ctx, files); err != nil {
+		s.Log.Warn("files of a model that was refused are left over", "model", name, "error", err)
+	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	if m, err := s.Stored(name); err == nil && m.Problem == "" {
+		return
+	}
+	at := s.Now().UTC()
+	m := fleet.StoredModel{Name: name, Description: p.Description, Problem: fault.MessageOf(cause), CreatedAt: at}
+	if err := s.save(ctx, m); err != nil {
+		s.Log.Warn("why a model was refused is not stored", "model", name, "error", err)
+	}
+}
+
+func (s *Service) finish(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.taking, fleet.CanonicalModel(name))
+	s.announce()
+}
+
+// shelve stores the files of a parcel. A file that another model has stored there
+// already, by its digest, is stored once.
+func (s *Service) shelve(ctx context.Context, name string, p *Parcel, job *operations.Job) (files []fleet.ModelFile, err error) {
+	var done, total int64
+	for _, f := range p.Files {
+		total += f.SizeBytes
+	}
+	for _, f := range p.Files {
+		stored, have := s.reserve(name, p.Storage, f)
+		if !have {
+			stored, err = s.shelveOne(ctx, name, p.Storage, f, func(n int64) { job.Progress("storing", done+n, total, "") })
+			if err != nil {
+				return files, err
+			}
+		}
+		files = append(files, stored)
+		done += f.SizeBytes
+	}
+	return files, nil
+}
+
+func (s *Service) shelveOne(ctx context.Context, name, storage string, f ParcelFile, told func(doneBytes int64)) (stored fleet.ModelFile, err error) {
+	stored = fleet.ModelFile{Path: f.Path, Key: keyOf(name, f), SizeBytes: f.SizeBytes, SHA256: f.SHA256}
+	told(0)
+	if stored.Storage, err = s.Storages.Put(ctx, storage, stored.Key, f.Local); err != nil {
+		return stored, err
+	}
+	told(f.SizeBytes)
+	return stored, nil
+}
+
+// keyOf returns where in a storage a file is: such that a person finds it, and that two
+// versions of it are two files.
+func keyOf(name string, f ParcelFile) string {
+	folder := strings.NewReplacer(":", "/", "@", "_").Replace(fleet.ShownModel(name))
+	return path.Join("models", folder, f.SHA256[:12], f.Path)
+}
+
+// reserve returns a file of the catalogue of the digest of one that is being taken, and
+// keeps it as long as that is taken.
+func (s *Service) reserve(name, storage string, f ParcelFile) (fleet.ModelFile, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	have, ok := s.fileOf(storage, f.SHA256)
+	if !ok {
+		return have, false
+	}
+	have.Path = f.Path
+	t := s.taking[fleet.CanonicalModel(name)]
+	t.files = append(t.files, have)
+	return have, true
+}
+
+// fileOf returns a file of the catalogue by its digest. s.mu is held.
+func (s *Service) fileOf(storage, sha256 string) (fleet.ModelFile, bool) {
+	for _, m := range s.models {
+		if s.lost(&m) {
+			continue
+		}
+		for _, f := range m.Files {
+			if f.SHA256 == sha256 && (storage == "" || f.Storage == storage) {
+				return f, true
+			}
+		}
+	}
+	return fleet.ModelFile{}, false
+}
+
+// Has reports whether a file of this digest is in the catalogue.
+func (s *Service) Has(sha256 string) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, ok := s.fileOf("", sha256)
+	return ok
+}
+
+// enter puts a model into the catalogue, in the place of one of this name, whose files
+// go.
+func (s *Service) enter(ctx context.Context, name string, p *Parcel, files []fleet.ModelFile, loaderName string, info *loader.Info) error {
+	text, err := json.Marshal(info)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "")
+	}
+	s.changing.Lock()
+	before, err := s.Stored(name)
+	m := before
+	if err != nil {
+		m = fleet.StoredModel{CreatedAt: s.Now().UTC()}
+	}
+	m.Name, m.Files, m.Loader, m.Info, m.Quantize, m.Digest, m.Problem = name, files, loaderName, text, p.Quantize, "", ""
+	m.Description = cmp.Or(p.Description, m.Description)
+	m.DeletedAt, m.PurgeAt = time.Time{}, time.Time{} // somebody wants it again
+	err = s.save(ctx, m)
+	s.changing.Unlock()
+	if err != nil {
+		return err
+	}
+	s.Log.Info("model stored", "model", name, "size", m.SizeBytes(), "loader", loaderName)
+	if err := s.drop(ctx, before.Files); err != nil {
+		s.Log.Warn("files of the version before are left over", "model", name, "error", err)
+	}
+	s.retryAll(name)
+	return nil
+}
+
+// drop deletes files that no model has.
+func (s *Service) drop(ctx context.Context, files []fleet.ModelFile) error {
+	var errs []error
+	for _, f := range files {
+		if !s.uses(f) {
+			errs = append(errs, s.Storages.Delete(ctx, f.Storage, f.Key))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// uses reports whether a model has a file, in the catalogue or on its way there.
+func (s *Service) uses(f fleet.ModelFile) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	is := func(has fleet.ModelFile) bool { return has.Storage == f.Storage && has.Key == f.Key }
+	for _, m := range s.models {
+		if !s.lost(&m) && slices.ContainsFunc(m.Files, is) {
+			return true
+		}
+	}
+	for _, t := range s.taking {
+		if slices.ContainsFunc(t.files, is) {
+			return true
+		}
+	}
+	return false
+}

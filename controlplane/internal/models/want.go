@@ -1,0 +1,118 @@
+package models
+
+import (
+	"context"
+	"slices"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// Where says which hosts are meant.
+type Where struct {
+	// Hosts by their ids or names. Empty leaves it to the placement.
+	Hosts []string
+	// Labels that a host has to have, each of them.
+	Labels map[string]string
+	// All hosts that there are and will be.
+	All bool
+	// Count is how many hosts, of those that the rest leaves; 0 is one where nothing else
+	// is said, else all of them.
+	Count int
+}
+
+// Want has hosts get a model of the catalogue, and keep it. It returns the hosts.
+func (s *Service) Want(ctx context.Context, name string, w Where) ([]fleet.HostView, error) {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	m, err := s.Stored(name)
+	switch {
+	case err != nil:
+		return nil, err
+	case !m.DeletedAt.IsZero():
+		return nil, fault.New(fault.Conflict, "the model %q is deleted; restore it first", m.Name).On(fault.Caller)
+	case m.Problem != "":
+		return nil, fault.New(fault.Conflict, "the model %q can't be used: %s", m.Name, m.Problem).On(fault.Caller)
+	}
+	hosts, err := s.choose(&m, w)
+	if err != nil {
+		return nil, err
+	}
+	if w.All && !m.Everywhere {
+		m.Everywhere = true
+		if err := s.save(ctx, m); err != nil {
+			return nil, err
+		}
+	}
+	return hosts, s.place(ctx, s.wantedOn(m.Name, hosts))
+}
+
+// wantedOn returns placements of a model on hosts, on the first instance of each.
+func (s *Service) wantedOn(name string, hosts []fleet.HostView) []fleet.Placement {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	list := make([]fleet.Placement, 0, len(hosts))
+	for i := range hosts {
+		p := fleet.Placement{Model: fleet.CanonicalModel(name), HostID: hosts[i].ID, Instance: instanceOf(&hosts[i]), Since: s.Now().UTC()}
+		if before, ok := s.placed[placeOf(&p)]; ok {
+			p.Digest = before.Digest
+		}
+		p.Wanted = true
+		list = append(list, p)
+	}
+	return list
+}
+
+// defaultInstance is what an agent calls the Ollama that it has.
+const defaultInstance = "default"
+
+// instanceOf returns the instance of a host that gets models.
+func instanceOf(h *fleet.HostView) string {
+	if len(h.Instances) > 0 {
+		return h.Instances[0].Name
+	}
+	return defaultInstance
+}
+
+// choose returns the hosts that are meant.
+func (s *Service) choose(m *fleet.StoredModel, w Where) ([]fleet.HostView, error) {
+	all := s.View.Hosts()
+	if len(w.Hosts) > 0 {
+		named := make([]fleet.HostView, 0, len(w.Hosts))
+		for _, ref := range w.Hosts {
+			i := slices.IndexFunc(all, func(h fleet.HostView) bool { return h.ID == ref || h.Name == ref })
+			if i < 0 {
+				return nil, fault.New(fault.NotFound, "there is no host %q", ref).On(fault.Caller)
+			}
+			if !slices.ContainsFunc(named, func(h fleet.HostView) bool { return h.ID == all[i].ID }) {
+				named = append(named, all[i])
+			}
+		}
+		return named, nil
+	}
+	able := slices.DeleteFunc(slices.Clone(all), func(h fleet.HostView) bool { return h.Pending || !hasLabels(&h, w.Labels) })
+	if len(able) == 0 {
+		return nil, fault.New(fault.Unavailable, "there is no host that could get the model")
+	}
+	count := w.Count
+	switch {
+	case w.All, count == 0 && len(w.Labels) > 0:
+		return able, nil
+	case count == 0:
+		count = 1
+	}
+	ranked := s.rank(m, able)
+	if len(ranked) < count {
+		return nil, fault.New(fault.Unavailable, "%d of the %d hosts that are wanted could get the model now", len(ranked), count)
+	}
+	return ranked[:count], nil
+}
+
+func hasLabels(h *fleet.HostView, labels map[string]string) bool {
+	for name, value := range labels {
+		if has, ok := h.Labels[name]; !ok || has != value {
+			return false
+		}
+	}
+	return true
+}
