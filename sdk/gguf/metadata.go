@@ -174,7 +174,10 @@ func (m Metadata) Float(key string) (float64, bool) {
 		u, is := toUint(v)
 		return float64(u), is
 	}
-	return f, !math.IsNaN(f) && !math.IsInf(f, 0)
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return 0, false
+	}
+	return f, true
 }
 
 // Len returns the number of elements of a key that is an array, kept or not.

@@ -31,3 +31,11 @@ func sum(terms ...uint64) uint64 {
 	}
 	return s
 }
+
+// less subtracts and stays at zero where that would be negative.
+func less(a, b uint64) uint64 {
+	if a < b {
+		return 0
+	}
+	return a - b
+}

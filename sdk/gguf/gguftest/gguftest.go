@@ -84,6 +84,12 @@ func (f *File) Without(key string) *File {
 	return f
 }
 
+// WithoutTensors removes all tensors.
+func (f *File) WithoutTensors() *File {
+	f.tensors = nil
+	return f
+}
+
 // Tensor adds a tensor of zeros, behind those that were added before. The first dimension
 // is the one whose elements lie next to each other.
 func (f *File) Tensor(name string, kind gguf.TensorType, shape ...uint64) *File {
