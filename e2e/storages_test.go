@@ -209,7 +209,7 @@ func TestAPluginIsInstalledAndApproved(t *testing.T) {
 	t.Parallel()
 	lab := corraltest.New(t)
 	dir := lab.Folder("plugins")
-	if err := os.Mkdir(dir, 0o755); err != nil {
+	if err := os.Mkdir(dir, 0o555); err != nil { // what came with the program
 		t.Fatal(err)
 	}
 	program, err := os.ReadFile(corraltest.Bin(t, "corral-plugin-storage-fs"))
@@ -233,7 +233,8 @@ func TestAPluginIsInstalledAndApproved(t *testing.T) {
 			t.Errorf("%d %s, want %d", refused.answer.Status, refused.answer.Body, refused.status)
 		}
 	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+	plugins := filepath.Join(controlplane.DataDir, "plugins")
+	if left, err := os.ReadDir(plugins); err != nil || len(left) != 0 {
 		t.Errorf("what was refused has left %v, %v", left, err)
 	}
 	if installed := admin.Do("POST", "/api/plugins?sha256="+sum, string(program)); installed.Status != 201 {
@@ -242,7 +243,7 @@ func TestAPluginIsInstalledAndApproved(t *testing.T) {
 	corraltest.Await(t, storageReady, "it is there and not trusted", func() error {
 		list, err := c.Plugins(t.Context())
 		for _, p := range list {
-			if p.SHA256 == sum && !p.Trusted && p.State == "disabled" {
+			if p.SHA256 == sum && !p.Trusted && p.State == "disabled" && filepath.Dir(p.File) == plugins {
 				return nil
 			}
 		}
@@ -256,4 +257,7 @@ func TestAPluginIsInstalledAndApproved(t *testing.T) {
 		t.Errorf("%d %s", removed.Status, removed.Body)
 	}
 	awaitStorage(t, c, storageReady, "default", "disabled")
+	if left, err := os.ReadDir(dir); err != nil || len(left) != 0 {
+		t.Errorf("beside the program are %v, %v", left, err)
+	}
 }

@@ -20,7 +20,8 @@ func newPlugin(environ []string) *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "trust FILE", Short: "Let a plugin be run, as its bytes are now", Args: exactly(1),
 		Long: `Let a plugin be run, as its bytes are now. It is run once, to learn what it is.
-The file has to be in the folder of the plugins, where the server finds it.`,
+The file has to be where the server finds it: in plugin_dir, or in the folder
+plugins of the data directory.`,
 	}
 	settings.BindFlags(cmd.Flags())
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {

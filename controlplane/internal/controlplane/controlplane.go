@@ -143,7 +143,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	}
 	surface := &surface{
 		catalogue: known, storages: kept, events: happened, plugins: serving.manager,
-		installer: &installer{dir: pluginDirOf(&c.loaded.Config), lock: filepath.Join(c.loaded.Config.DataDir, LockName)},
+		installer: &installer{dir: filepath.Join(c.loaded.Config.DataDir, InstalledDir), lock: filepath.Join(c.loaded.Config.DataDir, LockName)},
 		db:        db, manager: manager, keys: keys, registry: registry, samples: samples, link: link, counts: counts,
 		tokens: auth.NewJoinTokens(db, authority.Certificate(), c.now), tickets: tickets, sessions: sessions, forward: ledger, router: forward,
 		ledger: ledger, authn: authn, version: c.version, log: c.log, now: c.now,

@@ -14,9 +14,9 @@ import (
 	"github.com/corral-fleet/corral/sdk/host/trust"
 )
 
-// installer puts programs of plugins beside the others, and trusts them: two steps,
-// of which the first runs nothing. What a program is called follows from its bytes
-// alone.
+// installer puts programs of plugins into a folder of their own, which is made where it
+// is missing, and trusts them: two steps, of which the first runs nothing. What a
+// program is called follows from its bytes alone.
 type installer struct {
 	dir, lock string
 	mu        sync.Mutex // held while the lock is changed
@@ -29,6 +29,9 @@ func (i *installer) fileOf(sum string) string {
 
 // Install implements [api.Installer].
 func (i *installer) Install(_ context.Context, program io.Reader, sum string) (err error) {
+	if err := os.MkdirAll(i.dir, 0o700); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "the folder of the plugins, %s, can't be made", i.dir)
+	}
 	f, err := os.CreateTemp(i.dir, ".installing-*")
 	if err != nil {
 		return fault.Wrap(fault.Unavailable, err, "the folder of the plugins, %s, can't be written", i.dir)

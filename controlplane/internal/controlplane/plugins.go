@@ -27,9 +27,21 @@ const LockName = trust.LockName
 // TrustCommand is what an operator types before the path of a plugin to trust it.
 const TrustCommand = "corral-controlplane plugin trust"
 
-// pluginDirOf returns the folder of the plugins: the program's own unless the
-// settings name one.
-func pluginDirOf(c *settings.Config) string {
+// InstalledDir is where in the data directory plugins are installed.
+const InstalledDir = "plugins"
+
+// pluginDirsOf returns the folders of the plugins: the one that came with the program,
+// which may not be written, and the one that they are installed in.
+func pluginDirsOf(c *settings.Config) []string {
+	shipped, installed := shippedDirOf(c), filepath.Join(c.DataDir, InstalledDir)
+	if shipped == installed {
+		return []string{installed}
+	}
+	return []string{shipped, installed}
+}
+
+// shippedDirOf returns the program's own folder unless the settings name one.
+func shippedDirOf(c *settings.Config) string {
 	if c.PluginDir != "" {
 		return c.PluginDir
 	}
@@ -52,11 +64,11 @@ type storagePlugins struct {
 }
 
 func newPlugins(c *settings.Config, runDir string, environ []string, log hclog.Logger) *storagePlugins {
-	dir := pluginDirOf(c)
-	locks := []string{filepath.Join(dir, trust.LockName), filepath.Join(c.DataDir, LockName)}
+	dirs := pluginDirsOf(c)
+	locks := []string{filepath.Join(shippedDirOf(c), trust.LockName), filepath.Join(c.DataDir, LockName)}
 	told := newChanges()
-	return &storagePlugins{changes: told, watched: append(locks, dir), log: log, manager: plugins.New(plugins.Config{
-		Dir: dir, Locks: locks, RunDir: runDir, Env: environ, Log: log, TrustCommand: TrustCommand, Changed: told.tell,
+	return &storagePlugins{changes: told, watched: slices.Concat(locks, dirs), log: log, manager: plugins.New(plugins.Config{
+		Dirs: dirs, Locks: locks, RunDir: runDir, Env: environ, Log: log, TrustCommand: TrustCommand, Changed: told.tell,
 	})}
 }
 

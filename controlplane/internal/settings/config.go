@@ -16,7 +16,7 @@ const EnvPrefix = "CORRAL_CONTROLPLANE"
 type Config struct {
 	DataDir   string    `yaml:"data_dir" help:"folder that holds the state; made when it is missing"`
 	Listen    string    `yaml:"listen" help:"HOST:PORT in place of server.host and server.port; port 0 picks a free one"`
-	PluginDir string    `yaml:"plugin_dir" help:"folder of the plugins; empty is the program's own"`
+	PluginDir string    `yaml:"plugin_dir" help:"folder of the plugins that came with the program, which need not be writable; empty is the program's own"`
 	Insecure  bool      `yaml:"insecure" help:"let callers without a key in although the server can be reached from elsewhere"`
 	LogFormat string    `yaml:"log_format" help:"text or json"`
 	App       AppConfig `yaml:",inline"`

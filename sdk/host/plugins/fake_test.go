@@ -229,7 +229,7 @@ func inBubble(t *testing.T, test func(t *testing.T, f *fixture, w *fakeWorld)) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &fakeWorld{objects: memory.New(1 << 30)}
 		f := &fixture{t: t, dir: t.TempDir(), log: &logged{}, news: make(chan struct{}, 1)}
-		f.Manager = New(Config{Dir: f.dir, RunDir: filepath.Join(f.dir, "run"), start: w.start})
+		f.Manager = New(Config{Dirs: []string{f.dir}, RunDir: filepath.Join(f.dir, "run"), start: w.start})
 		test(t, f, w)
 	})
 }

@@ -196,7 +196,7 @@ func newHost(t testing.TB) *fixture {
 	})
 	f := &fixture{t: t, dir: t.TempDir(), log: &logged{}, news: make(chan struct{}, 1)}
 	f.Manager = New(Config{
-		Dir: f.dir, RunDir: run, Log: hclog.New(&hclog.LoggerOptions{Output: f.log, Level: hclog.Trace}), MaxExits: 50,
+		Dirs: []string{f.dir}, RunDir: run, Log: hclog.New(&hclog.LoggerOptions{Output: f.log, Level: hclog.Trace}), MaxExits: 50,
 		TrustCommand: "trust", times: quick(),
 		Changed: func() {
 			select {

@@ -26,8 +26,11 @@ import (
 
 // Config is what a manager needs to know.
 type Config struct {
-	Dir   string   // where the plugins are
-	Locks []string // files that say which are trusted; none is the one in Dir
+	Dirs []string // where the plugins are; one that is missing has none
+	// Locks are files that say which are trusted, wherever those are; none are those in
+	// Dirs. Of several programs of one plugin the one that stands last in the last of
+	// them is run, and where it is there twice, that of the first directory.
+	Locks []string
 
 	// RunDir is where plugins' sockets are put, as [host.Program] has it. It is the
 	// manager's alone: it is made where it is missing, and sockets of processes that
@@ -77,20 +80,22 @@ func (id ID) String() string { return id.Kind + "/" + id.Name }
 type Manager struct {
 	config  Config
 	scanner *trust.Scanner
-	scan    sync.Mutex // held while the directory is looked at
+	scan    sync.Mutex // held while the directories are looked at
 
 	mu      sync.Mutex
 	units   map[ID]*unit
 	strays  []Status // files that are no plugins that run
-	failed  error    // of the last look at the directory
-	scanned bool     // it was looked at
+	failed  error    // of the last look at the directories
+	scanned bool     // they were looked at
 	tasks   *tasks
 }
 
 // New returns a manager. It does nothing before Run.
 func New(c Config) *Manager {
 	if len(c.Locks) == 0 {
-		c.Locks = []string{filepath.Join(c.Dir, trust.LockName)}
+		for _, dir := range c.Dirs {
+			c.Locks = append(c.Locks, filepath.Join(dir, trust.LockName))
+		}
 	}
 	if c.Log == nil {
 		c.Log = hclog.NewNullLogger()
@@ -110,7 +115,7 @@ func New(c Config) *Manager {
 	if c.start == nil {
 		c.start = startProcess
 	}
-	return &Manager{config: c, scanner: trust.NewScanner(c.Dir, c.Locks...), units: map[ID]*unit{}, tasks: newTasks()}
+	return &Manager{config: c, scanner: trust.NewScanner(c.Dirs, c.Locks...), units: map[ID]*unit{}, tasks: newTasks()}
 }
 
 // Run looks for plugins, starts them, and keeps them running until ctx ends. Then it
@@ -141,7 +146,7 @@ func prepare(runDir string) error {
 
 // Rescan looks for plugins again. A plugin whose program is another one now is
 // upgraded in the background; how that went is in its status. The error tells of what
-// could not be read: a lock or the directory.
+// could not be read: a lock or a directory.
 func (m *Manager) Rescan() error {
 	m.scan.Lock()
 	defer m.scan.Unlock()
@@ -236,7 +241,7 @@ func (m *Manager) Plugins() []Status {
 	return append(out, strays...)
 }
 
-// Found returns nil when the directory and the locks could be read when they were
+// Found returns nil when the directories and the locks could be read when they were
 // last looked at.
 func (m *Manager) Found() error {
 	m.mu.Lock()

@@ -43,7 +43,7 @@ func TestAnInstancesGoingAndComingBackIsSeenWithinTenSeconds(t *testing.T) {
 			}
 			back = make(chan struct{})
 			f.trustFake("a", "1.0.0")
-			f.Manager = New(Config{Dir: f.dir, RunDir: f.dir, start: w.start})
+			f.Manager = New(Config{Dirs: []string{f.dir}, RunDir: f.dir, start: w.start})
 			f.run()
 			i := f.storage("a", nil)
 			if err := i.Opened(t.Context()); err != nil {
@@ -466,6 +466,38 @@ func TestWhatRunsIsKeptUntilItIsNotTrustedAnyMore(t *testing.T) {
 }
 
 // Somebody who kills a plugin again and again says nothing of it.
+func TestAPluginInALaterDirectoryGoesBefore(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
+		shipped, installed := f.dir, t.TempDir()
+		f.Manager = New(Config{Dirs: []string{shipped, installed}, RunDir: filepath.Join(shipped, "run"), start: w.start})
+		f.trustFake("a", "2.0.0")
+		f.dir = installed
+		f.trustFake("a", "1.0.0")
+		f.run()
+		synctest.Wait()
+		is := func(version, dir string) {
+			t.Helper()
+			if err := f.Rescan(); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if s := f.status("a"); s.Version != version || filepath.Dir(s.File) != dir || s.State != Ready {
+				t.Errorf("%s of %s is %s, want %s of %s", s.Version, s.File, s.State, version, dir)
+			}
+		}
+		is("1.0.0", installed)
+		if err := errors.Join(os.Remove(filepath.Join(installed, trust.Prefix+"a")), os.Remove(filepath.Join(installed, trust.LockName))); err != nil {
+			t.Fatal(err)
+		}
+		is("2.0.0", shipped)
+		f.trustFake("a", "2.0.0") // the same once more
+		is("2.0.0", shipped)
+		if w.count() != 2 {
+			t.Errorf("%d processes were started, want 2", w.count())
+		}
+	})
+}
+
 func TestAPluginThatIsKilledIsStartedAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
 		f.trustFake("a", "1.0.0")

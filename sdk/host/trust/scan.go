@@ -36,13 +36,13 @@ type Found struct {
 // fileNames are those that can be shown and typed without harm.
 var fileNames = regexp.MustCompile(`^[A-Za-z0-9._+-]{1,200}$`)
 
-// Scanner looks for plugins in a directory. It reads a file again only when that has
+// Scanner looks for plugins in directories. It reads a file again only when that has
 // changed. It is not for concurrent use.
 type Scanner struct {
-	directory string
-	locks     []string
-	known     map[string]known // by path
-	lock      Lock             // as it was read last
+	directories []string
+	locks       []string
+	known       map[string]known // by path
+	lock        Lock             // as it was read last
 }
 
 // known is the digest of a file as it was.
@@ -53,14 +53,17 @@ type known struct {
 	sum     string
 }
 
-// NewScanner returns a scanner of a directory, with the lock files that count.
-func NewScanner(directory string, locks ...string) *Scanner {
-	return &Scanner{directory: directory, locks: locks, known: map[string]known{}}
+// NewScanner returns a scanner of directories, with the lock files that count. Each lock
+// is of all directories, and what stands in a later one ranks higher: where a file is
+// says nothing.
+func NewScanner(directories []string, locks ...string) *Scanner {
+	return &Scanner{directories: directories, locks: locks, known: map[string]known{}}
 }
 
-// Scan returns what there is, in the order of the names. An error tells of a lock or
-// the directory that can't be read; what could be found is returned as well, and a
-// file whose lock is damaged is one that is not trusted.
+// Scan returns what there is, in the order of the directories and then of the names.
+// One that is missing has nothing. An error tells of a lock or a directory that can't
+// be read; what could be found is returned as well, and a file whose lock is damaged is
+// one that is not trusted.
 func (s *Scanner) Scan() ([]Found, error) {
 	var lock Lock
 	var errs []error
@@ -72,14 +75,16 @@ func (s *Scanner) Scan() ([]Found, error) {
 		lock.Plugins = append(lock.Plugins, one.Plugins...)
 	}
 	s.lock = lock
-	files, err := os.ReadDir(s.directory)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		errs = append(errs, fault.Wrap(fault.Unavailable, err, "the directory of plugins can't be read"))
-	}
 	var all []Found
-	for _, file := range files {
-		if strings.HasPrefix(file.Name(), Prefix) && file.Name() != shim {
-			all = append(all, s.look(file.Name()))
+	for _, directory := range s.directories {
+		files, err := os.ReadDir(directory)
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, fault.Wrap(fault.Unavailable, err, "the directory of plugins %s can't be read", directory))
+		}
+		for _, file := range files {
+			if strings.HasPrefix(file.Name(), Prefix) && file.Name() != shim {
+				all = append(all, s.look(directory, file.Name()))
+			}
 		}
 	}
 	return all, errors.Join(errs...)
@@ -90,9 +95,9 @@ func (s *Scanner) Scan() ([]Found, error) {
 func (s *Scanner) Trusts(sha256 string) bool { return s.lock.find(sha256) >= 0 }
 
 // look says what one file is. It reads it, and does no more.
-func (s *Scanner) look(name string) Found {
-	found := Found{Path: filepath.Join(s.directory, name)}
-	info, reason := s.inspect(name)
+func (s *Scanner) look(directory, name string) Found {
+	found := Found{Path: filepath.Join(directory, name)}
+	info, reason := inspect(directory, name)
 	if reason != "" {
 		found.Refused = reason
 		return found
@@ -110,12 +115,12 @@ func (s *Scanner) look(name string) Found {
 }
 
 // inspect returns why a file is no plugin, or "".
-func (s *Scanner) inspect(name string) (info fs.FileInfo, reason string) {
+func inspect(directory, name string) (info fs.FileInfo, reason string) {
 	if !fileNames.MatchString(name) {
 		return nil, "its name has other characters than letters, digits and ._+-"
 	}
-	path := filepath.Join(s.directory, name)
-	if leaves, err := s.leads(path); err != nil {
+	path := filepath.Join(directory, name)
+	if leaves, err := leads(directory, path); err != nil {
 		return nil, "it can't be read: " + err.Error()
 	} else if leaves {
 		return nil, "it is a link out of the directory"
@@ -127,14 +132,14 @@ func (s *Scanner) inspect(name string) (info fs.FileInfo, reason string) {
 	return info, Unfit(info)
 }
 
-// leads reports whether a path leads out of the directory.
-func (s *Scanner) leads(path string) (out bool, err error) {
+// leads reports whether a path leads out of a directory.
+func leads(directory, path string) (out bool, err error) {
 	real, err := filepath.EvalSymlinks(path)
 	if err != nil {
 		return false, err
 	}
-	directory, err := filepath.EvalSymlinks(s.directory)
-	return filepath.Dir(real) != directory, err
+	within, err := filepath.EvalSymlinks(directory)
+	return filepath.Dir(real) != within, err
 }
 
 // Unfit returns why a file can't be a plugin, whatever its bytes are, or "".

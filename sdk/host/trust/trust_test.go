@@ -153,7 +153,7 @@ func TestScanningRefusesWhatIsUnfitAndRunsNothing(t *testing.T) {
 	must(err)
 	must(Lock{Plugins: []Entry{{Kind: "storage", Name: "good", Version: "1", SHA256: map[string]string{Platform: sum}}}}.Write(filepath.Join(dir, LockName)))
 
-	found, err := NewScanner(dir, filepath.Join(dir, LockName)).Scan()
+	found, err := NewScanner([]string{dir}, filepath.Join(dir, LockName)).Scan()
 	must(err)
 	got := map[string]string{}
 	for _, f := range found {
@@ -195,10 +195,55 @@ func TestScanningRefusesWhatIsUnfitAndRunsNothing(t *testing.T) {
 	}
 }
 
+// A lock is of all directories, and the latest one's programs rank highest.
+func TestSeveralDirectories(t *testing.T) {
+	shipped, installed, data := t.TempDir(), t.TempDir(), t.TempDir()
+	locks := []string{filepath.Join(shipped, LockName), filepath.Join(data, LockName)}
+	trust := func(lock, path string) {
+		t.Helper()
+		if _, err := TrustFile(t.Context(), lock, path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const old, newer, other = `{"kind": "storage", "name": "x", "version": "1"}`, `{"kind": "storage", "name": "x", "version": "2"}`, `{"kind": "storage", "name": "y", "version": "1"}`
+	trust(locks[0], says(t, shipped, "corral-plugin-x", newer))
+	trust(locks[1], says(t, installed, "corral-plugin-x", old))
+	trust(locks[1], says(t, shipped, "corral-plugin-y", other))
+	says(t, installed, "corral-plugin-z", "{}")
+
+	found, err := NewScanner([]string{shipped, filepath.Join(data, "absent"), installed}, locks...).Scan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	type program struct {
+		Path, Is string
+		Rank     int
+	}
+	var got []program
+	for _, f := range found {
+		got = append(got, program{f.Path, f.Entry.String(), f.Rank})
+	}
+	if diff := cmp.Diff([]program{
+		{filepath.Join(shipped, "corral-plugin-x"), "storage/x 2", 0},
+		{filepath.Join(shipped, "corral-plugin-y"), "storage/y 1", 2},
+		{filepath.Join(installed, "corral-plugin-x"), "storage/x 1", 1},
+		{filepath.Join(installed, "corral-plugin-z"), "/ ", 0},
+	}, got); diff != "" {
+		t.Error(diff)
+	}
+	if err := os.WriteFile(filepath.Join(data, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	found, err = NewScanner([]string{filepath.Join(data, "file"), shipped}, locks...).Scan()
+	if fault.KindOf(err) != fault.Unavailable || len(found) != 2 {
+		t.Errorf("beside one that can't be read: %+v, %v", found, err)
+	}
+}
+
 func TestAFileIsReadAgainWhenItHasChanged(t *testing.T) {
 	dir := t.TempDir()
 	path := says(t, dir, "corral-plugin-x", "{}")
-	s := NewScanner(dir)
+	s := NewScanner([]string{dir})
 	scan := func() string {
 		t.Helper()
 		found, err := s.Scan()
@@ -230,7 +275,7 @@ func TestAFileIsReadAgainWhenItHasChanged(t *testing.T) {
 	if scan() == first {
 		t.Error("it was not read again")
 	}
-	if found, err := NewScanner(filepath.Join(dir, "absent")).Scan(); err != nil || len(found) != 0 {
+	if found, err := NewScanner([]string{filepath.Join(dir, "absent")}).Scan(); err != nil || len(found) != 0 {
 		t.Errorf("no directory: %v, %v", found, err)
 	}
 }
