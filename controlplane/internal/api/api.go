@@ -267,6 +267,7 @@ func (a *API) Routes() []edge.Route {
 		{Method: "DELETE", Path: "/api/storage/{name}/file", Permission: edge.Operate, Handler: a.deleteFile, Watch: true},
 
 		{Method: "GET", Path: "/api/plugins", Permission: edge.Read, Handler: a.plugins},
+		{Method: "GET", Path: "/api/plugins/{sha256}", Permission: edge.Read, Handler: a.plugin},
 		{Method: "GET", Path: "/api/plugins/{kind}/{name}", Permission: edge.Read, Handler: a.describePlugin, Watch: true},
 		{
 			Method: "POST", Path: "/api/plugins", Permission: edge.Administer, Handler: a.installPlugin, Watch: true,

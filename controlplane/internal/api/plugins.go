@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
+	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/host/plugins"
 )
 
@@ -71,6 +72,21 @@ func (a *API) plugins(context.Context, *edge.Request) (*edge.Response, error) {
 		list = append(list, pluginOf(&s))
 	}
 	return edge.JSON(200, list)
+}
+
+// plugin answers with one, by the sha256 of its program, which each file has, also one
+// that is not known to be a plugin.
+func (a *API) plugin(_ context.Context, r *edge.Request) (*edge.Response, error) {
+	sum, err := digestOf(r.Param("sha256"))
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range a.Plugins.Plugins() {
+		if s.SHA256 == sum {
+			return edge.JSON(200, pluginOf(&s))
+		}
+	}
+	return nil, fault.New(fault.NotFound, "there is no plugin with the sha256 %s", sum).On(fault.Caller)
 }
 
 // describePlugin answers with what a plugin says of itself, the form of its

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 	"time"
 
@@ -19,7 +20,7 @@ type oneOfEach struct{}
 func (oneOfEach) Plugins() []plugins.Status {
 	return []plugins.Status{
 		{
-			ID: plugins.Storage("fs"), File: "/p/fs", SHA256: "aa", State: plugins.Ready, Since: noon(), Version: "1.0.0", PID: 7, StartedAt: noon(), Restarts: 2,
+			ID: plugins.Storage("fs"), File: "/p/fs", SHA256: strings.Repeat("a", 64), State: plugins.Ready, Since: noon(), Version: "1.0.0", PID: 7, StartedAt: noon(), Restarts: 2,
 			LastExit:  &host.Exit{At: noon(), How: "signal: killed", Latest: []string{"oh"}},
 			Metrics:   plugins.Metrics{Calls: []plugins.CallMetrics{{Name: "stat", Count: 4, Latency: 10 * time.Millisecond}}, Errors: []plugins.ErrorMetrics{{Count: 1}, {Count: 2}}},
 			Instances: []plugins.InstanceStatus{{Name: "default", State: plugins.Ready, Breaker: plugins.Closed}},
@@ -41,7 +42,7 @@ func (oneOfEach) Rollback(id plugins.ID) error {
 
 func TestPluginsAreShown(t *testing.T) {
 	f := start(t, relaytest.NoModels)
-	want := `[{"kind":"storage","name":"fs","version":"1.0.0","publisher":"","file":"/p/fs","sha256":"aa","trusted":true,"trust":"","state":"ready","message":"",` +
+	want := `[{"kind":"storage","name":"fs","version":"1.0.0","publisher":"","file":"/p/fs","sha256":"` + strings.Repeat("a", 64) + `","trusted":true,"trust":"","state":"ready","message":"",` +
 		`"since":"2026-03-01T12:00:00Z","previous":"","pid":7,"started_at":"2026-03-01T12:00:00Z","restarts":2,` +
 		`"last_exit":{"at":"2026-03-01T12:00:00Z","how":"signal: killed","latest":["oh"]},"unconfined":[],` +
 		`"metrics":{"calls":[{"name":"stat","count":4,"mean_ms":2.5}],"errors":3,"in_flight":0,"bytes_sent":0,"bytes_received":0,"rss_bytes":0,"cpu_ms":0},` +
@@ -51,6 +52,15 @@ func TestPluginsAreShown(t *testing.T) {
 		`"metrics":{"calls":[],"errors":0,"in_flight":0,"bytes_sent":0,"bytes_received":0,"rss_bytes":0,"cpu_ms":0},"instances":[]}]`
 	if got := f.Do(edge.Read, "GET", "/api/plugins", ""); got.Body != want {
 		t.Errorf("%d %s", got.Status, got.Body)
+	}
+	one := want[len("["):strings.Index(want, `,{"kind":"",`)]
+	for sum, body := range map[string]string{"a": one, "b": ""} {
+		if got := f.Do(edge.Read, "GET", "/api/plugins/"+strings.Repeat(sum, 64), ""); body != "" && got.Body != body || body == "" && got.Status != 404 {
+			t.Errorf("one with the sha256 %s…: %d %s", sum, got.Status, got.Body)
+		}
+	}
+	if got := f.Do(edge.Read, "GET", "/api/plugins/fs", ""); got.Status != 400 {
+		t.Errorf("by no sha256: %d %s", got.Status, got.Body)
 	}
 	if got := f.Do(edge.Read, "GET", "/api/plugins/storage/fs", ""); got.Body != `{"name":"fs"}` {
 		t.Errorf("one: %d %s", got.Status, got.Body)

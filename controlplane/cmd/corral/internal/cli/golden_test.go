@@ -27,11 +27,11 @@ func TestGolden(t *testing.T) {
 		{"help", environment, []string{
 			"--help", "status --help", "host --help", "host list --help", "host show --help", "host drain --help", "host undrain --help",
 			"host approve --help", "host rename --help", "host label --help", "host remove --help", "gpu --help", "gpu show --help", "gpu processes --help", "gpu release --help", "gpu acquire --help", "token --help", "token list --help", "token revoke --help",
-			"host restart --help", "host logs --help", "model --help", "model list --help", "chat --help", "explain --help", "queue --help", "queue list --help", "breaker --help", "breaker list --help", "breaker reset --help", "storage --help", "storage list --help", "storage add --help", "storage set --help", "storage ls --help", "storage get --help", "storage put --help", "plugin --help", "plugin list --help", "plugin rollback --help", "plugin install --help", "plugin approve --help", "plugin remove --help", "usage --help", "version --help",
+			"host restart --help", "host logs --help", "model --help", "model list --help", "chat --help", "explain --help", "queue --help", "queue list --help", "breaker --help", "breaker list --help", "breaker reset --help", "storage --help", "storage list --help", "storage add --help", "storage set --help", "storage ls --help", "storage get --help", "storage put --help", "plugin --help", "plugin list --help", "plugin show --help", "plugin rollback --help", "plugin install --help", "plugin approve --help", "plugin remove --help", "usage --help", "version --help",
 		}},
-		{"tables", environment, []string{"version", "status", "host list", "host show gpu-1", "host show gpu-2", "gpu show gpu-1", "gpu processes gpu-1", "gpu processes gpu-2", "model list", "explain r1-2a", "queue list", "breaker list", "token list", "storage list", "storage show models", "storage ls models", "storage ls models a/ --flat", "plugin list"}},
+		{"tables", environment, []string{"version", "status", "host list", "host show gpu-1", "host show gpu-2", "gpu show gpu-1", "gpu processes gpu-1", "gpu processes gpu-2", "model list", "explain r1-2a", "queue list", "breaker list", "token list", "storage list", "storage show models", "storage ls models", "storage ls models a/ --flat", "plugin list", "plugin show fs", "plugin show storage/fs", "plugin show fedcba9876543210"}},
 		{"nothing", empty, []string{"status", "host list", "model list", "queue list", "breaker list", "token list"}},
-		{"json", environment, []string{"status --output json", "host list --output json", "host show gpu-2 --output json", "model list --output json", "explain r1-2a --output json", "queue list --output json", "breaker list --output json"}},
+		{"json", environment, []string{"status --output json", "host list --output json", "host show gpu-2 --output json", "model list --output json", "explain r1-2a --output json", "queue list --output json", "breaker list --output json", "plugin show fs --output json"}},
 		{"actions", environment, []string{
 			"host drain gpu-2", "host undrain gpu-2", "host approve gpu-2", "host rename gpu-2 big", "host label gpu-1 rack=a8 owner- --output json", "host label gpu-2 rack=a8", "host remove gpu-2", "token revoke tok_aaaa", "host restart gpu-2", "host undrain gpu-2 --output json",
 			"gpu release gpu-1 --for 90s", "gpu acquire gpu-1", "host logs gpu-1", "host logs gpu-1 --instance second -n 5 -f",
@@ -41,7 +41,7 @@ func TestGolden(t *testing.T) {
 		{"chat", environment, []string{"chat tiny Hello there", "chat tiny Hello --output json"}},
 		{"complaints", environment, []string{
 			"bogus", "host bogus", "--bogus", "host show", "host show gpu-1 gpu-2", "status now", "chat", "host logs gpu-1 -n 0", "host label gpu-2", "host label gpu-2 rack", "host rename gpu-2", "gpu release", "gpu release gpu-1 --for ever",
-			"explain", "explain r1-1", "status --output xml", "status --server gpu-1", "chat tiny", "host show gpu-3", "status --key crl_other", "storage add models", "storage add models bucket", "storage set models", "storage put models -", "storage put models /nowhere", "storage show none", "plugin rollback fs", "plugin install /nowhere", "plugin approve",
+			"explain", "explain r1-1", "status --output xml", "status --server gpu-1", "chat tiny", "host show gpu-3", "status --key crl_other", "storage add models", "storage add models bucket", "storage set models", "storage put models -", "storage put models /nowhere", "storage show none", "plugin rollback fs", "plugin show", "plugin show none", "plugin show s3", "plugin install /nowhere", "plugin approve",
 		}},
 	}
 	for _, tc := range cases {

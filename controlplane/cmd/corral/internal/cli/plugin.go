@@ -16,7 +16,7 @@ import (
 )
 
 func (s *session) pluginCommand() *cobra.Command {
-	return group("plugin", "See and steer the plugins of the control plane", s.pluginListCommand(), s.pluginInstallCommand(), s.pluginApproveCommand(), s.pluginRollbackCommand(), s.pluginRemoveCommand())
+	return group("plugin", "See and steer the plugins of the control plane", s.pluginListCommand(), s.pluginShowCommand(), s.pluginInstallCommand(), s.pluginApproveCommand(), s.pluginRollbackCommand(), s.pluginRemoveCommand())
 }
 
 func (s *session) pluginListCommand() *cobra.Command {

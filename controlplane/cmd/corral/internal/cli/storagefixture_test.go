@@ -55,8 +55,19 @@ func storageRoutes(t *testing.T, mux *http.ServeMux) {
 	mux.HandleFunc("DELETE /api/storage/models/file", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
 	mux.HandleFunc("GET /api/plugins", func(w http.ResponseWriter, _ *http.Request) {
 		say(w, []api.Plugin{
-			{Kind: "storage", Name: "fs", Version: "0.1.0", State: "ready", SHA256: "0123456789abcdef", Restarts: 2, Trusted: true},
-			{File: "/p/corral-plugin-x", State: "disabled", Message: "nobody trusts it", Trust: "corral-controlplane plugin trust /p/corral-plugin-x"},
+			{
+				Kind: "storage", Name: "fs", Version: "0.1.0", Publisher: "Corral", File: "/p/corral-plugin-storage-fs", State: "ready", Since: &since, SHA256: "0123456789abcdef",
+				Restarts: 2, Trusted: true, Previous: "0.0.9", PID: 7, StartedAt: &since, LastExit: &api.PluginExit{At: since, How: "signal: killed", Latest: []string{"the \x1b[2J last", "words"}},
+				Unconfined: []string{"the system has no landlock", "its memory is not limited"},
+				Metrics: api.PluginMetrics{
+					Calls: []api.PluginCalls{{Name: "put", Count: 3, Millis: 1250}, {Name: "stat", Count: 40, Millis: 2.54}}, Errors: 1, InFlight: 2,
+					BytesSent: 3 << 30, RSSBytes: 20 << 20, CPUMillis: 3200,
+				},
+				Instances: []api.PluginInstance{{Name: "default", State: "ready", Breaker: "closed", Transfers: 2}, {Name: "nas", State: "degraded", Breaker: "open", Message: "the disk is away"}},
+			},
+			{Kind: "loader", Name: "s3", State: "ready"},
+			{Kind: "storage", Name: "s3", State: "failed", Message: "it does not start"},
+			{File: "/p/corral-plugin-x", SHA256: "fedcba9876543210", State: "disabled", Message: "nobody trusts it", Trust: "corral-controlplane plugin trust /p/corral-plugin-x"},
 		})
 	})
 	mux.HandleFunc("POST /api/plugins/storage/fs/rollback", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusAccepted) })
