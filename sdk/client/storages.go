@@ -14,17 +14,18 @@ import (
 
 // Storage is a configured place where files are kept.
 type Storage struct {
-	Name         string          `json:"name"`
-	Plugin       string          `json:"plugin"`
-	Config       json.RawMessage `json:"config"` // an object; secrets are "***"
-	Status       string          `json:"status"` // "ready", or why it isn't: disabled, starting, degraded or failed
-	Message      string          `json:"message"`
-	Since        *time.Time      `json:"since"`
-	CheckedAt    *time.Time      `json:"checked_at"`
-	Origin       string          `json:"origin"`       // default, file or saved
-	SetIn        string          `json:"set_in"`       // where in the settings file, if it is of that
-	Address      string          `json:"address"`      // what the URLs of its files begin with
-	Capabilities []string        `json:"capabilities"` // what it does beyond what every storage does
+	Name          string          `json:"name"`
+	Plugin        string          `json:"plugin"`
+	Config        json.RawMessage `json:"config"`         // an object; secrets are "***"
+	ConfigVersion int             `json:"config_version"` // of the plugin's configuration, that Config is of; 0 is unknown
+	Status        string          `json:"status"`         // "ready", or why it isn't: disabled, starting, degraded or failed
+	Message       string          `json:"message"`
+	Since         *time.Time      `json:"since"`
+	CheckedAt     *time.Time      `json:"checked_at"`
+	Origin        string          `json:"origin"`       // default, file or saved
+	SetIn         string          `json:"set_in"`       // where in the settings file, if it is of that
+	Address       string          `json:"address"`      // what the URLs of its files begin with
+	Capabilities  []string        `json:"capabilities"` // what it does beyond what every storage does
 }
 
 // StorageSpec is a storage as it is asked for.
@@ -32,6 +33,9 @@ type StorageSpec struct {
 	Name   string          `json:"name,omitempty"`
 	Plugin string          `json:"plugin,omitempty"` // of a change: empty keeps it
 	Config json.RawMessage `json:"config"`           // secrets among the rest; "***" keeps one
+	// ConfigVersion is the version that Config is of, as it was shown; 0 is the one that
+	// the plugin has now. One that would not be shown any more is fault.Conflict.
+	ConfigVersion int `json:"config_version,omitempty"`
 }
 
 // File is a file in a storage, or a folder of them.

@@ -30,7 +30,7 @@ func (p *memoryPlugin) Describe(_ context.Context, plugin string) (storages.Desc
 	if plugin != "mem" {
 		return storages.Description{}, fault.New(fault.NotFound, "no plugin")
 	}
-	return storages.Description{Secrets: []string{"password"}}, nil
+	return storages.Description{Schema: 2, Secrets: []string{"password"}}, nil
 }
 
 func (p *memoryPlugin) Check(_ context.Context, _ string, c storages.Configuration, online bool) ([]config.Fault, error) {
@@ -70,7 +70,7 @@ func (p *memoryPlugin) Stat(ctx context.Context, key string) (storage.Info, erro
 
 func TestStoragesAreMadeAndChanged(t *testing.T) {
 	f := start(t, relaytest.NoModels)
-	const a = `{"name":"a","plugin":"mem","config":{"password":"***","size":1},"status":"ready","message":"","since":"2026-03-01T12:00:00Z",` +
+	const a = `{"name":"a","plugin":"mem","config":{"password":"***","size":1},"config_version":2,"status":"ready","message":"","since":"2026-03-01T12:00:00Z",` +
 		`"checked_at":"2026-03-01T12:00:00Z","origin":"saved","set_in":"","address":"storage://a/","capabilities":["create"]}`
 	made := f.Do(edge.Operate, "POST", "/api/storage", `{"name": "a", "plugin": "mem", "config": {"size": 1, "password": "p4ss"}}`)
 	if made.Status != 201 || made.Body != a {
@@ -83,7 +83,7 @@ func TestStoragesAreMadeAndChanged(t *testing.T) {
 	if got := f.Do(edge.Read, "GET", "/api/storage", ""); json.Unmarshal([]byte(got.Body), &all) != nil || len(all) != 3 || strings.Contains(got.Body, "p4ss") {
 		t.Errorf("all: %d %s", got.Status, got.Body)
 	}
-	if got := f.Do(edge.Operate, "PUT", "/api/storage/a", `{"config": {"size": 2, "password": "***"}}`); got.Status != 200 || !strings.Contains(got.Body, `{"password":"***","size":2}`) {
+	if got := f.Do(edge.Operate, "PUT", "/api/storage/a", `{"config": {"size": 2, "password": "***"}, "config_version": 2}`); got.Status != 200 || !strings.Contains(got.Body, `{"password":"***","size":2}`) {
 		t.Errorf("changed: %d %s", got.Status, got.Body)
 	}
 	if list, err := f.db.Storages(t.Context()); err != nil || len(list) != 1 || list[0].Secrets["password"] != "p4ss" {
@@ -116,6 +116,7 @@ func TestWhatIsWrongWithAStorageIsToldByField(t *testing.T) {
 		{"POST", "/api/storage", `{"name": "pinned", "plugin": "mem"}`, 409, errorOf(fault.Conflict, `a storage named \"pinned\" exists already`)},
 		{"PUT", "/api/storage/pinned", `{"plugin": "mem"}`, 409, errorOf(fault.Conflict, `the storage \"pinned\" is set in corral.yaml:3; change it there`)},
 		{"DELETE", "/api/storage/pinned", ``, 409, errorOf(fault.Conflict, `the storage \"pinned\" is set in corral.yaml:3; change it there`)},
+		{"PUT", "/api/storage/default", `{"config": {"size": 1}, "config_version": 1}`, 409, errorOf(fault.Conflict, `the configuration is of version 1, and the plugin \"mem\" has version 2 now: load it again, and then change it`)},
 		{"PUT", "/api/storage/none", `{"plugin": "mem"}`, 404, errorOf(fault.NotFound, `there is no storage named \"none\"`)},
 		{"POST", "/api/storage/default/check", `{"config": {"size": "wrong"}}`, 400, field("config.size", "wants a whole number, not text")},
 		{"POST", "/api/config", `{"server": {"timeout": -1}}`, 400, field("server.timeout", "-1 is not from 1 to 86400")},

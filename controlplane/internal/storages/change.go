@@ -15,6 +15,10 @@ type Spec struct {
 	Name   string          `json:"name"`
 	Plugin string          `json:"plugin"`
 	Config json.RawMessage `json:"config"` // secrets among the rest; a hidden one keeps its value
+	// ConfigVersion is the version that Config is of, as it was shown; 0 is the one that
+	// the plugin has now. In a version that would not be shown any more, fields may mean
+	// something else than they do now: it is fault.Conflict.
+	ConfigVersion int `json:"config_version"`
 }
 
 // Trial is how a configuration is tried before it is saved.
@@ -145,6 +149,7 @@ func (s *Service) try(ctx context.Context, spec Spec, before *entry, trial Trial
 		return fleet.Storage{}, explain(spec.Name, err)
 	}
 	var kept map[string]string
+	shown := about.Schema
 	if before != nil && before.Plugin == spec.Plugin {
 		now, err := s.migrate(ctx, before, about.Schema) // what is hidden has the names of now
 		switch {
@@ -153,7 +158,11 @@ func (s *Service) try(ctx context.Context, spec Spec, before *entry, trial Trial
 		case err != nil:
 			return fleet.Storage{}, explain(spec.Name, err)
 		}
-		kept = now.Secrets
+		kept, shown = now.Secrets, now.Schema
+	}
+	if of := spec.ConfigVersion; of != 0 && of != about.Schema && of != shown {
+		return fleet.Storage{}, fault.New(fault.Conflict,
+			"the configuration is of version %d, and the plugin %q has version %d now: load it again, and then change it", of, spec.Plugin, about.Schema).On(fault.Caller)
 	}
 	c, faults := split(spec.Config, about.Secrets, kept)
 	c.Schema = about.Schema

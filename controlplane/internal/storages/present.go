@@ -1,6 +1,7 @@
 package storages
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -21,7 +22,7 @@ func stored(st *fleet.Storage) Configuration {
 // somebody saves it, so that an older version of the plugin can be gone back to.
 func (s *Service) present(ctx context.Context, e *entry) Configuration {
 	c := stored(&e.Storage)
-	if is := e.instance.Condition().State; c.Schema == 0 || is == Starting || is == Disabled {
+	if is := e.instance.Condition().State; is == Starting || is == Disabled {
 		return c
 	}
 	about, err := s.Plugins.Describe(ctx, e.Plugin)
@@ -39,7 +40,8 @@ func (s *Service) present(ctx context.Context, e *entry) Configuration {
 // now. One that is of that or of a newer version is as it is stored.
 func (s *Service) migrate(ctx context.Context, e *entry, now int) (Configuration, error) {
 	c := stored(&e.Storage)
-	if c.Schema == 0 || c.Schema >= now {
+	c.Schema = cmp.Or(c.Schema, now)
+	if c.Schema >= now {
 		return c, nil
 	}
 	return s.Plugins.Migrate(ctx, e.Plugin, c)

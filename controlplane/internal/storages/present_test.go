@@ -19,11 +19,11 @@ func older() *store {
 	return s
 }
 
-func shows(t *testing.T, l *lab, want string) {
+func shows(t *testing.T, l *lab, version int, want string) {
 	t.Helper()
 	v, err := l.Storage(t.Context(), "a")
-	if err != nil || string(v.Config) != want {
-		t.Errorf("shown is %s, %v; want %s", v.Config, err, want)
+	if err != nil || string(v.Config) != want || v.ConfigVersion != version {
+		t.Errorf("shown is %s of version %d, %v; want %s of %d", v.Config, v.ConfigVersion, err, want, version)
 	}
 	for _, v := range l.Storages(t.Context()) {
 		if v.Name == "a" && string(v.Config) != want {
@@ -36,9 +36,9 @@ func TestAnOlderConfigurationIsShownInThePresentVersionAndStaysStored(t *testing
 	saved := older()
 	l := open(t, saved)
 	before := saved.list["a"]
-	shows(t, l, `{"pass":"***","seconds":9}`) // its plugin is not there yet
+	shows(t, l, 2, `{"pass":"***","seconds":9}`) // its plugin is not there yet
 	l.plugins.latest(t, "a").become(storages.Ready, "")
-	shows(t, l, `{"password":"***","timeout":9}`)
+	shows(t, l, 3, `{"password":"***","timeout":9}`)
 	if diff := cmp.Diff(before, saved.list["a"]); diff != "" {
 		t.Errorf("the store has another one\n%s", diff)
 	}
@@ -47,9 +47,9 @@ func TestAnOlderConfigurationIsShownInThePresentVersionAndStaysStored(t *testing
 		t.Errorf("it is opened otherwise than it is stored\n%s", diff)
 	}
 	l.plugins.stuck = fault.New(fault.Invalid, "can't be")
-	shows(t, l, `{"pass":"***","seconds":9}`)
+	shows(t, l, 2, `{"pass":"***","seconds":9}`)
 	l.plugins.stuck, l.plugins.older = nil, true
-	shows(t, l, `{"pass":"***","seconds":9}`)
+	shows(t, l, 2, `{"pass":"***","seconds":9}`)
 }
 
 func TestSavingAnOlderConfigurationKeepsItsSecrets(t *testing.T) {
@@ -77,5 +77,60 @@ func TestSavingAnOlderConfigurationKeepsItsSecrets(t *testing.T) {
 	l.plugins.stuck = fault.New(fault.Invalid, "can't be")
 	if _, err := l.Change(t.Context(), "a", spec("", "", `{"password":"new"}`), storages.Online); err != nil || saved.list["a"].Secrets["password"] != "new" {
 		t.Errorf("%v, %+v", err, saved.list["a"])
+	}
+}
+
+func ofVersion(version int, body string) storages.Spec {
+	return storages.Spec{Config: []byte(body), ConfigVersion: version}
+}
+
+// A form, or a program, that has loaded a configuration may send it back once the
+// plugin is another version.
+func TestWhatWasLoadedBeforeAnUpgradeIsNotSaved(t *testing.T) {
+	l := open(t, older())
+	l.plugins.latest(t, "a").become(storages.Ready, "")
+	const sentence = `the configuration is of version 2, and the plugin "mem" has version 3 now: load it again, and then change it`
+	for _, version := range []int{2, 4, -1} {
+		_, err := l.Change(t.Context(), "a", ofVersion(version, `{"seconds":9}`), storages.Online)
+		if fault.KindOf(err) != fault.Conflict || version == 2 && fault.MessageOf(err) != sentence {
+			t.Errorf("version %d: %v", version, err)
+		}
+	}
+	if err := l.Try(t.Context(), "a", ofVersion(2, `{}`), storages.Offline); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("tried: %v", err)
+	}
+	added := ofVersion(2, `{}`)
+	added.Name, added.Plugin = "b", "mem"
+	if _, err := l.Create(t.Context(), added, storages.Offline); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("created: %v", err)
+	}
+	if v, err := l.Change(t.Context(), "a", ofVersion(3, `{"timeout":9}`), storages.Online); err != nil || v.ConfigVersion != 3 {
+		t.Errorf("of the present version: %+v, %v", v, err)
+	}
+}
+
+// What is shown now may be changed, or nobody could mend it.
+func TestAConfigurationThatCannotBeMigratedIsMendedAsItIsShown(t *testing.T) {
+	saved := older()
+	l := open(t, saved)
+	l.plugins.latest(t, "a").become(storages.Failed, "can't be")
+	l.plugins.stuck = fault.New(fault.Invalid, "can't be")
+	shows(t, l, 2, `{"pass":"***","seconds":9}`)
+	if _, err := l.Change(t.Context(), "a", ofVersion(2, `{"password":"new"}`), storages.Online); err != nil || saved.list["a"].Schema != 3 {
+		t.Errorf("%v, %+v", err, saved.list["a"])
+	}
+}
+
+// The storage that is built in, and those of a file that names no version, are of the
+// version that their plugin has.
+func TestAConfigurationOfNoVersionIsOfThePresentOne(t *testing.T) {
+	l := open(t, empty())
+	l.plugins.latest(t, "default").become(storages.Ready, "")
+	v, err := l.Storage(t.Context(), "")
+	if err != nil || v.ConfigVersion != 3 || string(v.Config) != `{"directory":"/d"}` {
+		t.Errorf("%+v, %v", v, err)
+	}
+	if _, err := l.Change(t.Context(), "", ofVersion(2, `{"directory":"/e"}`), storages.Online); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("of an older version: %v", err)
 	}
 }

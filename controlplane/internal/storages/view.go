@@ -29,17 +29,20 @@ const (
 
 // View is a storage as it is shown.
 type View struct {
-	Name         string          `json:"name"`
-	Plugin       string          `json:"plugin"`
-	Config       json.RawMessage `json:"config"` // secrets hidden
-	Status       State           `json:"status"`
-	Message      string          `json:"message"` // a sentence for the status; may be empty
-	Since        *time.Time      `json:"since"`   // when it got into this status; nil while it is starting
-	CheckedAt    *time.Time      `json:"checked_at"`
-	Origin       Origin          `json:"origin"`
-	SetIn        string          `json:"set_in"`       // of a file: where in it; else empty
-	Address      string          `json:"address"`      // what the URLs of its files begin with
-	Capabilities []string        `json:"capabilities"` // what it does beyond what every storage does
+	Name   string          `json:"name"`
+	Plugin string          `json:"plugin"`
+	Config json.RawMessage `json:"config"` // secrets hidden
+	// ConfigVersion is the version of the plugin's configuration that Config is of; 0
+	// is unknown.
+	ConfigVersion int        `json:"config_version"`
+	Status        State      `json:"status"`
+	Message       string     `json:"message"` // a sentence for the status; may be empty
+	Since         *time.Time `json:"since"`   // when it got into this status; nil while it is starting
+	CheckedAt     *time.Time `json:"checked_at"`
+	Origin        Origin     `json:"origin"`
+	SetIn         string     `json:"set_in"`       // of a file: where in it; else empty
+	Address       string     `json:"address"`      // what the URLs of its files begin with
+	Capabilities  []string   `json:"capabilities"` // what it does beyond what every storage does
 }
 
 // File is an object, or a folder of them, in a storage.

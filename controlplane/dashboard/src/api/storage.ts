@@ -21,13 +21,15 @@ export const pluginsQuery = queryOptions({
 export interface PluginDescription {
   name: string;
   summary?: string;
+  config_version?: number; // of config_schema; without one it is 1
   config_schema: unknown; // JSON Schema
   secrets: string[];
 }
 
-export const pluginQuery = (name: string) =>
+/** What a plugin says of itself; version is that of a configuration that it is asked for. */
+export const pluginQuery = (name: string, version?: number) =>
   queryOptions({
-    queryKey: ['plugins', name],
+    queryKey: ['plugins', name, version],
     queryFn: ({ signal }) => call<PluginDescription>(`/api/plugins/storage/${encodeURIComponent(name)}`, { signal }),
     enabled: name !== '',
     staleTime: 60_000,
@@ -49,6 +51,7 @@ interface Asked {
   name: string;
   plugin: string;
   config: unknown;
+  config_version: number; // that config is of
 }
 
 /** Makes a storage, once its service has answered. */

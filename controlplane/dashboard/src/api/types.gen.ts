@@ -249,6 +249,11 @@ export interface Storage {
   name: string;
   plugin: string;
   config: unknown; // secrets hidden
+  /**
+   * ConfigVersion is the version of the plugin's configuration that Config is of; 0
+   * is unknown.
+   */
+  config_version: number;
   status: State;
   message: string; // a sentence for the status; may be empty
   since: string | null; // when it got into this status; nil while it is starting

@@ -155,7 +155,7 @@ func (s *session) storageSetCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			st, err := c.ChangeStorage(cmd.Context(), args[0], client.StorageSpec{Config: body}, offline)
+			st, err := c.ChangeStorage(cmd.Context(), args[0], client.StorageSpec{Config: body, ConfigVersion: before.ConfigVersion}, offline)
 			if err != nil {
 				return err
 			}

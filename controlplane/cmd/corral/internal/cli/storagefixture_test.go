@@ -16,7 +16,7 @@ func storageRoutes(t *testing.T, mux *http.ServeMux) {
 	t.Helper()
 	since := now().Add(-90 * 60e9)
 	models := storages.View{
-		Name: "models", Plugin: "s3", Config: []byte(`{"bucket":"b","part":{"size":8},"secret":"***"}`), Status: storages.Degraded, Message: "the bucket \x1b[2J is away",
+		Name: "models", Plugin: "s3", Config: []byte(`{"bucket":"b","part":{"size":8},"secret":"***"}`), ConfigVersion: 3, Status: storages.Degraded, Message: "the bucket \x1b[2J is away",
 		Since: &since, CheckedAt: &since, Origin: storages.FromFile, SetIn: "corral.yaml:7", Address: "s3://b/", Capabilities: []string{"copy", "presign"},
 	}
 	say := func(w http.ResponseWriter, what any) {
@@ -24,17 +24,19 @@ func storageRoutes(t *testing.T, mux *http.ServeMux) {
 			t.Error(err)
 		}
 	}
-	asked := func(w http.ResponseWriter, r *http.Request) {
-		var spec storages.Spec
-		if err := json.NewDecoder(r.Body).Decode(&spec); err != nil {
-			t.Error(err)
+	asked := func(version int) http.HandlerFunc { // that is said of what is asked for
+		return func(w http.ResponseWriter, r *http.Request) {
+			var spec storages.Spec
+			if err := json.NewDecoder(r.Body).Decode(&spec); err != nil || spec.ConfigVersion != version {
+				t.Errorf("a configuration of version %d was asked for, %v", spec.ConfigVersion, err)
+			}
+			say(w, storages.View{Name: "models", Plugin: spec.Plugin, Config: spec.Config, Status: storages.Starting, Origin: storages.Saved})
 		}
-		say(w, storages.View{Name: "models", Plugin: spec.Plugin, Config: spec.Config, Status: storages.Starting, Origin: storages.Saved})
 	}
 	mux.HandleFunc("GET /api/storage", func(w http.ResponseWriter, _ *http.Request) { say(w, []storages.View{models}) })
-	mux.HandleFunc("POST /api/storage", asked)
+	mux.HandleFunc("POST /api/storage", asked(0))
 	mux.HandleFunc("GET /api/storage/models", func(w http.ResponseWriter, _ *http.Request) { say(w, models) })
-	mux.HandleFunc("PUT /api/storage/models", asked)
+	mux.HandleFunc("PUT /api/storage/models", asked(models.ConfigVersion))
 	mux.HandleFunc("DELETE /api/storage/models", func(w http.ResponseWriter, _ *http.Request) { say(w, models) })
 	mux.HandleFunc("POST /api/storage/models/check", func(w http.ResponseWriter, _ *http.Request) { say(w, models) })
 	mux.HandleFunc("GET /api/storage/models/files", func(w http.ResponseWriter, r *http.Request) {

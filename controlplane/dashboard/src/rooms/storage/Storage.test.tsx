@@ -10,7 +10,7 @@ import { StorageRoom } from './Storage';
 
 function storage(name: string, more: Partial<Storage> = {}): Storage {
   return {
-    name, plugin: 's3', config: { bucket: 'b', key: '***' }, status: 'ready', message: '', since: null, checked_at: null,
+    name, plugin: 's3', config: { bucket: 'b', key: '***' }, config_version: 2, status: 'ready', message: '', since: null, checked_at: null,
     origin: 'saved', set_in: '', address: `s3://${name}/`, capabilities: [], ...more,
   };
 }
@@ -20,12 +20,16 @@ const schema = { properties: { bucket: { type: 'string', description: 'its name'
 const asked: { method: string; path: string; body: unknown }[] = [];
 let answer = new Response('{}');
 let listed: StoredFile[] = [];
+let there: Storage[] = [];
 
 beforeEach(() => {
   asked.length = 0;
   window.scrollTo = () => undefined;
   vi.stubGlobal('fetch', (path: string, init: RequestInit) => {
-    if (init.method === 'GET') return Promise.resolve(new Response(JSON.stringify({ files: listed, cursor: '', storage: 'a' })));
+    if (init.method === 'GET') {
+      const found = path === '/api/storage' ? there : { files: listed, cursor: '', storage: 'a' };
+      return Promise.resolve(new Response(JSON.stringify(found)));
+    }
     asked.push({ method: init.method ?? '', path, body: typeof init.body === 'string' ? JSON.parse(init.body) : init.body });
     return Promise.resolve(answer.clone());
   });
@@ -38,10 +42,13 @@ afterEach(() => {
 
 function open(storages: Storage[], { address = '/storage', role = 'operator', files = [] as StoredFile[] } = {}) {
   listed = files;
+  there = storages;
   return renderRoom({ path: '/storage', component: StorageRoom, validateSearch: storageSearch }, address, (queries) => {
     queries.setQueryData(storagesQuery.queryKey, storages);
     queries.setQueryData(pluginsQuery.queryKey, [{ kind: 'storage', name: 's3' } as Plugin]);
-    queries.setQueryData(pluginQuery('s3').queryKey, { name: 's3', config_schema: schema, secrets: ['key'] });
+    for (const version of [undefined, 2]) {
+      queries.setQueryData(pluginQuery('s3', version).queryKey, { name: 's3', config_version: 3, config_schema: schema, secrets: ['key'] });
+    }
     queries.setQueryData(filesQuery('a', '').queryKey, { pages: [{ files, cursor: '', storage: 'a' }], pageParams: [''] });
     queries.setQueryData(sessionQuery.queryKey, { role } as Session);
   });
@@ -79,20 +86,20 @@ describe('the storages', () => {
     fireEvent.change(await screen.findByLabelText('key'), { target: { value: 'secret' } });
     save();
     await screen.findByText('no such region');
-    expect(asked).toEqual([{ method: 'POST', path: '/api/storage', body: { name: 'x', plugin: 's3', config: { key: 'secret' } } }]);
+    expect(asked).toEqual([{ method: 'POST', path: '/api/storage', body: { name: 'x', plugin: 's3', config: { key: 'secret' }, config_version: 3 } }]);
     const bucket = screen.getByLabelText('bucket');
     expect(bucket.getAttribute('aria-invalid')).toBe('true');
     expect(document.getElementById(bucket.getAttribute('aria-describedby') ?? '')?.textContent).toBe('is empty its name');
   });
 
-  it('keep a secret that is not typed anew', async () => {
+  it('keep a secret that is not typed anew, and say which version they were shown in', async () => {
     answer = new Response(JSON.stringify(storage('a')));
     open([storage('a')]);
     fireEvent.click(await screen.findByRole('button', { name: 'Change a' }));
     fireEvent.change(await screen.findByLabelText('bucket'), { target: { value: 'c' } });
     save();
     await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
-    expect(asked).toEqual([{ method: 'PUT', path: '/api/storage/a', body: { name: 'a', plugin: 's3', config: { bucket: 'c', key: '***' } } }]);
+    expect(asked).toEqual([{ method: 'PUT', path: '/api/storage/a', body: { name: 'a', plugin: 's3', config: { bucket: 'c', key: '***' }, config_version: 2 } }]);
   });
 });
 

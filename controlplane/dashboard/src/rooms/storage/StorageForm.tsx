@@ -18,11 +18,13 @@ export function StorageForm({ before, onClose }: { before: Storage | undefined; 
   const [plugin, setPlugin] = useState(before?.plugin ?? '');
   const [typed, setTyped] = useState<Values>({});
   const plugins = useQuery(pluginsQuery);
-  const about = useQuery(pluginQuery(plugin));
+  const same = before?.plugin === plugin ? before : undefined;
+  const about = useQuery(pluginQuery(plugin, same?.config_version));
   const fields = fieldsOf(about.data?.config_schema);
-  const values = { ...(before?.plugin === plugin ? valuesOf(fields, before.config) : {}), ...typed };
+  const values = { ...valuesOf(fields, same?.config), ...typed };
+  const version = same?.config_version ?? about.data?.config_version ?? 1;
   const save = useMutation({
-    mutationFn: () => (before ? changeStorage : createStorage)({ name, plugin, config: configOf(fields, values) }),
+    mutationFn: () => (before ? changeStorage : createStorage)({ name, plugin, config: configOf(fields, values), config_version: version }),
     onSuccess: (saved) => {
       void queries.invalidateQueries({ queryKey: storagesQuery.queryKey });
       toast(`${saved.name} is saved.`);
