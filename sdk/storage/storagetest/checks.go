@@ -428,7 +428,7 @@ var cancelChecks = []Check{
 		}
 		t.wantKind(err, fault.Canceled, "List")
 	}},
-	{ID: "ST-CANCEL-002", Sentence: "An upload that is cancelled returns soon, and leaves nothing to see.", try: func(t *trial) {
+	{ID: "ST-CANCEL-002", within: 30 * time.Second, Sentence: "An upload that is cancelled returns soon, and leaves nothing to see.", try: func(t *trial) {
 		ctx, cancel := withCancel(t.ctx)
 		defer cancel()
 		reached := make(chan struct{})

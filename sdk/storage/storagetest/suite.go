@@ -9,6 +9,7 @@
 package storagetest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -24,8 +25,9 @@ type Check struct {
 	ID       string // such as ST-PUT-003; never given to another sentence
 	Sentence string // of the contract
 	// Needs are the capabilities without which the sentence says nothing.
-	Needs storage.Capabilities
-	try   func(*trial)
+	Needs  storage.Capabilities
+	within time.Duration // how long it may take; 0 is [Timeout]
+	try    func(*trial)
 }
 
 // Checks returns all checks, those of a method beside each other.
@@ -40,8 +42,9 @@ func Checks() []Check {
 	return all
 }
 
-// checkTimeout is how long one check may take.
-const checkTimeout = 2 * time.Minute
+// Timeout is how long a check may take whose sentence has no bound: some send many
+// objects, or large ones, to services that are slow.
+const Timeout = 2 * time.Minute
 
 // Verdict is what came of a check.
 type Verdict string
@@ -64,16 +67,19 @@ type Result struct {
 	Verdict Verdict
 	Faults  []string
 	Took    time.Duration
+	// Unanswered is that the check had not come to its end when its time had.
+	Unanswered bool
 }
 
 // Try runs a check on a backend that nothing else uses, and that holds nothing under
 // the keys that begin with "st/".
 func (c Check) Try(ctx context.Context, b storage.Backend) Result {
 	if missing := c.Needs &^ storage.CapabilitiesOf(b); missing != 0 {
-		if r := c.attempt(ctx, claiming{b}); r.Verdict == Passed {
+		r := c.attempt(ctx, claiming{b})
+		if r.Verdict == Passed {
 			return Result{Verdict: WorksButUndeclared, Took: r.Took}
 		}
-		return Result{Verdict: NotDeclared}
+		return Result{Verdict: NotDeclared, Unanswered: r.Unanswered}
 	}
 	r := c.attempt(ctx, b)
 	if r.Verdict == Failed && c.Needs != 0 {
@@ -86,7 +92,7 @@ func (c Check) Try(ctx context.Context, b storage.Backend) Result {
 type claiming struct{ storage.Backend }
 
 func (c Check) attempt(ctx context.Context, b storage.Backend) Result {
-	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.within, Timeout))
 	defer cancel()
 	began := time.Now()
 	t := &trial{Backend: b, ctx: ctx}
@@ -102,12 +108,12 @@ func (c Check) attempt(ctx context.Context, b storage.Backend) Result {
 		select { // what keeps to the context ends now
 		case <-ended:
 		case <-time.After(returnSoon):
-			return Result{Verdict: Failed, Faults: []string{"the check hangs, though its context has ended"}, Took: time.Since(began)}
+			return Result{Verdict: Failed, Faults: []string{"the check hangs, though its context has ended"}, Took: time.Since(began), Unanswered: true}
 		}
 	}
 	r := Result{Verdict: Passed, Faults: t.faults, Took: time.Since(began)}
 	if len(r.Faults) > 0 {
-		r.Verdict = Failed
+		r.Verdict, r.Unanswered = Failed, ctx.Err() != nil
 	}
 	return r
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"net"
 	"os"
 	"os/exec"
@@ -59,6 +60,8 @@ func pluginAs(which string) int {
 			if s.Password.Reveal() != "the right one" {
 				return nil, fault.New(fault.Unauthenticated, "%q is not the password", s.Password.Reveal())
 			}
+		case "does not open":
+			select {}
 		case "prints":
 			fmt.Println("a storage is opened")
 		case "opens a few":
@@ -139,7 +142,17 @@ func (b *bad) Capabilities() storage.Capabilities {
 	return storage.CanCreate
 }
 
+func (b *bad) List(ctx context.Context, prefix string) iter.Seq2[storage.Info, error] {
+	if b.which == "answers nothing" {
+		select {}
+	}
+	return b.Backend.List(ctx, prefix)
+}
+
 func (b *bad) Stat(ctx context.Context, key string) (storage.Info, error) {
+	if strings.HasPrefix(b.which, "answers ") {
+		select {}
+	}
 	if b.calls.Add(1) > 32 && b.which == "serves a few" {
 		b.calls.Add(-1)
 		return storage.Info{}, errors.New("there are too many")

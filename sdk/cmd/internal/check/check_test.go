@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/storage/storagetest"
@@ -30,6 +31,12 @@ func TestMain(m *testing.M) {
 // checked runs the program on a plugin and returns its report.
 func checked(t *testing.T, which string, args ...string) (Report, error) {
 	t.Helper()
+	return checkedWithin(t, defaultLimits(), which, args...)
+}
+
+// checkedWithin has less patience than the program, or more.
+func checkedWithin(t *testing.T, l limits, which string, args ...string) (r Report, failed error) {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
@@ -39,9 +46,13 @@ func checked(t *testing.T, which string, args ...string) (Report, error) {
 		t.Fatal(err)
 	}
 	var stdout, stderr bytes.Buffer
-	failed := Command(t.Context(), append([]string{self, "-c", configFile, "--json", "--env", role + "=" + which, "--env", "GORACE=atexit_sleep_ms=0"}, args...), &stdout, &stderr)
-	var r Report
-	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil {
+	o, err := Parse("plugincheck", append([]string{self, "-c", configFile, "--json", "--env", role + "=" + which, "--env", "GORACE=atexit_sleep_ms=0"}, args...), &stderr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.limits = l
+	failed = Run(t.Context(), *o, &stdout, &stderr)
+	if err := json.Unmarshal(stdout.Bytes(), &r); err != nil && stdout.Len() > 0 {
 		t.Fatalf("%v, %v\n%s%s", failed, err, &stdout, &stderr)
 	}
 	return r, failed
@@ -104,6 +115,62 @@ func TestABadPluginFailsByName(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A plugin that hangs is known after a few checks, and not after an hour of them.
+func TestAPluginThatNeverAnswersIsGivenUp(t *testing.T) {
+	for which, c := range map[string]struct {
+		limits limits
+		fault  string // how it begins
+	}{
+		"answers nothing":   {limits{call: time.Second, storage: time.Minute}, "list what a check has left: "},
+		"answers List only": {limits{call: time.Minute, storage: 100 * time.Millisecond}, "Stat: "},
+	} {
+		t.Run(which, func(t *testing.T) {
+			t.Parallel()
+			r, err := checkedWithin(t, c.limits, which)
+			if !r.Stopped || len(r.Results) != maxUnanswered || fault.KindOf(err) != fault.Timeout {
+				t.Fatalf("stopped %v, after %d checks: %v", r.Stopped, len(r.Results), err)
+			}
+			for _, one := range r.Results {
+				if one.Verdict != storagetest.Failed || len(one.Faults) == 0 {
+					t.Errorf("%s: %s %q", one.ID, one.Verdict, one.Faults)
+				}
+			}
+			if first := r.Results[0]; !strings.HasPrefix(first.Faults[0], c.fault) {
+				t.Errorf("the first one says %q", first.Faults)
+			}
+			last := r.Results[maxUnanswered-1]
+			if got := last.Faults[len(last.Faults)-1]; got != "3 checks in a row were not answered: no more are tried" {
+				t.Errorf("the last one says %q", got)
+			}
+		})
+	}
+	t.Run("the process", func(t *testing.T) {
+		t.Parallel()
+		r, err := checkedWithin(t, limits{call: time.Minute, storage: time.Minute, process: time.Millisecond}, "good", "--run", "^PL-(INSTANCE|KEY)")
+		if !r.Stopped || len(r.Results) != maxUnanswered || fault.KindOf(err) != fault.Timeout {
+			t.Errorf("stopped %v, after %d checks: %v", r.Stopped, len(r.Results), err)
+		}
+	})
+	t.Run("opening", func(t *testing.T) {
+		t.Parallel()
+		r, err := checkedWithin(t, limits{call: 2 * time.Second}, "does not open")
+		if len(r.Results) != 0 || fault.KindOf(err) != fault.Timeout || !strings.Contains(err.Error(), "open an instance") {
+			t.Errorf("%d checks: %v", len(r.Results), err)
+		}
+	})
+}
+
+// One that is slow now and then is checked to the end.
+func TestAnsweredChecksAreNotCounted(t *testing.T) {
+	s := &subject{}
+	unanswered := storagetest.Result{Verdict: storagetest.Failed, Unanswered: true}
+	for i, r := range []storagetest.Result{unanswered, unanswered, {Verdict: storagetest.Failed}, unanswered, unanswered, {Verdict: storagetest.Passed}} {
+		if !s.goesOn("ST", "", r) {
+			t.Errorf("stopped at %d", i)
+		}
 	}
 }
 

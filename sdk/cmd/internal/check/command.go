@@ -29,6 +29,8 @@ type Options struct {
 	List    bool   // print what the checks are, and run none
 	Env     []string
 	Only    *regexp.Regexp // the ids of the checks to run; nil is all
+
+	limits limits
 }
 
 // runs reports whether a check is to be run.
@@ -49,7 +51,7 @@ Flags:
 // Parse reads a command line; line is how it is called. Where only help is
 // asked for, which is printed, it returns nil.
 func Parse(line string, args []string, stderr io.Writer) (*Options, error) {
-	var o Options
+	o := Options{limits: defaultLimits()}
 	flags := pflag.NewFlagSet(line, pflag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.Usage = func() { fmt.Fprintf(stderr, usage+"%s", line, flags.FlagUsages()) }
@@ -108,7 +110,11 @@ func Run(ctx context.Context, o Options, stdout, stderr io.Writer) error {
 		return err
 	}
 	if bad := report.bad(); bad > 0 {
-		return fault.New(fault.Invalid, "%d of %d checks failed", bad, len(report.Results)).On(fault.Plugin)
+		failed := fault.New(fault.Invalid, "%d of %d checks failed", bad, len(report.Results))
+		if report.Stopped {
+			failed = fault.New(fault.Timeout, "%d of %d checks failed, and no more were tried: the plugin does not answer", bad, len(report.Results))
+		}
+		return failed.On(fault.Plugin)
 	}
 	return nil
 }
@@ -130,7 +136,7 @@ func run(ctx context.Context, o Options, stderr io.Writer) (report *Report, err 
 		out = io.MultiWriter(heard, stderr)
 	}
 	s := &subject{
-		Options: o, heard: heard,
+		Options: o, heard: heard, limits: o.limits,
 		program: host.Program{
 			Path: o.Plugin, SHA256: digest, RunDir: dir, Env: o.Env,
 			Log: hclog.New(&hclog.LoggerOptions{Name: "plugin", Output: out, Level: level}),

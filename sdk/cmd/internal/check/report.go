@@ -20,6 +20,8 @@ type Report struct {
 	SHA256       string   `json:"sha256"`
 	Capabilities string   `json:"capabilities"`
 	Results      []Result `json:"results"`
+	// Stopped is that not all checks were tried: the last ones were not answered.
+	Stopped bool `json:"stopped,omitempty"`
 }
 
 // Result is what came of one check.
