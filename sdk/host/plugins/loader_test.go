@@ -59,7 +59,7 @@ func (looker) Plan(_ context.Context, r loader.Request) (loader.Recipe, error) {
 	return loader.Recipe{Layers: r.Info.Layers}, nil
 }
 
-func file(content string) loader.Files {
+func modelFile(content string) loader.Files {
 	return loader.Bytes(map[string][]byte{"model": []byte(content)})
 }
 
@@ -77,12 +77,12 @@ func (f *fixture) loader(directory string) *LoaderInstance {
 func TestALoaderOutlivesItsProcesses(t *testing.T) {
 	h := newHost(t)
 	l := h.loader(t.TempDir())
-	guess, err := l.Probe(t.Context(), file("a").List())
+	guess, err := l.Probe(t.Context(), modelFile("a").List())
 	if err != nil || guess.Format != "plain" {
 		t.Errorf("%+v, %v", guess, err)
 	}
 	// The process ends under the first call, which is made again.
-	info, err := l.Inspect(t.Context(), file("exit once"))
+	info, err := l.Inspect(t.Context(), modelFile("exit once"))
 	if err != nil || info.Name != "exit once" {
 		t.Fatalf("%+v, %v", info, err)
 	}
@@ -97,7 +97,7 @@ func TestALoaderOutlivesItsProcesses(t *testing.T) {
 	if err := l.Close(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if _, err := l.Probe(t.Context(), file("a").List()); fault.KindOf(err) != fault.NotFound {
+	if _, err := l.Probe(t.Context(), modelFile("a").List()); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("a loader that was closed: %v", err)
 	}
 }
@@ -113,10 +113,10 @@ func TestALoaderIsNotToBlameForFiles(t *testing.T) {
 	h := newHost(t)
 	l := h.loader("")
 	for range 2 * breakerMinimum {
-		if _, err := l.Inspect(t.Context(), file("damaged")); fault.KindOf(err) != fault.Corrupt || fault.SideOf(err) != fault.Caller {
+		if _, err := l.Inspect(t.Context(), modelFile("damaged")); fault.KindOf(err) != fault.Corrupt || fault.SideOf(err) != fault.Caller {
 			t.Fatalf("damaged files: %v on the side of %v", err, fault.SideOf(err))
 		}
-		if _, err := l.Inspect(t.Context(), unreadable{file("a")}); fault.KindOf(err) != fault.Unavailable || fault.SideOf(err) != fault.Service {
+		if _, err := l.Inspect(t.Context(), unreadable{modelFile("a")}); fault.KindOf(err) != fault.Unavailable || fault.SideOf(err) != fault.Service {
 			t.Fatalf("files that can't be read: %v on the side of %v", err, fault.SideOf(err))
 		}
 	}
@@ -124,11 +124,11 @@ func TestALoaderIsNotToBlameForFiles(t *testing.T) {
 		t.Errorf("it is %+v", s)
 	}
 	for range 5 * breakerMinimum { // more than have worked
-		if _, err := l.Inspect(t.Context(), file("panic")); fault.SideOf(err) != fault.Plugin {
+		if _, err := l.Inspect(t.Context(), modelFile("panic")); fault.SideOf(err) != fault.Plugin {
 			t.Fatalf("a loader that panics: %v", err)
 		}
 	}
-	if _, err := l.Inspect(t.Context(), file("a")); fault.KindOf(err) != fault.Unavailable {
+	if _, err := l.Inspect(t.Context(), modelFile("a")); fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("a loader that fails at everything is asked further: %v", err)
 	}
 }
@@ -150,7 +150,7 @@ func TestALoaderIsUpgraded(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	if _, err := l.Inspect(ctx, file("a")); err != nil {
+	if _, err := l.Inspect(ctx, modelFile("a")); err != nil {
 		t.Error(err)
 	}
 }
