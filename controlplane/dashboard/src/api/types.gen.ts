@@ -154,6 +154,18 @@ export interface ModelInfo {
   quantization?: string;
   modified_at?: string;
   residencies: Residency[];
+  files?: ModelFile[];
+  parameter_count?: number;
+  context_tokens?: number; // that it was trained for
+  capabilities?: string[];
+  license?: string;
+  notes?: string[]; // sentences: what will not work, what was taken for what
+  problems?: string[]; // sentences: why it can't be used
+  pinned?: boolean;
+  labels?: Record<string, string>;
+  wanted_on?: string[]; // ids of the hosts that are to have it
+  deleted_at?: string;
+  purge_at?: string; // when the files of a deleted one go
 }
 
 /**
@@ -501,7 +513,7 @@ export interface GPU {
 }
 
 /** ModelStatus is what a model is good for over all hosts. */
-export type ModelStatus = "loaded" | "available";
+export type ModelStatus = "uploading" | "failed" | "deleting" | "loaded" | "available" | "downloading" | "loading" | "stored";
 
 /** Residency is a model present on an instance. */
 export interface Residency {
@@ -512,6 +524,15 @@ export interface Residency {
   status: ModelStatus;
   size_vram: number;
   expires_at?: string; // zero unless loaded
+}
+
+/** ModelFile is a file of a model, and where it is. */
+export interface ModelFile {
+  path: string; // what whoever brought it calls it; relative
+  storage: string;
+  key: string; // in the storage
+  size: number;
+  sha256: string; // in hexadecimal; empty is unknown
 }
 
 /** HostGPU is a GPU with the host that it is in. */
