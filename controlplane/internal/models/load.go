@@ -75,7 +75,7 @@ func (s *Service) loaded(ctx context.Context, t *task, digest string) error {
 	defer s.changing.Unlock()
 	m, err := s.Stored(t.model.Name)
 	if err != nil || !sameFiles(m.Files, t.model.Files) {
-		return nil //nolint:nilerr // it is another one now, or none: that is seen to next
+		return nil // it is another one now, or none: that is seen to next
 	}
 	if m.Digest == "" {
 		m.Digest = digest

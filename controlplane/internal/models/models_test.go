@@ -116,7 +116,11 @@ func TestWhatSomebodyDeletesBehindOurBackComesAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.awaitOn("tiny", "a")
-	b.await("the placement is settled", func() bool { return b.placed[place{"tiny:latest", "id-a", "default"}].Digest != "" })
+	b.await("the placement is settled", func() bool {
+		b.mu.RLock()
+		defer b.mu.RUnlock()
+		return b.placed[place{"tiny:latest", "id-a", "default"}].Digest != ""
+	})
 	h.set("a", func(v *fleet.HostView) { v.Instances[0].Models = nil })
 	b.awaitOn("tiny", "a")
 }

@@ -27,7 +27,6 @@ const (
 
 // run is what is being done at a place, or has failed there. Its fields belong to s.mu.
 type run struct {
-	job      *operations.Job
 	under    bool // it is being done
 	failures int
 	notUntil time.Time

@@ -208,7 +208,7 @@ func (s *Service) purgeOne(ctx context.Context, name string, at place) {
 func (s *Service) empty(ctx context.Context, name string) error {
 	m, err := s.Stored(name)
 	if err != nil {
-		return nil //nolint:nilerr // there is nothing left to do
+		return nil // there is nothing left to do
 	}
 	if err := s.drop(ctx, m.Files); err != nil {
 		return err

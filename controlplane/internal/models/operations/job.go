@@ -8,9 +8,6 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
-// saveTimeout is how long storing a record may take. It is not the job's own time.
-const saveTimeout = 10 * time.Second
-
 // Job is an operation in the hands of whoever does it. Its methods may be called
 // concurrently.
 type Job struct {
@@ -34,10 +31,10 @@ type What struct {
 // ended, as after a restart, or else a new one.
 func (o *Operations) Begin(w What) *Job {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	for _, r := range o.byID {
 		if !r.State.Ended() && r.cancel == nil && r.Kind == w.Kind && r.HostID == w.HostID && fleet.SameModel(r.Model, w.Model) {
 			r.retry = w.Retry
-			o.mu.Unlock()
 			return &Job{all: o, r: r}
 		}
 	}
@@ -47,10 +44,7 @@ func (o *Operations) Begin(w What) *Job {
 		State: fleet.OperationWaiting, TotalBytes: w.TotalBytes, CreatedAt: at,
 	}}
 	o.byID[r.ID] = r
-	o.touch(r)
-	op := r.Operation
-	o.mu.Unlock()
-	o.save(op)
+	o.touch(r, true)
 	return &Job{all: o, r: r}
 }
 
@@ -68,12 +62,11 @@ func (j *Job) Now() fleet.Operation {
 // it. The caller ends it with the function returned.
 func (j *Job) Start(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
-	op := j.change(func(r *record) {
+	j.change(true, func(r *record) {
 		at := j.all.now().UTC()
 		r.State, r.Attempts, r.StartedAt, r.RetryAt, r.cancel = fleet.OperationRunning, r.Attempts+1, at, time.Time{}, cancel
 		r.Error, r.Code, r.rate = "", "", rate{}
 	})
-	j.all.save(op)
 	return ctx, func() {
 		cancel(nil)
 		j.all.mu.Lock()
@@ -85,37 +78,29 @@ func (j *Job) Start(ctx context.Context) (context.Context, context.CancelFunc) {
 // Progress notes how far the job is. Bytes that are fewer than before change nothing, so
 // that a job that begins again is not seen to go back.
 func (j *Job) Progress(phase string, doneBytes, totalBytes int64, message string) {
-	due := false
-	op := j.change(func(r *record) {
+	j.change(false, func(r *record) {
 		r.Phase, r.Message = phase, message
 		if totalBytes > 0 {
 			r.TotalBytes = totalBytes
 		}
 		r.BytesPerSecond = r.rate.after(j.all.now(), doneBytes)
 		r.DoneBytes = max(r.DoneBytes, doneBytes)
-		if due = j.all.now().Sub(r.savedAt) >= saveEvery; due {
-			r.savedAt = j.all.now()
-		}
 	})
-	if due {
-		j.all.save(op)
-	}
 }
 
 // Again notes that the job failed and is tried again at a time.
 func (j *Job) Again(err error, at time.Time) {
-	j.all.save(j.change(func(r *record) {
+	j.change(true, func(r *record) {
 		r.State, r.BytesPerSecond, r.RetryAt, r.cancel = fleet.OperationWaiting, 0, at.UTC(), nil
 		r.fail(err)
-	}))
+	})
 }
 
 // End notes that the job has ended: well, where err is nil.
 func (j *Job) End(err error) {
 	j.all.mu.Lock()
-	op := j.all.end(j.r, err)
-	j.all.mu.Unlock()
-	j.all.save(op)
+	defer j.all.mu.Unlock()
+	j.all.end(j.r, err)
 }
 
 // end ends an operation. o.mu is held.
@@ -133,7 +118,7 @@ func (o *Operations) end(r *record, err error) fleet.Operation {
 		r.State = fleet.OperationFailed
 		r.fail(err)
 	}
-	o.touch(r)
+	o.touch(r, true)
 	return r.Operation
 }
 
@@ -141,20 +126,10 @@ func (r *record) fail(err error) {
 	r.Error, r.Code = fault.MessageOf(err), fault.KindOf(err).String()
 }
 
-// change changes a record and returns what it is then.
-func (j *Job) change(f func(*record)) fleet.Operation {
+// change changes a record, which is stored at once where that matters.
+func (j *Job) change(now bool, f func(*record)) {
 	j.all.mu.Lock()
 	defer j.all.mu.Unlock()
 	f(j.r)
-	j.all.touch(j.r)
-	return j.r.Operation
-}
-
-// save stores a record. That it can't be is for the operator: the job goes on.
-func (o *Operations) save(op fleet.Operation) {
-	ctx, cancel := context.WithTimeout(context.Background(), saveTimeout)
-	defer cancel()
-	if err := o.store.SaveOperation(ctx, op); err != nil {
-		o.log.Warn("operation not stored", "operation", op.ID, "error", err)
-	}
+	j.all.touch(j.r, now)
 }

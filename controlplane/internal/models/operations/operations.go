@@ -36,8 +36,10 @@ type Operations struct {
 
 	mu      sync.Mutex
 	byID    map[string]*record
-	changed chan struct{} // closed and replaced at each change
-	version uint64        // counts the changes
+	changed chan struct{}   // closed and replaced at each change
+	version uint64          // counts the changes
+	unsaved map[string]bool // the ids of those that are to be stored: at once where it is true
+	saving  chan struct{}   // of one place: something is to be stored at once
 }
 
 // record is an operation with who does it.
@@ -45,7 +47,6 @@ type record struct {
 	fleet.Operation
 
 	version uint64 // of the last change
-	savedAt time.Time
 	rate    rate
 	cancel  context.CancelCauseFunc     // nil where nobody is at it
 	retry   func(context.Context) error // nil where it can't be tried again now
@@ -53,7 +54,10 @@ type record struct {
 
 // New returns no operations; see [Operations.Load].
 func New(store fleet.OperationStore, now func() time.Time, log hclog.Logger) *Operations {
-	return &Operations{store: store, now: now, log: log, byID: map[string]*record{}, changed: make(chan struct{})}
+	return &Operations{
+		store: store, now: now, log: log, byID: map[string]*record{}, changed: make(chan struct{}),
+		unsaved: map[string]bool{}, saving: make(chan struct{}, 1),
+	}
 }
 
 // Load reads what was stored. What was under way waits now: for a host, a caller, or
@@ -74,17 +78,56 @@ func (o *Operations) Load(ctx context.Context) error {
 	return nil
 }
 
-// Run prunes what is old until ctx ends.
+// Run stores what changes until ctx ends, and prunes what is old.
 func (o *Operations) Run(ctx context.Context) error {
-	tick := time.NewTicker(time.Hour)
-	defer tick.Stop()
+	pruning := time.NewTicker(time.Hour)
+	defer pruning.Stop()
+	saving := time.NewTicker(saveEvery)
+	defer saving.Stop()
+	o.prune(ctx)
 	for {
-		o.prune(ctx)
 		select {
 		case <-ctx.Done():
+			o.save(context.WithoutCancel(ctx), true)
 			return nil
-		case <-tick.C:
+		case <-o.saving:
+			o.save(ctx, false)
+		case <-saving.C:
+			o.save(ctx, true)
+		case <-pruning.C:
+			o.prune(ctx)
 		}
+	}
+}
+
+// saveTimeout is how long storing may take.
+const saveTimeout = 10 * time.Second
+
+// save stores what has changed: progress only where all is to be stored. What can't be
+// stored is tried with the next.
+func (o *Operations) save(ctx context.Context, all bool) {
+	ctx, cancel := context.WithTimeout(ctx, saveTimeout)
+	defer cancel()
+	var list []fleet.Operation
+	o.mu.Lock()
+	for id, now := range o.unsaved {
+		if r := o.byID[id]; r != nil && (now || all) {
+			list = append(list, r.Operation)
+			delete(o.unsaved, id)
+		}
+	}
+	o.mu.Unlock()
+	for i := range list {
+		err := o.store.SaveOperation(ctx, list[i])
+		if err == nil {
+			continue
+		}
+		o.log.Warn("operation not stored", "operation", list[i].ID, "error", err)
+		o.mu.Lock()
+		if _, again := o.unsaved[list[i].ID]; !again {
+			o.unsaved[list[i].ID] = false
+		}
+		o.mu.Unlock()
 	}
 }
 
@@ -160,8 +203,15 @@ func (o *Operations) Since(version uint64) ([]fleet.Operation, uint64, <-chan st
 	return changes, o.version, o.changed
 }
 
-// touch notes a change. o.mu is held.
-func (o *Operations) touch(r *record) {
+// touch notes a change, which is stored at once where that matters. o.mu is held.
+func (o *Operations) touch(r *record, now bool) {
+	o.unsaved[r.ID] = o.unsaved[r.ID] || now
+	if now {
+		select {
+		case o.saving <- struct{}{}:
+		default:
+		}
+	}
 	r.ChangedAt = o.now().UTC()
 	o.version++
 	r.version = o.version
@@ -172,24 +222,19 @@ func (o *Operations) touch(r *record) {
 // Cancel ends an operation early.
 func (o *Operations) Cancel(id string) (fleet.Operation, error) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	r, err := o.find(id)
 	if err == nil && r.State.Ended() {
 		err = fault.New(fault.Conflict, "the operation has ended already: it is %s", r.State).On(fault.Caller)
 	}
 	if err != nil {
-		o.mu.Unlock()
 		return fleet.Operation{}, err
 	}
 	if r.cancel != nil {
 		r.cancel(ErrCancelled) // whoever is at it ends it
-		op := r.Operation
-		o.mu.Unlock()
-		return op, nil
+		return r.Operation, nil
 	}
-	op := o.end(r, ErrCancelled)
-	o.mu.Unlock()
-	o.save(op)
-	return op, nil
+	return o.end(r, ErrCancelled), nil
 }
 
 // ErrCancelled is why an operation ends that somebody cancelled.

@@ -84,6 +84,7 @@ func TestAJobFromItsBeginToItsEnd(t *testing.T) {
 	}
 	done()
 	j.End(nil)
+	b.save(t.Context(), false)
 	want := j.Now()
 	if want.State != fleet.OperationDone || want.Percent() != 100 || want.EndedAt.IsZero() {
 		t.Errorf("at the end it is %+v", want)
@@ -93,17 +94,23 @@ func TestAJobFromItsBeginToItsEnd(t *testing.T) {
 	}
 }
 
-// Progress that comes many times a second must not be written as often.
+// Progress that comes many times a second must not be written as often, and what matters
+// at once.
 func TestProgressIsStoredNowAndThen(t *testing.T) {
 	b := newBench(t, nil)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- b.Run(ctx) }()
 	j := b.Begin(download())
-	before := b.store.saves
-	for i := range int64(100) { // ten seconds
-		b.at = b.at.Add(100 * time.Millisecond)
+	for i := range int64(100) {
 		j.Progress("fetching", i, 100, "")
 	}
-	if n := b.store.saves - before; n < 2 || n > 3 {
-		t.Errorf("stored %d times", n)
+	stop()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	if op := b.store.saved[j.ID()]; op.DoneBytes != 99 || b.store.saves > 3 {
+		t.Errorf("stored %d times, at last %+v", b.store.saves, op)
 	}
 }
 
@@ -112,9 +119,8 @@ func TestWhatWasUnderWayIsGoneOnWithAfterARestart(t *testing.T) {
 	j := b.Begin(download())
 	_, done := j.Start(t.Context())
 	defer done()
-	j.Progress("fetching", 50, 100, "")
-	b.at = b.at.Add(saveEvery)
 	j.Progress("fetching", 60, 100, "")
+	b.save(t.Context(), true)
 
 	next := newBench(t, b.store)
 	if got := next.List(); len(got) != 1 || got[0].State != fleet.OperationWaiting || got[0].DoneBytes != 60 {
