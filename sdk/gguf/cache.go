@@ -64,21 +64,23 @@ func (s cacheSize) bytes(l layerCache) uint64 {
 	)
 }
 
-// caches tells what each layer keeps.
-func (h *Header) caches(latentValues bool) ([]layerCache, error) {
+// layers returns the number of layers.
+func (h *Header) layers() (uint64, error) {
 	n := h.uint("block_count")
 	if n == 0 || n > maxLayers {
-		return nil, fault.New(fault.Invalid, "the file says that the model has %d layers: between 1 and %d can be believed", n, maxLayers)
+		return 0, fault.New(fault.Invalid, "the file says that the model has %d layers: between 1 and %d can be believed", n, maxLayers)
 	}
+	return n, nil
+}
+
+// caches tells what each layer keeps.
+func (h *Header) caches(a attention, latentValues bool) ([]layerCache, error) {
+	n := uint64(len(a.kvHeads))
 	layers := make([]layerCache, n)
 	if !h.remembers() {
 		return layers, nil
 	}
-	a, err := h.attention(n)
-	if err != nil {
-		return nil, err
-	}
-	r, err := h.recurrence(n, a.kvHeads)
+	r, err := h.recurrence(a.kvHeads)
 	if err != nil {
 		return nil, err
 	}
@@ -123,78 +125,4 @@ func (h *Header) layersWithoutCache() uint64 {
 		shared = less(h.uint("block_count"), own)
 	}
 	return sum(shared, h.uint("nextn_predict_layers"))
-}
-
-// attention is the geometry of keys and values.
-type attention struct {
-	kvHeads                            []uint64 // of each layer
-	keyLength, valueLength             uint64   // of a head
-	windowKeyLength, windowValueLength uint64   // the same in layers with a window
-	latent                             bool     // keys and values of all heads are kept as one, compressed
-}
-
-// elements returns how many elements a layer keeps of each token.
-func (a attention) elements(layer int, window bool) (keys, values uint64) {
-	heads := a.kvHeads[layer]
-	if a.latent {
-		heads = min(heads, 1)
-	}
-	if window {
-		return product(heads, a.windowKeyLength), product(heads, a.windowValueLength)
-	}
-	return product(heads, a.keyLength), product(heads, a.valueLength)
-}
-
-func (h *Header) attention(layers uint64) (attention, error) {
-	heads, err := h.perLayer("attention.head_count", layers)
-	if err != nil {
-		return attention{}, err
-	}
-	kvHeads := heads
-	if h.Metadata.Has(h.key("attention.head_count_kv")) {
-		if kvHeads, err = h.perLayer("attention.head_count_kv", layers); err != nil {
-			return attention{}, err
-		}
-	}
-	length := uint64(0)
-	if most := slices.Max(heads); most > 0 {
-		length = h.uint("embedding_length") / most
-	}
-	a := attention{kvHeads: kvHeads, keyLength: length, valueLength: length}
-	or := func(name string, otherwise uint64) uint64 {
-		if n := h.uint(name); n > 0 {
-			return n
-		}
-		return otherwise
-	}
-	a.keyLength = or("attention.key_length", a.keyLength)
-	a.valueLength = or("attention.value_length", a.valueLength)
-	a.windowKeyLength = or("attention.key_length_swa", a.keyLength)
-	a.windowValueLength = or("attention.value_length_swa", a.valueLength)
-	if rank := h.uint("attention.kv_lora_rank"); rank > 0 && h.uint("attention.key_length_mla") > 0 && h.uint("attention.value_length_mla") > 0 {
-		// Files without the last two have attention of another form, which unpacks
-		// keys and values before it keeps them.
-		a.latent = true
-		a.keyLength, a.valueLength = sum(rank, h.uint("rope.dimension_count")), rank
-		a.windowKeyLength, a.windowValueLength = a.keyLength, a.valueLength
-	}
-	return a, nil
-}
-
-// perLayer returns a count for each layer, of a key that has one for all or one for each.
-// Without the key they are zero.
-func (h *Header) perLayer(name string, layers uint64) ([]uint64, error) {
-	key := h.key(name)
-	values, has := h.Metadata.Uints(key)
-	switch {
-	case !h.Metadata.Has(key):
-		return make([]uint64, layers), nil
-	case !has:
-		return nil, fault.New(fault.Invalid, "the key %q of the file isn't a number for each layer", key)
-	case len(values) == 1:
-		return slices.Repeat(values, int(layers)), nil
-	case uint64(len(values)) < layers:
-		return nil, fault.New(fault.Invalid, "the key %q of the file has %d values for %d layers", key, len(values), layers)
-	}
-	return values[:layers], nil
 }

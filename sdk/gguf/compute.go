@@ -9,31 +9,55 @@ type computeSize struct {
 }
 
 // compute works out the buffers for intermediate results from what an engine has to have
-// at the same time, at the least: a batch's likelihoods of all tokens, or its attention to the
-// whole context, or its way through the widest feed-forward part.
-func (h *Header) compute(o Options) computeSize {
+// at the same time at the least: what a batch's way through a layer needs, in attention to
+// the whole context or in the feed-forward part, or its likelihoods of all tokens.
+func (h *Header) compute(a attention, o Options) computeSize {
 	embedding, batch := h.uint("embedding_length"), o.BatchTokens
 	cells := product(o.ContextTokens, o.Parallel)
 	batch = min(batch, cells)
-
-	attention := product(elementBytes, batch, sum(1, product(4, embedding)))
-	if o.WithoutFlashAttention {
-		// Each head's attention to each token is put down.
-		attention = sum(attention, product(elementBytes, batch, cells, sum(1, h.largest("attention.head_count"))))
-	} else {
-		// Which token may look at which, as it comes and at half precision.
-		const maskBytes = 6
-		attention = sum(attention, product(maskBytes, batch, cells))
-	}
-	width := h.largest("feed_forward_length")
-	if expert := h.uint("expert_feed_forward_length"); expert > 0 {
-		width = max(width, product(expert, h.uint("expert_used_count")))
-	}
-	feedForward := product(elementBytes, batch, sum(product(2, embedding), product(3, width)))
+	layer := max(a.compute(embedding, batch, cells, o.WithoutFlashAttention), h.feedForward(batch))
 	return computeSize{
-		layersBytes: max(attention, feedForward),
+		layersBytes: sum(layer, a.masks(batch, cells, o.WithoutFlashAttention)),
 		outputBytes: product(elementBytes, batch, sum(embedding, h.vocabularySize())),
 	}
+}
+
+// feedForward works out what the feed-forward part of a layer needs for a batch: what comes
+// in and goes on, as it is and evened out, and three of the width of that part.
+func (h *Header) feedForward(batch uint64) uint64 {
+	embedding, width := h.uint("embedding_length"), h.largest("feed_forward_length")
+	elements := sum(product(4, embedding), product(3, width))
+	if expert, used := h.uint("expert_feed_forward_length"), h.uint("expert_used_count"); expert > 0 {
+		// What each expert says is kept until all have.
+		elements = max(elements, sum(product(4, embedding), product(used, sum(product(3, expert), embedding))))
+	}
+	return product(elementBytes, batch, elements)
+}
+
+// compute works out what attention of a batch to so many cells needs.
+func (a attention) compute(embedding, batch, cells uint64, withoutFlash bool) uint64 {
+	// What comes in, as it is and evened out, what is asked for, and what is found.
+	width := sum(product(2, embedding), product(a.heads, sum(a.keyLength, a.valueLength)))
+	if a.latent {
+		width = sum(width, product(a.heads, a.keyLength)) // what is asked for is compressed first
+	}
+	if withoutFlash {
+		width = sum(width, product(cells, a.heads)) // each head's attention to each token is put down
+	}
+	return product(elementBytes, batch, width)
+}
+
+// masks works out what all layers need to know of which token may look at which: as it
+// comes, and for flash attention at half precision as well.
+func (a attention) masks(batch, cells uint64, withoutFlash bool) uint64 {
+	const halfBytes = 2
+	switch {
+	case a.heads == 0:
+		return 0
+	case withoutFlash:
+		return product(elementBytes, batch, cells)
+	}
+	return product(elementBytes+halfBytes, batch, cells)
 }
 
 // projection works out what the parts for pictures need for intermediate results. It is

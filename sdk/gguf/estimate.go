@@ -114,15 +114,23 @@ func EstimateMemory(h *Header, o Options) (Estimate, error) {
 	if err != nil {
 		return Estimate{}, err
 	}
-	caches, err := h.caches(o.KeepsLatentValues)
+	layers, err := h.layers()
+	if err != nil {
+		return Estimate{}, err
+	}
+	a, err := h.attention(layers)
+	if err != nil {
+		return Estimate{}, err
+	}
+	caches, err := h.caches(a, o.KeepsLatentValues)
 	if err != nil {
 		return Estimate{}, err
 	}
 	size := cacheSize{contextTokens: o.ContextTokens, parallel: o.Parallel, batchTokens: o.BatchTokens, elements: elements}
-	n := needs{compute: h.compute(o), overheadBytes: o.OverheadBytes, projectorBytes: o.projectorBytes(h)}
+	n := needs{compute: h.compute(a, o), overheadBytes: o.OverheadBytes, projectorBytes: o.projectorBytes(h)}
 	n.addWeights(h.weights(), len(caches))
-	for _, a := range o.Adapters {
-		n.addAdapter(a.weights())
+	for _, adapter := range o.Adapters {
+		n.addAdapter(adapter.weights())
 	}
 	for i, c := range caches {
 		n.parts[i].cacheBytes = size.bytes(c)

@@ -383,5 +383,5 @@ func ExampleEstimateMemory() {
 	}
 	// Output:
 	// 8192 tokens: fits, it needs 6.5 GiB of GPU memory, of which 16.0 GiB are free
-	// 131072 tokens: spills, 9 of 33 layers don't fit in the 16.0 GiB that are free on GPUs: 6.6 GiB stay in the host's memory
+	// 131072 tokens: spills, 10 of 33 layers don't fit in the 16.0 GiB that are free on GPUs: 7.3 GiB stay in the host's memory
 }

@@ -14,7 +14,8 @@ type recurrence struct {
 func (r recurrence) in(layer int) bool { return layer < len(r.layers) && r.layers[layer] }
 
 // recurrence tells which layers have a state, by how many heads of keys each has.
-func (h *Header) recurrence(layers uint64, kvHeads []uint64) (recurrence, error) {
+func (h *Header) recurrence(kvHeads []uint64) (recurrence, error) {
+	layers := uint64(len(kvHeads))
 	r := recurrence{layers: make([]bool, layers), stateElements: h.stateElements()}
 	architecture := h.Architecture()
 	switch {
