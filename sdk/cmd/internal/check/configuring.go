@@ -6,11 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"os/exec"
 	"reflect"
-	"regexp"
 	"slices"
-	"time"
 
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/host"
@@ -38,39 +35,6 @@ func configuringChecks() []processCheck {
 		{id: "PL-KEY-001", sentence: "What is no key is refused: fault.Invalid.", try: refusesKeys},
 		{id: "PL-KEY-002", sentence: "What no key can begin with is refused as a prefix: fault.Invalid.", try: refusesPrefixes},
 	}
-}
-
-var pluginName = regexp.MustCompile(`^[a-z0-9]+(-[a-z0-9]+)*$`)
-
-func describesAll(_ context.Context, s *subject) error {
-	d := s.description
-	var schema struct {
-		Type       string          `json:"type"`
-		Additional json.RawMessage `json:"additionalProperties"`
-	}
-	var errs []error
-	if !pluginName.MatchString(d.Name) || d.Version == "" || d.Kind == "" || !slices.Contains(d.Protocols, 1) {
-		errs = append(errs, fmt.Errorf("kind %q, name %q, version %q, protocols %v", d.Kind, d.Name, d.Version, d.Protocols))
-	}
-	if err := json.Unmarshal(d.Schema, &schema); err != nil || schema.Type != "object" || string(schema.Additional) != "false" {
-		errs = append(errs, fmt.Errorf("its schema is not of an object without additional properties: %.200s", d.Schema))
-	}
-	return errors.Join(errs...)
-}
-
-func saysWhatItIs(ctx context.Context, s *subject) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, s.Plugin)
-	cmd.Env, cmd.Dir = append([]string{}, s.Env...), "/"
-	out, err := cmd.Output()
-	if err != nil {
-		return fmt.Errorf("it ends with %w", err)
-	}
-	if len(out) == 0 {
-		return errors.New("it prints nothing")
-	}
-	return nil
 }
 
 // configured returns the configuration with one value more, or another one.
@@ -101,6 +65,15 @@ func wantsFault(ctx context.Context, p *host.Process, c host.Configuration, fiel
 		}
 	}
 	return fmt.Errorf("it finds %v wrong", faults)
+}
+
+func refusesUnknown(ctx context.Context, s *subject) error {
+	const unknown = "no_such_field"
+	c, err := s.configured(unknown, 1)
+	if err != nil {
+		return err
+	}
+	return s.with(ctx, func(p *host.Process, _ *host.Storage) error { return wantsFault(ctx, p, c, unknown) })
 }
 
 func refusesTypes(ctx context.Context, s *subject) error {

@@ -1,11 +1,9 @@
 package check
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"syscall"
 	"time"
@@ -20,7 +18,6 @@ const (
 	callsAtOnce   = 64
 	cancelledGets = 100
 	acknowledged  = 5
-	frozenFor     = 500 * time.Millisecond
 	soakBytes     = 256 << 20
 	soakMemory    = 128 << 20 // how much more memory that may take
 )
@@ -40,42 +37,6 @@ func enduringChecks() []processCheck {
 		{id: "PL-MEMORY-001", soak: true, sentence: "Objects pass without being held: 256 MiB take no more than 128 MiB of memory.", try: holdsNothing},
 		{id: "PL-STDOUT-001", sentence: "Nothing is printed to stdout but the line of the handshake.", try: printsNothing}, // of all that was before
 	}
-}
-
-func goesOn(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, b *host.Storage) error {
-		in, out := io.Pipe()
-		ended := make(chan error, 1)
-		go func() {
-			err := b.Put(ctx, "st/a", storage.Once(in, -1))
-			in.CloseWithError(err) // nobody writes to an upload that has ended
-			ended <- err
-		}()
-		piece := bytes.Repeat([]byte("x"), 2<<20)
-		if _, err := out.Write(piece); err != nil {
-			return err
-		}
-		if err := signalFamily(p.PID(), syscall.SIGSTOP); err != nil {
-			return err
-		}
-		select { // that it is frozen for so long is what is checked
-		case <-time.After(frozenFor):
-		case <-ctx.Done():
-		}
-		if err := signalFamily(p.PID(), syscall.SIGCONT); err != nil {
-			return err
-		}
-		_, err := out.Write(piece)
-		out.Close()
-		if err := errors.Join(<-ended, err); err != nil {
-			return err
-		}
-		got, err := readAll(ctx, b, "st/a")
-		if err == nil && len(got) != 2*len(piece) {
-			err = fmt.Errorf("the object has %d bytes", len(got))
-		}
-		return errors.Join(err, b.Delete(ctx, "st/a"))
-	})
 }
 
 func bearsSignals(ctx context.Context, s *subject) error {

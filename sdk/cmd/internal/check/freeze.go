@@ -5,16 +5,23 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/host"
+	"github.com/corral-fleet/corral/sdk/storage"
 )
 
-// How long a process may take to stand still, and how often it is looked at.
+// How long a process may take to stand still, how often it is looked at, and for how
+// long it stays so.
 const (
 	freezeWithin = 5 * time.Second
 	freezeLook   = 10 * time.Millisecond
+	frozenFor    = 500 * time.Millisecond
 )
 
 // freeze stops a process, and returns when all of its threads stand still: the signal
@@ -56,4 +63,61 @@ func standsStill(pid int) (bool, error) {
 		}
 	}
 	return true, nil
+}
+
+func thaws(ctx context.Context, s *subject) error {
+	return s.with(ctx, func(p *host.Process, b *host.Storage) error {
+		if err := freeze(ctx, p.PID()); err != nil {
+			return err
+		}
+		short, cancel := context.WithTimeout(ctx, frozenFor)
+		defer cancel()
+		_, err := b.Stat(short, "st/x")
+		if thawed := syscall.Kill(p.PID(), syscall.SIGCONT); thawed != nil {
+			return thawed
+		}
+		if fault.KindOf(err) != fault.Timeout {
+			return fmt.Errorf("a call while it was frozen: %w", errOr(err))
+		}
+		if _, err := b.Stat(ctx, "st/x"); fault.KindOf(err) != fault.NotFound {
+			return fmt.Errorf("a call afterwards: %w", errOr(err))
+		}
+		return nil
+	})
+}
+
+func goesOn(ctx context.Context, s *subject) error {
+	return s.with(ctx, func(p *host.Process, b *host.Storage) error {
+		in, out := io.Pipe()
+		ended := make(chan error, 1)
+		go func() {
+			err := b.Put(ctx, "st/a", storage.Once(in, -1))
+			in.CloseWithError(err) // nobody writes to an upload that has ended
+			ended <- err
+		}()
+		piece := bytes.Repeat([]byte("x"), 2<<20)
+		if _, err := out.Write(piece); err != nil {
+			return err
+		}
+		if err := signalFamily(p.PID(), syscall.SIGSTOP); err != nil {
+			return err
+		}
+		select { // that it is frozen for so long is what is checked
+		case <-time.After(frozenFor):
+		case <-ctx.Done():
+		}
+		if err := signalFamily(p.PID(), syscall.SIGCONT); err != nil {
+			return err
+		}
+		_, err := out.Write(piece)
+		out.Close()
+		if err := errors.Join(<-ended, err); err != nil {
+			return err
+		}
+		got, err := readAll(ctx, b, "st/a")
+		if err == nil && len(got) != 2*len(piece) {
+			err = fmt.Errorf("the object has %d bytes", len(got))
+		}
+		return errors.Join(err, b.Delete(ctx, "st/a"))
+	})
 }

@@ -1,7 +1,6 @@
 package check
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,28 +15,6 @@ import (
 	"github.com/corral-fleet/corral/sdk/host"
 	"github.com/corral-fleet/corral/sdk/storage"
 )
-
-func passesNoSecrets(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, b *host.Storage) error {
-		if err := b.Check(ctx); err != nil {
-			return err
-		}
-		for _, pid := range family(p.PID()) {
-			for _, file := range []string{"environ", "cmdline"} {
-				text, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, file))
-				if err != nil {
-					continue // it has ended
-				}
-				for name, secret := range s.config.Secrets {
-					if len(secret) >= 4 && bytes.Contains(text, []byte(secret)) {
-						return fmt.Errorf("the secret %q is in the %s of a process", name, map[string]string{"environ": "environment", "cmdline": "arguments"}[file])
-					}
-				}
-			}
-		}
-		return nil
-	})
-}
 
 // family returns a process and those that descend from it.
 func family(pid int) []int {
