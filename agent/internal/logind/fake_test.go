@@ -1,81 +1,25 @@
 package logind
 
 import (
-	"bufio"
 	"io"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/godbus/dbus/v5"
+
+	"github.com/corral-fleet/corral/agent/internal/bustest"
 )
 
 // patience is how long a test waits for what has to come.
 const patience = 20 * time.Second
 
-// busConfig is that of a bus on which everybody may do everything, which tells no
-// authentic sender from a liar as little as a system's does.
-const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>system</type>
-  <listen>unix:path=PATH</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow user="*"/>
-    <allow own="*"/>
-    <allow send_destination="*"/>
-    <allow receive_sender="*"/>
-  </policy>
-</busconfig>`
-
-// startBus has a bus be the system's, and returns what ends it. A run that names
-// dbus in CORRAL_MUST_RUN fails without one; others skip the test.
-func startBus(t *testing.T) (stop func()) {
+// startBus has a bus be the system's.
+func startBus(t *testing.T) *bustest.Bus {
 	t.Helper()
-	program, err := exec.LookPath("dbus-daemon")
-	if err != nil {
-		if strings.Contains(os.Getenv("CORRAL_MUST_RUN"), "dbus") {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	dir, err := os.MkdirTemp("", "bus") //nolint:usetesting // a socket's path may not be as long as a test's name makes it
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	socket, config := filepath.Join(dir, "bus"), filepath.Join(dir, "config.xml")
-	if err := os.WriteFile(config, []byte(strings.Replace(busConfig, "PATH", socket, 1)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	daemon := exec.Command(program, "--config-file="+config, "--nofork", "--nopidfile", "--nosyslog", "--print-address")
-	out, err := daemon.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var complaints strings.Builder
-	daemon.Stderr = &complaints
-	if err := daemon.Start(); err != nil {
-		t.Fatal(err)
-	}
-	stopped := false
-	stop = func() {
-		if !stopped {
-			stopped = true
-			daemon.Process.Kill()
-			daemon.Wait()
-		}
-	}
-	t.Cleanup(stop)
-	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		stop()
-		t.Fatalf("the bus did not start: %v\n%s", err, &complaints)
-	}
-	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path="+socket)
-	return stop
+	bus := bustest.Start(t)
+	t.Setenv("DBUS_SYSTEM_BUS_ADDRESS", bus.Address)
+	return bus
 }
 
 // fakeLogind is on a bus what logind is.

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/agent/internal/bustest"
 )
 
 var errAsleep = errors.New("the host sleeps")
@@ -101,11 +103,11 @@ func TestAnEndDuringASleepIsAnEnd(t *testing.T) {
 
 // A host that never is awake again would be lost.
 func TestAHostIsAwakeWhenNothingSaysOtherwise(t *testing.T) {
-	for name, gone := range map[string]func(bus func(), logind *fakeLogind){
-		"logind ended":   func(_ func(), logind *fakeLogind) { logind.conn.Close() },
-		"the bus ended":  func(bus func(), _ *fakeLogind) { bus() },
-		"the sleep did":  func(_ func(), logind *fakeLogind) { logind.say(false) },
-		"it is repeated": func(_ func(), logind *fakeLogind) { logind.say(true); logind.say(false) },
+	for name, gone := range map[string]func(bus *bustest.Bus, logind *fakeLogind){
+		"logind ended":   func(_ *bustest.Bus, logind *fakeLogind) { logind.conn.Close() },
+		"the bus ended":  func(bus *bustest.Bus, _ *fakeLogind) { bus.End() },
+		"the sleep did":  func(_ *bustest.Bus, logind *fakeLogind) { logind.say(false) },
+		"it is repeated": func(_ *bustest.Bus, logind *fakeLogind) { logind.say(true); logind.say(false) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			bus := startBus(t)

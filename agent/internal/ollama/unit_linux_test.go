@@ -14,14 +14,14 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/corral-fleet/corral/agent/internal/ollama/systemd"
-	"github.com/corral-fleet/corral/agent/internal/ollama/systemd/bustest"
+	"github.com/corral-fleet/corral/agent/internal/ollama/systemd/systemdtest"
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/wire"
 )
 
 // unitConfig is of an instance that is a unit of a played systemd, and answers as
 // a played Ollama of this very process.
-func unitConfig(t *testing.T, bus *bustest.Systemd) Config {
+func unitConfig(t *testing.T, bus *systemdtest.Systemd) Config {
 	t.Helper()
 	fake := startFake(t)
 	at, err := url.Parse(fake.URL)
@@ -56,7 +56,7 @@ func ended(active, sub, result string, status int32) map[string]any {
 }
 
 // obeying has a systemd do what it is told.
-func obeying(bus *bustest.Systemd) {
+func obeying(bus *systemdtest.Systemd) {
 	bus.OnJob(func(verb string) {
 		if verb == "restart" {
 			bus.Set(ended("deactivating", "stop-sigterm", "success", 0))
@@ -76,7 +76,7 @@ func (s *subject) end() {
 }
 
 func TestUnitIsStartedWatchedAndRestarted(t *testing.T) {
-	bus := bustest.Start(t)
+	bus := systemdtest.Start(t)
 	obeying(bus)
 	c := unitConfig(t, bus)
 	c.Settings.NumParallel = 2
@@ -105,7 +105,7 @@ func TestUnitIsStartedWatchedAndRestarted(t *testing.T) {
 }
 
 func TestUnitThatRunsIsLeftAsItIs(t *testing.T) {
-	bus := bustest.Start(t)
+	bus := systemdtest.Start(t)
 	bus.Set(running())
 	s := supervise(t, unitConfig(t, bus))
 	s.await("ready", func(i wire.Instance) bool { return i.State == wire.InstanceReady })
@@ -117,24 +117,27 @@ func TestUnitThatRunsIsLeftAsItIs(t *testing.T) {
 func TestUnitThatSystemdDoesNotRun(t *testing.T) {
 	for _, test := range []struct {
 		name          string
-		prepare       func(*bustest.Systemd)
+		prepare       func(*systemdtest.Systemd)
 		state, reason string
 		words         string
 		kind          fault.Kind // of a restart that is asked for
 	}{
-		{"polkit refuses", func(b *bustest.Systemd) { b.Refuse(bustest.AccessDenied) }, "failed", "forbidden", "may not manage", fault.Forbidden},
-		{"there is none", func(b *bustest.Systemd) {
+		{"polkit refuses", func(b *systemdtest.Systemd) { b.Refuse(systemdtest.AccessDenied) }, "failed", "forbidden", "may not manage", fault.Forbidden},
+		{"there is none", func(b *systemdtest.Systemd) {
 			b.Set(map[string]any{"LoadState": "not-found"})
-			b.Refuse(bustest.NoSuchUnit)
+			b.Refuse(systemdtest.NoSuchUnit)
 		}, "failed", "missing_unit", "make install", fault.NotFound},
-		{"it is masked", func(b *bustest.Systemd) { b.Set(map[string]any{"LoadState": "masked"}); b.Refuse(bustest.UnitMasked) }, "failed", "missing_unit", "unmask", fault.Conflict},
-		{"its job fails", func(b *bustest.Systemd) { b.Result("failed") }, "failed", "start_failed", "it failed", fault.Unavailable},
-		{"its job takes too long", func(b *bustest.Systemd) { b.Result(bustest.Never) }, "failed", "start_failed", "still busy", fault.Timeout},
-		{"there is no program", func(b *bustest.Systemd) { b.Set(ended("activating", "auto-restart", "exit-code", 203)) }, "failed", "missing_binary", "install Ollama", fault.Unavailable},
-		{"the bus is away", func(b *bustest.Systemd) { b.End() }, "failed", "no_systemd", "bus can't be reached", fault.Unavailable},
+		{"it is masked", func(b *systemdtest.Systemd) {
+			b.Set(map[string]any{"LoadState": "masked"})
+			b.Refuse(systemdtest.UnitMasked)
+		}, "failed", "missing_unit", "unmask", fault.Conflict},
+		{"its job fails", func(b *systemdtest.Systemd) { b.Result("failed") }, "failed", "start_failed", "it failed", fault.Unavailable},
+		{"its job takes too long", func(b *systemdtest.Systemd) { b.Result(systemdtest.Never) }, "failed", "start_failed", "still busy", fault.Timeout},
+		{"there is no program", func(b *systemdtest.Systemd) { b.Set(ended("activating", "auto-restart", "exit-code", 203)) }, "failed", "missing_binary", "install Ollama", fault.Unavailable},
+		{"the bus is away", func(b *systemdtest.Systemd) { b.End() }, "failed", "no_systemd", "bus can't be reached", fault.Unavailable},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			bus := bustest.Start(t)
+			bus := systemdtest.Start(t)
 			c := unitConfig(t, bus)
 			c.Timing.JobTimeout = 300 * time.Millisecond
 			test.prepare(bus)
@@ -163,7 +166,7 @@ func TestUnitThatSystemdDoesNotRun(t *testing.T) {
 }
 
 func TestUnitThatEndsByItself(t *testing.T) {
-	bus := bustest.Start(t)
+	bus := systemdtest.Start(t)
 	obeying(bus)
 	s := supervise(t, unitConfig(t, bus))
 	s.awaitReady()
@@ -190,7 +193,7 @@ func TestUnitThatEndsByItself(t *testing.T) {
 }
 
 func TestUnitThatSomebodyStops(t *testing.T) {
-	bus := bustest.Start(t)
+	bus := systemdtest.Start(t)
 	obeying(bus)
 	s := supervise(t, unitConfig(t, bus))
 	s.awaitReady()
@@ -204,7 +207,7 @@ func TestUnitThatSomebodyStops(t *testing.T) {
 }
 
 func TestOllamaServesWhileTheBusIsAway(t *testing.T) {
-	bus := bustest.Start(t)
+	bus := systemdtest.Start(t)
 	obeying(bus)
 	s := supervise(t, unitConfig(t, bus))
 	s.awaitReady()
@@ -225,7 +228,7 @@ func TestOllamaServesWhileTheBusIsAway(t *testing.T) {
 }
 
 func TestSettingsOfAUnitWaitForItsNextStart(t *testing.T) {
-	bus := bustest.Start(t)
+	bus := systemdtest.Start(t)
 	obeying(bus)
 	c := unitConfig(t, bus)
 	c.Settings.ContextLength = 8192
@@ -247,7 +250,7 @@ func TestSettingsOfAUnitWaitForItsNextStart(t *testing.T) {
 }
 
 func TestUnitThatReadsNoSettings(t *testing.T) {
-	bus := bustest.Start(t)
+	bus := systemdtest.Start(t)
 	obeying(bus)
 	c := unitConfig(t, bus)
 	bus.Set(map[string]any{"EnvironmentFiles": []struct {
@@ -260,7 +263,7 @@ func TestUnitThatReadsNoSettings(t *testing.T) {
 }
 
 func TestOutputOfAUnitGoesOnWhereItWas(t *testing.T) {
-	bus := bustest.Start(t)
+	bus := systemdtest.Start(t)
 	obeying(bus)
 	c := unitConfig(t, bus)
 	entries := func(cursors ...string) {
@@ -302,7 +305,7 @@ func TestOutputOfAUnitGoesOnWhereItWas(t *testing.T) {
 }
 
 func TestAutoUsesAUnitOfOurs(t *testing.T) {
-	bus := bustest.Start(t)
+	bus := systemdtest.Start(t)
 	c := quick(unitConfig(t, bus))
 	c.Mode, c.Service = ModeAuto, true
 	nobody := c

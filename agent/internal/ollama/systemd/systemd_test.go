@@ -12,7 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/corral-fleet/corral/agent/internal/ollama/systemd/bustest"
+	"github.com/corral-fleet/corral/agent/internal/ollama/systemd/systemdtest"
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
@@ -27,7 +27,7 @@ func deadline(t *testing.T, d time.Duration) context.Context {
 }
 
 func TestJobs(t *testing.T) {
-	s := bustest.Start(t)
+	s := systemdtest.Start(t)
 	u := &Unit{Name: "played.service", Bus: s.Address}
 	for _, do := range []func(context.Context) error{u.Start, u.Restart, u.Stop} {
 		if err := do(deadline(t, patience)); err != nil {
@@ -45,10 +45,10 @@ func TestJobsThatFail(t *testing.T) {
 		kind           fault.Kind
 		words          string
 	}{
-		{refuse: bustest.AccessDenied, kind: fault.Forbidden, words: "may not manage"},
-		{refuse: bustest.AskTheUser, kind: fault.Forbidden, words: "may not manage"},
-		{refuse: bustest.NoSuchUnit, kind: fault.NotFound, words: "there is no unit"},
-		{refuse: bustest.UnitMasked, kind: fault.Conflict, words: "is masked"},
+		{refuse: systemdtest.AccessDenied, kind: fault.Forbidden, words: "may not manage"},
+		{refuse: systemdtest.AskTheUser, kind: fault.Forbidden, words: "may not manage"},
+		{refuse: systemdtest.NoSuchUnit, kind: fault.NotFound, words: "there is no unit"},
+		{refuse: systemdtest.UnitMasked, kind: fault.Conflict, words: "is masked"},
 		{refuse: "org.example.Odd", kind: fault.Unavailable, words: "no, says the test"},
 		{result: "failed", kind: fault.Unavailable, words: "it failed"},
 		{result: "timeout", kind: fault.Unavailable, words: "too long"},
@@ -57,7 +57,7 @@ func TestJobsThatFail(t *testing.T) {
 		{result: "skipped", kind: fault.Unavailable, words: `"skipped"`},
 	} {
 		t.Run(test.refuse+test.result, func(t *testing.T) {
-			s := bustest.Start(t)
+			s := systemdtest.Start(t)
 			s.Refuse(test.refuse)
 			s.Result(test.result)
 			err := (&Unit{Name: "played.service", Bus: s.Address}).Start(deadline(t, patience))
@@ -69,8 +69,8 @@ func TestJobsThatFail(t *testing.T) {
 }
 
 func TestJobThatDoesNotEnd(t *testing.T) {
-	s := bustest.Start(t)
-	s.Result(bustest.Never)
+	s := systemdtest.Start(t)
+	s.Result(systemdtest.Never)
 	u := &Unit{Name: "played.service", Bus: s.Address}
 	if err := u.Start(deadline(t, 200*time.Millisecond)); fault.KindOf(err) != fault.Timeout {
 		t.Errorf("after its time: %v", err)
@@ -110,7 +110,7 @@ type envFile struct {
 }
 
 func TestState(t *testing.T) {
-	s := bustest.Start(t)
+	s := systemdtest.Start(t)
 	started := time.Now().Truncate(time.Microsecond)
 	s.Set(map[string]any{
 		"ActiveState": "active", "SubState": "running", "MainPID": uint32(42), "NRestarts": uint32(3), "MemoryCurrent": uint64(7 << 20),
@@ -135,7 +135,7 @@ func TestState(t *testing.T) {
 }
 
 func TestWatchGoesOnWhenTheBusIsBack(t *testing.T) {
-	s := bustest.Start(t)
+	s := systemdtest.Start(t)
 	type news struct {
 		state State
 		err   error

@@ -1,19 +1,16 @@
-// Package bustest is a systemd for tests: a real bus, and somebody on it who
-// answers as systemd does and fails as it is told to.
-package bustest
+// Package systemdtest is a systemd for tests: somebody on a real bus who answers as
+// systemd does and fails as it is told to.
+package systemdtest
 
 import (
-	"bufio"
 	"fmt"
 	"maps"
-	"os"
-	"os/exec"
-	"path/filepath"
-	"strings"
 	"sync"
 	"testing"
 
 	"github.com/godbus/dbus/v5"
+
+	"github.com/corral-fleet/corral/agent/internal/bustest"
 )
 
 // The interfaces of systemd that are played.
@@ -37,23 +34,14 @@ const (
 // Never is the result of a job that does not end.
 const Never = "never"
 
-const busConfig = `<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN" "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:path=%s</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default"><allow send_destination="*" eavesdrop="true"/><allow eavesdrop="true"/><allow own="*"/></policy>
-</busconfig>`
-
 // Systemd is a bus with a systemd that has one unit.
 type Systemd struct {
 	Address string // of the bus
 
-	t      testing.TB
-	config string // file of the bus's settings
+	t   testing.TB
+	bus *bustest.Bus
 
 	mu     sync.Mutex
-	daemon *exec.Cmd
 	conn   *dbus.Conn
 	unit   map[string]any // its properties
 	refuse string         // the error that jobs are refused with
@@ -63,46 +51,30 @@ type Systemd struct {
 }
 
 // Start starts a bus and a systemd with a unit that is inactive, until the end of
-// the test. Without a dbus-daemon the test is skipped, or fails where
-// CORRAL_MUST_RUN names systemd.
+// the test; see [bustest.Start].
 func Start(t testing.TB) *Systemd {
 	t.Helper()
-	if _, err := exec.LookPath("dbus-daemon"); err != nil {
-		if strings.Contains(os.Getenv("CORRAL_MUST_RUN"), "systemd") {
-			t.Fatal(err)
-		}
-		t.Skip(err)
-	}
-	dir := t.TempDir()
-	socket := filepath.Join(dir, "bus")
-	s := &Systemd{t: t, Address: "unix:path=" + socket, config: filepath.Join(dir, "bus.conf"), result: "done"}
+	bus := bustest.Start(t)
+	s := &Systemd{t: t, bus: bus, Address: bus.Address, result: "done"}
 	s.unit = map[string]any{
 		"LoadState": "loaded", "ActiveState": "inactive", "SubState": "dead", "Result": "success", "MainPID": uint32(0),
 		"NRestarts": uint32(0), "MemoryCurrent": ^uint64(0), "ExecMainStatus": int32(0), "InvocationID": []byte{0xab, 0xcd},
 	}
-	if err := os.WriteFile(s.config, fmt.Appendf(nil, busConfig, socket), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	s.Begin()
-	t.Cleanup(s.End)
+	s.connect()
+	t.Cleanup(s.disconnect)
 	return s
 }
 
-// Begin has the bus run, after an End.
+// Begin has the bus run, and systemd on it, after an End.
 func (s *Systemd) Begin() {
 	s.t.Helper()
-	s.daemon = exec.Command("dbus-daemon", "--config-file="+s.config, "--nofork", "--print-address=1")
-	out, err := s.daemon.StdoutPipe()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.daemon.Stderr = os.Stderr
-	if err := s.daemon.Start(); err != nil {
-		s.t.Fatal(err)
-	}
-	if _, err := bufio.NewReader(out).ReadString('\n'); err != nil {
-		s.t.Fatalf("the bus does not say where it is: %v", err)
-	}
+	s.bus.Begin()
+	s.connect()
+}
+
+// connect has systemd be on the bus.
+func (s *Systemd) connect() {
+	s.t.Helper()
 	conn, err := dbus.Connect(s.Address)
 	if err != nil {
 		s.t.Fatal(err)
@@ -134,12 +106,14 @@ func (s *Systemd) Begin() {
 
 // End has the bus be away.
 func (s *Systemd) End() {
+	s.disconnect()
+	s.bus.End()
+}
+
+func (s *Systemd) disconnect() {
 	s.mu.Lock()
-	conn := s.conn
-	s.mu.Unlock()
-	conn.Close() // the bus goes as well
-	_ = s.daemon.Process.Kill()
-	_ = s.daemon.Wait()
+	defer s.mu.Unlock()
+	_ = s.conn.Close() // the bus may be away
 }
 
 // Set changes properties of the unit, and says so on the bus.
