@@ -11,7 +11,7 @@ import (
 func TestStoresKeepTheirPromises(t *testing.T) {
 	fleettest.Run(t, func(t *testing.T) fleettest.Stores {
 		db := openTest(t, t.TempDir())
-		return fleettest.Stores{Keys: db, Tokens: db, Hosts: db, Settings: db, Counters: db, Storages: db, Catalogue: db, Operations: db, Samples: db, Usage: db}
+		return fleettest.Stores{Keys: db, Tokens: db, Hosts: db, Settings: db, Counters: db, Storages: db, Catalogue: db, Operations: db, Uploads: db, Samples: db, Usage: db}
 	})
 }
 

@@ -13,7 +13,8 @@ import (
 var stateMigrations embed.FS
 
 // State is the file of what must never be lost: keys, tokens, hosts, settings,
-// storages, the catalogue of models, operations and counters. Its methods may be called concurrently.
+// storages, the catalogue of models, operations, uploads and counters. Its methods
+// may be called concurrently.
 type State struct{ *database }
 
 var (
@@ -25,6 +26,7 @@ var (
 	_ fleet.StorageStore   = (*State)(nil)
 	_ fleet.CatalogueStore = (*State)(nil)
 	_ fleet.OperationStore = (*State)(nil)
+	_ fleet.UploadStore    = (*State)(nil)
 )
 
 // OpenState opens state.db in dir, and makes both where they are missing. A

@@ -22,6 +22,7 @@ type Stores struct {
 	Storages   fleet.StorageStore
 	Catalogue  fleet.CatalogueStore
 	Operations fleet.OperationStore
+	Uploads    fleet.UploadStore
 	Samples    fleet.SampleStore
 	Usage      fleet.UsageStore
 }
@@ -46,6 +47,7 @@ func Run(t *testing.T, open func(t *testing.T) Stores) {
 	check("Storages", storageSentences())
 	check("Catalogue", catalogueSentences())
 	check("Operations", operationSentences())
+	check("Uploads", uploadSentences())
 	check("Samples", sampleSentences())
 	check("Usage", usageSentences())
 }

@@ -1,0 +1,65 @@
+package fleet
+
+import (
+	"context"
+	"time"
+)
+
+// Import is what whoever brings a model wants of it.
+type Import struct {
+	Name        string // of the model
+	Description string
+	Storage     string   // where its files are to be kept; empty is the default one
+	Hosts       []string // that are to have it, by their ids or names
+	Quantize    string   // what hosts are to quantise the weights to; empty leaves them
+}
+
+// UploadState is how an upload is.
+type UploadState string
+
+// The states of an upload, in the order in which it has them; failed and removed may
+// follow on any.
+const (
+	UploadReceiving UploadState = "receiving" // bytes are still to come
+	UploadReceived  UploadState = "received"  // all are there, and nobody has taken them yet
+	UploadDone      UploadState = "done"      // they are a model's, and no longer the upload's
+	UploadFailed    UploadState = "failed"    // it can't become a model; its bytes are gone
+	UploadRemoved   UploadState = "removed"   // it was ended, or came to nothing for too long; never stored
+)
+
+// Upload is a file on its way to the control plane, as it is stored: it may come in
+// pieces, with days and restarts between them.
+type Upload struct {
+	ID string
+	Import
+	Filename  string
+	SizeBytes int64
+	// SHA256 is the digest in hexadecimal: the one that was announced, empty where none
+	// was, and once all bytes are there their own.
+	SHA256  string
+	OwnerID string // of the key or session that began it; empty without one
+	State   UploadState
+	// OffsetBytes is how many bytes are on the disk for good, and Hash the state of
+	// their sha256, from which it goes on.
+	OffsetBytes int64
+	Hash        []byte
+	Problem     string // a sentence, of one that failed
+	CreatedAt   time.Time
+	ChangedAt   time.Time
+	ExpiresAt   time.Time // when it is removed, unless bytes come before
+}
+
+// UploadStore keeps uploads.
+type UploadStore interface {
+	// CreateUpload stores a new one; an id that is taken is fault.Conflict.
+	CreateUpload(ctx context.Context, u Upload) error
+	// Upload returns one; one that is not there is fault.NotFound.
+	Upload(ctx context.Context, id string) (Upload, error)
+	// Uploads returns all of them, the oldest first.
+	Uploads(ctx context.Context) ([]Upload, error)
+	// SaveUpload stores how an upload is now: SHA256, State, OffsetBytes, Hash, Problem,
+	// ChangedAt and ExpiresAt. One that is not there is fault.NotFound.
+	SaveUpload(ctx context.Context, u Upload) error
+	// RemoveUpload forgets one. That it is not there is no fault.
+	RemoveUpload(ctx context.Context, id string) error
+}

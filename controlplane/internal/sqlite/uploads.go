@@ -1,0 +1,90 @@
+package sqlite
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+const uploadColumns = `id, name, description, storage, hosts, quantize, filename, size_bytes, sha256, owner_id,
+	state, offset_bytes, hash, problem, created_at, changed_at, expires_at`
+
+// CreateUpload implements [fleet.UploadStore].
+func (s *State) CreateUpload(ctx context.Context, u fleet.Upload) error {
+	hosts, err := json.Marshal(u.Hosts)
+	if err != nil {
+		return err
+	}
+	return s.write(ctx, "create upload", func(ctx context.Context, tx *sql.Tx) error {
+		created, err := changed(ctx, tx,
+			`INSERT INTO uploads (`+uploadColumns+`)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (id) DO NOTHING`,
+			u.ID, u.Name, u.Description, u.Storage, string(hosts), u.Quantize, u.Filename, u.SizeBytes, u.SHA256, u.OwnerID,
+			u.State, u.OffsetBytes, u.Hash, u.Problem, column(u.CreatedAt), column(u.ChangedAt), column(u.ExpiresAt))
+		if err == nil && !created {
+			return fault.New(fault.Conflict, "an upload %q exists already", u.ID)
+		}
+		return err
+	})
+}
+
+// Upload implements [fleet.UploadStore].
+func (s *State) Upload(ctx context.Context, id string) (u fleet.Upload, err error) {
+	err = s.read(ctx, "read upload", func(ctx context.Context, pool *sql.DB) error {
+		u, err = scanUpload(pool.QueryRowContext(ctx, `SELECT `+uploadColumns+` FROM uploads WHERE id = $1`, id))
+		if errors.Is(err, sql.ErrNoRows) {
+			return fault.New(fault.NotFound, "there is no upload %q", id).On(fault.Caller)
+		}
+		return err
+	})
+	return u, err
+}
+
+// Uploads implements [fleet.UploadStore].
+func (s *State) Uploads(ctx context.Context) (list []fleet.Upload, err error) {
+	err = s.read(ctx, "list uploads", func(ctx context.Context, pool *sql.DB) error {
+		list, err = collect(ctx, pool, scanUpload, `SELECT `+uploadColumns+` FROM uploads ORDER BY created_at, id`)
+		return err
+	})
+	return list, err
+}
+
+// SaveUpload implements [fleet.UploadStore].
+func (s *State) SaveUpload(ctx context.Context, u fleet.Upload) error {
+	return s.write(ctx, "save upload", func(ctx context.Context, tx *sql.Tx) error {
+		known, err := changed(ctx, tx,
+			`UPDATE uploads SET sha256 = $1, state = $2, offset_bytes = $3, hash = $4, problem = $5, changed_at = $6, expires_at = $7
+			WHERE id = $8`,
+			u.SHA256, u.State, u.OffsetBytes, u.Hash, u.Problem, column(u.ChangedAt), column(u.ExpiresAt), u.ID)
+		if err == nil && !known {
+			return fault.New(fault.NotFound, "there is no upload %q", u.ID).On(fault.Caller)
+		}
+		return err
+	})
+}
+
+// RemoveUpload implements [fleet.UploadStore].
+func (s *State) RemoveUpload(ctx context.Context, id string) error {
+	return s.write(ctx, "remove upload", func(ctx context.Context, tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, `DELETE FROM uploads WHERE id = $1`, id)
+		return err
+	})
+}
+
+func scanUpload(row scanner) (fleet.Upload, error) {
+	var (
+		u                         fleet.Upload
+		hosts                     string
+		created, changed, expires int64
+	)
+	if err := row.Scan(&u.ID, &u.Name, &u.Description, &u.Storage, &hosts, &u.Quantize, &u.Filename, &u.SizeBytes, &u.SHA256, &u.OwnerID,
+		&u.State, &u.OffsetBytes, &u.Hash, &u.Problem, &created, &changed, &expires); err != nil {
+		return u, err
+	}
+	u.CreatedAt, u.ChangedAt, u.ExpiresAt = timeOf(created), timeOf(changed), timeOf(expires)
+	return u, json.Unmarshal([]byte(hosts), &u.Hosts)
+}
