@@ -1,0 +1,9 @@
+package uploads
+
+import "context"
+
+// Sweep is what Run does once a minute.
+func (s *Service) Sweep(ctx context.Context) error { return s.sweep(ctx) }
+
+// FlushEvery flushes after so many bytes.
+func (s *Service) FlushEvery(n int64) { s.flushBytes = n }

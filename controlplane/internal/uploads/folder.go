@@ -1,0 +1,115 @@
+package uploads
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// folder is where files lie while they are uploads.
+type folder struct {
+	path         string
+	reserveBytes int64 // of its disk, which are left free
+}
+
+func (d folder) at(name string) string { return filepath.Join(d.path, name) }
+
+// create makes an empty file that is still there after a loss of power.
+func (d folder) create(name string) (*os.File, error) {
+	file, err := os.OpenFile(d.at(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := d.sync(); err != nil {
+		return nil, errors.Join(err, file.Close(), d.remove(name))
+	}
+	return file, nil
+}
+
+// open opens a file that has at least so many bytes. One that has fewer is as good as
+// gone, which is [fs.ErrNotExist].
+func (d folder) open(name string, haveBytes int64) (*os.File, error) {
+	file, err := os.OpenFile(d.at(name), os.O_RDWR, 0)
+	if err != nil {
+		return nil, err
+	}
+	is, err := file.Stat()
+	if err == nil && is.Size() < haveBytes {
+		err = &os.PathError{Op: "open", Path: file.Name(), Err: fs.ErrNotExist}
+	}
+	if err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
+}
+
+func (d folder) sync() error {
+	dir, err := os.Open(d.path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// remove removes a file, which may be gone already.
+func (d folder) remove(name string) error {
+	if err := os.Remove(d.at(name)); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+// has reports whether a file is there.
+func (d folder) has(name string) bool {
+	_, err := os.Lstat(d.at(name))
+	return err == nil
+}
+
+// room is fault.NoSpace where so many bytes more would not leave the reserve free.
+func (d folder) room(needBytes int64) error {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(d.path, &disk); err != nil {
+		return &os.PathError{Op: "statfs", Path: d.path, Err: err}
+	}
+	free := int64(min(disk.Bavail, 1<<62/uint64(disk.Bsize))) * disk.Bsize
+	if needBytes > free-d.reserveBytes {
+		return fault.New(fault.NoSpace, "the server's disk has %d bytes free, of which %d are kept free; this needs %d",
+			free, d.reserveBytes, needBytes)
+	}
+	return nil
+}
+
+// reserve gives a file its room on the disk, so that others can't take it while the
+// bytes arrive, and lie in few pieces.
+func (d folder) reserve(file *os.File, sizeBytes int64) error {
+	var now unix.Stat_t
+	if err := unix.Fstat(int(file.Fd()), &now); err != nil {
+		return &os.PathError{Op: "stat", Path: file.Name(), Err: err}
+	}
+	missing := sizeBytes - now.Blocks*512
+	if missing <= 0 {
+		return nil
+	}
+	if err := d.room(missing); err != nil {
+		return err
+	}
+	err := unix.Fallocate(int(file.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, sizeBytes)
+	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
+		return nil // not every file system can do it, and it need not be
+	}
+	return explain(&os.PathError{Op: "allocate", Path: file.Name(), Err: err})
+}
+
+// explain is an error of the disk as a caller hears of it.
+func explain(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fault.Wrap(fault.NoSpace, err, "the server's disk is full")
+	}
+	return err
+}

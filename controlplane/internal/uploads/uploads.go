@@ -1,0 +1,232 @@
+package uploads
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// Options are what a [Service] is made of. All fields are required.
+type Options struct {
+	Store fleet.UploadStore
+	Sink  Sink
+	// Folder is where files lie while they are uploads. It is the service's alone, and
+	// made when it is missing.
+	Folder string
+	// ReserveBytes of the folder's disk are left free.
+	ReserveBytes int64
+	// MaxBytes is how large a model may be now; 0 is no limit.
+	MaxBytes func() int64
+	// KeepFor is for how long an upload is kept to which nothing comes.
+	KeepFor time.Duration
+	Log     hclog.Logger
+	Now     func() time.Time
+}
+
+// Service takes uploads in. Its methods may be called concurrently.
+type Service struct {
+	Options
+	folder     folder
+	turns      turns
+	memory     sync.Pool // of *pieceSet
+	flushBytes int64
+}
+
+// New returns a service; see [Service.Load].
+func New(o Options) *Service {
+	return &Service{
+		Options: o,
+		folder:  folder{path: o.Folder, reserveBytes: o.ReserveBytes},
+		turns:   turns{byID: map[string]*turn{}},
+		memory:  sync.Pool{New: func() any { return new(pieceSet) }},
+
+		flushBytes: flushBytes,
+	}
+}
+
+// Start is what an upload begins with.
+type Start struct {
+	fleet.Import        // without a name it gets one after the file's
+	Filename     string // may be empty where there is a name
+	SizeBytes    int64
+	SHA256       string // in hexadecimal, that it has to have; empty is any
+	OwnerID      string // of the key or session
+}
+
+// newID returns an id that nobody can guess, safe in URLs and as a file's name.
+func newID() string { return "u_" + strings.ToLower(rand.Text()) }
+
+// Create begins an upload. It is refused before a byte was taken where it could come to
+// nothing: fault.Invalid, fault.TooLarge, fault.NoSpace, or what the sink says. One of content
+// that the sink knows is done at once.
+func (s *Service) Create(ctx context.Context, start Start) (fleet.Upload, error) {
+	u, err := s.admit(ctx, start)
+	if err != nil {
+		return fleet.Upload{}, err
+	}
+	known, err := s.known(ctx, &u)
+	if err != nil {
+		return fleet.Upload{}, err
+	}
+	if known {
+		u.State, u.OffsetBytes = fleet.UploadReceived, u.SizeBytes
+	} else {
+		if err := s.folder.room(u.SizeBytes); err != nil {
+			return fleet.Upload{}, err
+		}
+		file, err := s.folder.create(u.ID)
+		if err == nil {
+			err = file.Close()
+		}
+		if err != nil {
+			return fleet.Upload{}, explain(err)
+		}
+	}
+	if err := s.Store.CreateUpload(ctx, u); err != nil {
+		return fleet.Upload{}, errors.Join(err, s.folder.remove(u.ID))
+	}
+	s.Log.Info("upload begun", "upload", u.ID, "model", u.Name, "filename", u.Filename, "size", u.SizeBytes, "caller", u.OwnerID, "known", known)
+	s.Sink.Changed(u, u.OffsetBytes)
+	if known || u.SizeBytes == 0 {
+		return s.Append(ctx, u.ID, Piece{OffsetBytes: u.OffsetBytes, Body: strings.NewReader("")})
+	}
+	return u, nil
+}
+
+// admit returns the upload that a start would become.
+func (s *Service) admit(ctx context.Context, start Start) (fleet.Upload, error) {
+	now := s.Now().UTC()
+	u := fleet.Upload{
+		ID: newID(), OwnerID: start.OwnerID, SizeBytes: start.SizeBytes, State: fleet.UploadReceiving,
+		Hash: stateOf(sha256.New()), CreatedAt: now, ChangedAt: now, ExpiresAt: now.Add(s.KeepFor),
+	}
+	var err error
+	if u.Import, err = checkImport(start.Import); err != nil {
+		return u, err
+	}
+	if u.SHA256, err = checkDigest(start.SHA256); err != nil {
+		return u, err
+	}
+	if start.Filename == "" {
+		start.Filename = strings.NewReplacer("/", "-", ":", "-").Replace(u.Name)
+	}
+	if u.Filename, err = checkFilename(start.Filename); err != nil {
+		return u, err
+	}
+	if u.Name == "" {
+		if u.Name, err = nameAfter(u.Filename); err != nil {
+			return u, err
+		}
+	}
+	if start.SizeBytes < 0 {
+		return u, fault.New(fault.Invalid, "an upload has to say how many bytes it has").On(fault.Caller)
+	}
+	if err := s.fits(u.SizeBytes); err != nil {
+		return u, err
+	}
+	return u, s.Sink.Check(ctx, u.Import)
+}
+
+// fits is fault.TooLarge for more bytes than a model may have.
+func (s *Service) fits(sizeBytes int64) error {
+	if most := s.MaxBytes(); most > 0 && sizeBytes > most {
+		return fault.New(fault.TooLarge, "a model may have at most %d bytes here, by models.max_model_size", most).On(fault.Caller)
+	}
+	return nil
+}
+
+// known reports whether the sink has the content of an upload already.
+func (s *Service) known(ctx context.Context, u *fleet.Upload) (bool, error) {
+	if u.SHA256 == "" {
+		return false, nil
+	}
+	size, err := s.Sink.Known(ctx, u.SHA256)
+	switch {
+	case fault.KindOf(err) == fault.NotFound:
+		return false, nil
+	case err == nil && size != u.SizeBytes:
+		return false, fault.New(fault.Invalid, "what has this sha256 has %d bytes, not %d", size, u.SizeBytes).On(fault.Caller)
+	}
+	return err == nil, err
+}
+
+// Look returns an upload. Who works on it is made to stop first: whoever asks means to go
+// on, and has to know from where.
+func (s *Service) Look(ctx context.Context, id string) (fleet.Upload, error) {
+	_, leave, err := s.turns.take(ctx, id)
+	if err != nil {
+		return fleet.Upload{}, err
+	}
+	defer leave()
+	return s.find(context.WithoutCancel(ctx), id)
+}
+
+// Remove ends an upload, and whoever works on it. Its bytes are gone when it returns.
+func (s *Service) Remove(ctx context.Context, id string) error {
+	_, leave, err := s.turns.take(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	ctx = context.WithoutCancel(ctx)
+	u, err := s.Store.Upload(ctx, id)
+	if err != nil {
+		return err
+	}
+	return s.remove(ctx, u)
+}
+
+// remove has to be called with the upload's turn.
+func (s *Service) remove(ctx context.Context, u fleet.Upload) error {
+	if err := s.folder.remove(u.ID); err != nil {
+		return err
+	}
+	if err := s.Store.RemoveUpload(ctx, u.ID); err != nil {
+		return err
+	}
+	if u.State == fleet.UploadReceiving || u.State == fleet.UploadReceived {
+		u.State = fleet.UploadRemoved
+		s.Sink.Changed(u, u.OffsetBytes)
+	}
+	s.Log.Info("upload removed", "upload", u.ID, "model", u.Name, "state", u.State)
+	return nil
+}
+
+// find returns an upload that hasn't expired.
+func (s *Service) find(ctx context.Context, id string) (fleet.Upload, error) {
+	u, err := s.Store.Upload(ctx, id)
+	if err == nil && !s.Now().Before(u.ExpiresAt) {
+		return u, fault.New(fault.NotFound, "the upload %q has expired", id).On(fault.Caller)
+	}
+	return u, err
+}
+
+// save stores how an upload is now, which counts as a sign of life.
+func (s *Service) save(ctx context.Context, u *fleet.Upload) error {
+	u.ChangedAt = s.Now().UTC()
+	u.ExpiresAt = u.ChangedAt.Add(s.KeepFor)
+	return s.Store.SaveUpload(ctx, *u)
+}
+
+// goOn returns a digest in the state that an upload left it in.
+func goOn(state []byte) (hash.Hash, error) {
+	sum := sha256.New()
+	if err := sum.(encoding.BinaryUnmarshaler).UnmarshalBinary(state); err != nil {
+		return nil, err
+	}
+	return sum, nil
+}
+
+func digestOf(sum hash.Hash) string { return hex.EncodeToString(sum.Sum(nil)) }
