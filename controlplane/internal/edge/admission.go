@@ -23,7 +23,8 @@ type admission struct {
 	dialect   Dialect
 	browser   browserView
 	proof     proof
-	secret    bool // a key stands in the request, or a preflight announces one
+	secret    bool   // a key stands in the request, or a preflight announces one
+	urlKey    string // the key that stands in the path; empty without one
 	upgrade   bool
 	preflight bool
 	encoding  string // of the body
@@ -57,7 +58,7 @@ func (s *Server) decide(ctx context.Context, rc *fasthttp.RequestCtx, a *admissi
 	h := &rc.Request.Header
 	t, err := parseTarget(string(h.RequestURI()), a.request.Host)
 	a.dialect = dialectOf(t.segments)
-	a.request.Path = t.path
+	a.request.Path, a.urlKey = t.path, t.urlKey
 	a.secret = t.urlKey != "" || len(h.Peek("Authorization")) > 0 || len(h.Peek("X-Api-Key")) > 0
 	if err != nil {
 		return err

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/url"
+	"strings"
 
 	"github.com/valyala/fasthttp"
 )
@@ -50,6 +52,8 @@ func (s *Server) finish(rc *fasthttp.RequestCtx, a *admission, in *body, resp *R
 			rc.SetConnectionClose()
 		case "Vary", "Set-Cookie", "Link", "Via":
 			h.Add(f.Name, f.Value)
+		case "Location":
+			h.Set(f.Name, a.reachable(f.Value))
 		default:
 			h.Set(f.Name, f.Value)
 		}
@@ -60,6 +64,15 @@ func (s *Server) finish(rc *fasthttp.RequestCtx, a *admission, in *body, resp *R
 		a.conn.linger.Store(true)
 		rc.SetConnectionClose()
 	}
+}
+
+// reachable returns a path of this server as the client can call it: who can set nothing
+// but a URL has its key in that.
+func (a *admission) reachable(path string) string {
+	if a.urlKey == "" || !strings.HasPrefix(path, "/") {
+		return path
+	}
+	return "/k/" + url.PathEscape(a.urlKey) + path
 }
 
 // sane are the fields of every answer; a handler may set them otherwise.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -19,6 +20,9 @@ type body struct {
 	length  int64 // announced; -1 in chunks
 	limit   int64 // below 0: none
 	timeout time.Duration
+	broken  atomic.Pointer[error] // why no Read may go on; nil while they may
+	ending  sync.Mutex            // held while the connection's deadline is made to expire
+	ended   bool                  // guarded by ending: the connection is another request's
 
 	mu     sync.Mutex
 	stream io.Reader // fasthttp's; nil once the exchange has ended
@@ -41,6 +45,10 @@ func (b *body) Read(p []byte) (int, error) {
 		return 0, b.err
 	}
 	b.conn.readWithin(b.timeout)
+	if broken := b.broken.Load(); broken != nil { // only now: breaking ends what readWithin has begun
+		b.err = *broken
+		return 0, b.err
+	}
 	n, err := b.stream.Read(p)
 	b.got += int64(n)
 	if b.limit >= 0 && b.got > b.limit {
@@ -67,7 +75,9 @@ func tooLarge(limit int64) error {
 // announced the count tells, for chunks whether the connection ended with it.
 func (b *body) explain(err error) error {
 	var timeout net.Error
-	switch {
+	switch broken := b.broken.Load(); {
+	case broken != nil && err != io.EOF:
+		return *broken
 	case errors.Is(err, io.EOF):
 		if b.got == b.length || b.length < 0 && !b.conn.peerDone.Load() {
 			return io.EOF
@@ -77,6 +87,16 @@ func (b *body) explain(err error) error {
 		return fault.Wrap(fault.Timeout, err, "the body stood still for %s", b.timeout).On(fault.Caller)
 	}
 	return fault.Wrap(fault.Invalid, err, "the body broke off after %d bytes", b.got).On(fault.Caller)
+}
+
+// breakOff makes a Read that is under way, and those to come, fail with err.
+func (b *body) breakOff(err error) {
+	b.ending.Lock()
+	defer b.ending.Unlock()
+	if !b.ended {
+		b.broken.CompareAndSwap(nil, &err)
+		b.conn.readWithin(-time.Second)
+	}
 }
 
 // complete reports whether all of the body has been read.
@@ -100,11 +120,14 @@ func (b *body) left() int64 {
 // Read under way elsewhere is made to fail first.
 func (b *body) end() {
 	if !b.mu.TryLock() {
-		b.conn.readWithin(-time.Second)
+		b.breakOff(errEnded)
 		b.mu.Lock()
 	}
 	b.stream = nil
 	b.mu.Unlock()
+	b.ending.Lock()
+	defer b.ending.Unlock()
+	b.ended = true
 }
 
 // readAll returns the whole body, decompressed when encoding says so. What is

@@ -236,3 +236,33 @@ func TestBodyEndsWithItsExchange(t *testing.T) {
 		return errors.Is(err, errEnded)
 	})
 }
+
+// A body that stands still can be broken off by another goroutine. The client hears
+// why, and a late call doesn't reach the next request of a connection.
+func TestBodiesCanBeBrokenOff(t *testing.T) {
+	requests := make(chan *Request, 1)
+	why := fault.New(fault.Conflict, "somebody else came")
+	f := start(t, Snapshot{}, Route{Method: "POST", Path: "/s", Permission: Read, Streaming: true, Handler: func(_ context.Context, r *Request) (*Response, error) {
+		requests <- r
+		n, err := io.Copy(io.Discard, r.Stream)
+		if err != nil {
+			return nil, err
+		}
+		return JSON(200, n)
+	}})
+	c := f.dial()
+	io.WriteString(c, head("POST", "/s", f.addr, "Authorization: Bearer LEAKMARKER-admin", "Content-Length: 8")+"half")
+	(<-requests).Break(why)
+	if status, _, body := answer(t, bufio.NewReader(c), "POST"); status != 409 || !strings.Contains(body, "somebody else came") {
+		t.Errorf("%d %s", status, body)
+	}
+	c = f.dial()
+	in := bufio.NewReader(c)
+	for range 3 {
+		io.WriteString(c, head("POST", "/s", f.addr, "Authorization: Bearer LEAKMARKER-admin", "Content-Length: 4")+"full")
+		if status, _, body := answer(t, in, "POST"); status != 200 || body != "4" {
+			t.Errorf("%d %s", status, body)
+		}
+		(<-requests).Break(why)
+	}
+}

@@ -63,8 +63,9 @@ func admitBody(p proof, contentType string, extra []string) error {
 
 // exposedHeaders are what pages of other origins may read of an answer.
 const exposedHeaders = "Location, Retry-After, Content-Range, Accept-Ranges, Content-Disposition, ETag, " +
-	"Corral-Host, Corral-Decision, Corral-Queue-Position, Corral-Queue-Wait-Seconds, " +
-	"Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Upload-Offset, Upload-Length, Upload-Expires, Upload-Metadata"
+	"Corral-Host, Corral-Decision, Corral-Queue-Position, Corral-Queue-Wait-Seconds, Corral-Model, " +
+	"Tus-Resumable, Tus-Version, Tus-Extension, Tus-Max-Size, Tus-Checksum-Algorithm, " +
+	"Upload-Offset, Upload-Length, Upload-Expires, Upload-Metadata"
 
 // corsHeader returns the fields that let the page behind a request read the
 // answer, on errors as on everything else. bySecret says that the request

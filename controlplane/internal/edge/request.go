@@ -61,6 +61,15 @@ func (r *Request) Param(name string) string {
 	return ""
 }
 
+// Break makes a Read of Stream that is under way, and those to come, fail with err. The
+// connection ends with the answer. Any goroutine may call it; once the handler has
+// returned it does nothing.
+func (r *Request) Break(err error) {
+	if b, ok := r.Stream.(*body); ok {
+		b.breakOff(err)
+	}
+}
+
 // isSecretHeader says which fields never reach a handler, and so no log.
 func isSecretHeader(name string) bool {
 	switch len(name) {
