@@ -34,9 +34,9 @@ var controlplaneFloors = [][]string{
 	{
 		"agentlink", "auth", "chat", "history", "limits", "models",
 		"pki", "relay", "router", "settings", "sqlite", "stats", "storages",
-		"summary", "usage",
+		"summary", "uploads", "usage",
 	},
-	{"api", "doctor", "live", "ollamaapi", "openaiapi", "web"},
+	{"api", "doctor", "live", "ollamaapi", "openaiapi", "uploadapi", "web"},
 	{"controlplane"},
 }
 

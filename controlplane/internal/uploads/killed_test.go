@@ -91,13 +91,13 @@ func TestAnUploadSurvivesKills(t *testing.T) {
 		if last {
 			end = int64(len(content))
 		}
-		sent := make(chan error, 1)
+		sent := make(chan struct{})
 		go func() {
-			_, err := io.Copy(in, bytes.NewReader(content[at:end]))
+			defer close(sent)
+			_, _ = io.Copy(in, bytes.NewReader(content[at:end])) // fails when the child is killed
 			if last {
 				_ = in.Close()
 			}
-			sent <- err
 		}()
 		for noted == at || last && state != fleet.UploadDone {
 			noted, state = f.heard(out)
