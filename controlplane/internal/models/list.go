@@ -26,17 +26,12 @@ func (s *Service) Models() []fleet.Model {
 		}
 		describe(m, &stored)
 	}
-	for name, t := range s.taking {
-		m := byName[name]
-		if m == nil {
-			m = &fleet.Model{ID: fleet.ModelID(name), Name: fleet.ShownModel(t.parcel.Name), Digests: []string{}, Residencies: []fleet.Residency{}}
-			byName[name] = m
-		}
-		if len(m.Residencies) == 0 && len(m.Files) == 0 {
-			m.Status = fleet.ModelUploading
-		}
-		for _, f := range t.parcel.Files {
-			m.SizeBytes = max(m.SizeBytes, f.SizeBytes)
+	for name, operations := range under {
+		if byName[name] == nil && slices.ContainsFunc(operations, arriving) {
+			byName[name] = &fleet.Model{
+				ID: fleet.ModelID(name), Name: operations[0].Model, Status: fleet.ModelUploading, SizeBytes: operations[0].TotalBytes,
+				Digests: []string{}, Residencies: []fleet.Residency{},
+			}
 		}
 	}
 	for at, p := range s.placed {
@@ -53,6 +48,11 @@ func (s *Service) Models() []fleet.Model {
 		list = append(list, *m)
 	}
 	return list
+}
+
+// arriving reports whether an operation brings a model here.
+func arriving(o fleet.Operation) bool {
+	return o.Kind == fleet.UploadOperation || o.Kind == fleet.StoreOperation
 }
 
 // underWay returns the operations that have not ended, by canonical name.

@@ -29,7 +29,7 @@ type Parcel struct {
 // ParcelFile is one file of a parcel.
 type ParcelFile struct {
 	Path      string // relative, as whoever brought it calls it
-	Local     string // where it is on this machine; it is the taker's
+	Local     string // where it is on this machine; empty where the catalogue has its content
 	SizeBytes int64
 	SHA256    string // in hexadecimal
 }
@@ -55,42 +55,66 @@ func (p *Parcel) Check() error {
 }
 
 // Take stores the files of a parcel, has a loader look at them, and has hosts get the
-// model. It returns when that is done or has failed; [Service.Models] tells meanwhile how
-// far it is. A model of the name that is in the catalogue stays until the new one is there.
+// model. What may pass is tried again, until somebody cancels the operation. It returns
+// when all is done or has failed for good; [Service.Models] tells meanwhile how far it
+// is. A model of the name that is in the catalogue stays until the new one is there.
 func (s *Service) Take(ctx context.Context, p Parcel) (err error) {
 	if err := p.Check(); err != nil {
 		return err
 	}
-	var total int64
-	for _, f := range p.Files {
-		total += f.SizeBytes
-	}
 	name := fleet.ShownModel(p.Name)
-	job := s.Operations.Begin(operations.What{Kind: fleet.StoreOperation, Model: name, TotalBytes: total})
+	job := s.announced(name, &p)
 	if err := s.begin(name, &taking{job: job, parcel: p}); err != nil {
 		job.End(err)
 		return err
 	}
-	ctx, done := job.Start(ctx)
-	defer func() {
-		if err != nil && ctx.Err() != nil {
-			err = context.Cause(ctx)
+	defer s.finish(name)
+	doing, done := job.Start(ctx)
+	for failures := 1; ; failures++ {
+		if err = s.takeOnce(doing, name, &p, job); err == nil || doing.Err() != nil || !worthTrying(err) {
+			break
 		}
-		done()
-		job.End(err)
-		s.finish(name)
-	}()
-	files, err := s.shelve(ctx, name, &p, job)
-	if err == nil {
-		job.Progress("inspecting", total, total, "")
-		err = s.inspect(ctx, name, &p, files)
+		s.Log.Warn("a model is not stored yet", "model", name, "error", err)
+		now := job.Now()
+		job.Progress(now.Phase, now.DoneBytes, now.TotalBytes, "It is tried again: "+fault.MessageOf(err))
+		select {
+		case <-doing.Done():
+		case <-time.After(pause(failures)):
+		}
+	}
+	cause := context.Cause(doing)
+	done()
+	if ctx.Err() != nil {
+		return ctx.Err() // the program ends, and goes on with it when it is back
+	}
+	if err != nil && cause != nil {
+		err = cause
 	}
 	if err != nil {
-		s.refuse(context.WithoutCancel(ctx), name, &p, files, err)
+		s.refuse(ctx, name, &p, err)
+	}
+	job.End(err)
+	return err
+}
+
+// announced returns the operation of a parcel that is to be stored, or is.
+func (s *Service) announced(name string, p *Parcel) *operations.Job {
+	var total int64
+	for _, f := range p.Files {
+		total += f.SizeBytes
+	}
+	return s.Operations.Begin(operations.What{Kind: fleet.StoreOperation, Model: name, TotalBytes: total})
+}
+
+func (s *Service) takeOnce(ctx context.Context, name string, p *Parcel, job *operations.Job) error {
+	files, err := s.shelve(ctx, name, p, job)
+	if err != nil {
 		return err
 	}
-	if p.Hosts == nil {
-		return nil
+	now := job.Now()
+	job.Progress("inspecting", now.DoneBytes, now.TotalBytes, "")
+	if err := s.inspect(ctx, name, p, files); err != nil || p.Hosts == nil {
+		return err
 	}
 	_, err = s.Want(ctx, name, Where{Hosts: p.Hosts})
 	return err
@@ -124,10 +148,17 @@ func (s *Service) inspect(ctx context.Context, name string, p *Parcel, files []f
 
 // refuse has the files go that are no model, and the catalogue say why. A model of the
 // name that was there before stays what it was.
-func (s *Service) refuse(ctx context.Context, name string, p *Parcel, files []fleet.ModelFile, cause error) {
-	s.finish(name)
+func (s *Service) refuse(ctx context.Context, name string, p *Parcel, cause error) {
+	s.mu.Lock()
+	t := s.taking[fleet.CanonicalModel(name)]
+	files := t.files
+	t.files = nil
+	s.mu.Unlock()
 	if err := s.drop(ctx, files); err != nil {
 		s.Log.Warn("files of a model that was refused are left over", "model", name, "error", err)
+	}
+	if errors.Is(cause, operations.ErrCancelled) {
+		return
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -157,11 +188,16 @@ func (s *Service) shelve(ctx context.Context, name string, p *Parcel, job *opera
 	}
 	for _, f := range p.Files {
 		stored, have := s.reserve(name, p.Storage, f)
-		if !have {
+		switch {
+		case have:
+		case f.Local == "":
+			return nil, fault.New(fault.Conflict, "the file %q was here when it was announced, and has been deleted since; upload it again", f.Path).On(fault.Caller)
+		default:
 			stored, err = s.shelveOne(ctx, name, p.Storage, f, func(n int64) { job.Progress("storing", done+n, total, "") })
 			if err != nil {
-				return files, err
+				return nil, err
 			}
+			s.keep(name, stored)
 		}
 		files = append(files, stored)
 		done += f.SizeBytes
@@ -196,9 +232,21 @@ func (s *Service) reserve(name, storage string, f ParcelFile) (fleet.ModelFile, 
 		return have, false
 	}
 	have.Path = f.Path
-	t := s.taking[fleet.CanonicalModel(name)]
-	t.files = append(t.files, have)
+	s.taking[fleet.CanonicalModel(name)].keep(have)
 	return have, true
+}
+
+// keep has a file stay as long as its model is taken.
+func (s *Service) keep(name string, f fleet.ModelFile) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.taking[fleet.CanonicalModel(name)].keep(f)
+}
+
+func (t *taking) keep(f fleet.ModelFile) {
+	if !slices.Contains(t.files, f) {
+		t.files = append(t.files, f)
+	}
 }
 
 // fileOf returns a file of the catalogue by its digest. s.mu is held.
@@ -216,12 +264,15 @@ func (s *Service) fileOf(storage, sha256 string) (fleet.ModelFile, bool) {
 	return fleet.ModelFile{}, false
 }
 
-// Has reports whether a file of this digest is in the catalogue.
-func (s *Service) Has(sha256 string) bool {
+// Known returns the size of a file that the catalogue has, by its digest; one that it
+// doesn't have is fault.NotFound.
+func (s *Service) Known(sha256 string) (sizeBytes int64, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	_, ok := s.fileOf("", sha256)
-	return ok
+	if f, ok := s.fileOf("", sha256); ok {
+		return f.SizeBytes, nil
+	}
+	return 0, fault.New(fault.NotFound, "no model has a file of this digest")
 }
 
 // enter puts a model into the catalogue, in the place of one of this name, whose files
