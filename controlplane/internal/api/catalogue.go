@@ -33,14 +33,11 @@ func (a *API) downloadModel(ctx context.Context, r *edge.Request) (*edge.Respons
 		return nil, fault.New(fault.Invalid, "the field %q has to be positive, not %d", "count", body.Count).On(fault.Caller)
 	}
 	where := models.Where{Hosts: body.Hosts, Labels: body.Labels, Count: body.Count}
-	if len(body.Hosts) == 1 && body.Hosts[0] == "all" {
-		where.Hosts, where.All = nil, true
-	}
 	hosts, err := a.Catalogue.Want(ctx, m.Name, where)
 	if err != nil {
 		return nil, err
 	}
-	a.Log.Info("model is to be on hosts", "model", m.Name, "hosts", len(hosts), "all", where.All, "caller", r.Caller.ID)
+	a.Log.Info("model is to be on hosts", "model", m.Name, "hosts", len(hosts), "caller", r.Caller.ID)
 	return a.answerModel(202, m.Name)
 }
 

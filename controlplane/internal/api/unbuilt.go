@@ -10,24 +10,13 @@ import (
 // unbuiltRoutes are those whose names are fixed and which do nothing yet. They
 // are there so that a client learns that, and not that it got the path wrong.
 func unbuiltRoutes() []edge.Route {
-	const (
-		models  = "adding models"
-		uploads = "resumable uploads"
-		alerts  = "alerts"
-	)
+	const alerts = "alerts"
 	var routes []edge.Route
 	for _, r := range []struct {
 		may          edge.Permission
 		method, path string
 		what         string
 	}{
-		{edge.Operate, "POST", "/api/models", models},
-
-		{edge.Operate, "POST", "/api/uploads", uploads},
-		{edge.Operate, "HEAD", "/api/uploads/{id}", uploads},
-		{edge.Operate, "PATCH", "/api/uploads/{id}", uploads},
-		{edge.Operate, "DELETE", "/api/uploads/{id}", uploads},
-
 		{edge.Read, "GET", "/api/alerts", alerts},
 		{edge.Operate, "POST", "/api/alerts", alerts},
 		{edge.Read, "GET", "/api/alerts/{path...}", alerts},

@@ -124,7 +124,7 @@ func (s *served) upgrade(version string) {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	path := filepath.Join(s.plugins.watched[len(s.plugins.watched)-1], agingPrefix+version)
+	path := filepath.Join(s.plugins.watched[2], agingPrefix+version)
 	if err := os.WriteFile(path, append(self, version...), 0o755); err != nil { //nolint:gosec // it is a program
 		s.t.Fatal(err)
 	}

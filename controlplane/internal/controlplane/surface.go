@@ -25,6 +25,8 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/stats"
 	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
+	"github.com/corral-fleet/corral/controlplane/internal/uploadapi"
+	"github.com/corral-fleet/corral/controlplane/internal/uploads"
 	"github.com/corral-fleet/corral/controlplane/internal/usage"
 	"github.com/corral-fleet/corral/controlplane/internal/web"
 	"github.com/corral-fleet/corral/sdk/host/plugins"
@@ -42,6 +44,7 @@ type surface struct {
 	samples   *history.History
 	storages  *storages.Service
 	catalogue *catalogue
+	uploads   *uploads.Service
 	events    *fleet.Events
 	plugins   *plugins.Manager
 	installer *installer
@@ -78,11 +81,12 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 		Catalogue: s.catalogue, ModelTickets: s.catalogue.tickets, Operations: s.catalogue.operations,
 		Decisions: s.router, Queues: s.router, Breakers: s.router, DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
 	})
+	incoming := uploadapi.New(s.uploads, func() int64 { return maxModelSize(s.manager) })
 	site, err := web.New(dashboard.Files())
 	if err != nil {
 		return err
 	}
-	for _, list := range [][]edge.Route{site.Routes(), own.Routes(), ollama.Routes(), openai.Routes(), sockets.Routes()} {
+	for _, list := range [][]edge.Route{site.Routes(), own.Routes(), incoming.Routes(), ollama.Routes(), openai.Routes(), sockets.Routes()} {
 		for _, route := range list {
 			routes.Route(route)
 		}

@@ -8,9 +8,12 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
+// AllHosts, in the place of a host's name, is all that there are and will be.
+const AllHosts = "all"
+
 // Where says which hosts are meant.
 type Where struct {
-	// Hosts by their ids or names. Empty leaves it to the placement.
+	// Hosts by their ids or names, or [AllHosts] alone. Empty leaves it to the placement.
 	Hosts []string
 	// Labels that a host has to have, each of them.
 	Labels map[string]string
@@ -23,6 +26,9 @@ type Where struct {
 
 // Want has hosts get a model of the catalogue, and keep it. It returns the hosts.
 func (s *Service) Want(ctx context.Context, name string, w Where) ([]fleet.HostView, error) {
+	if len(w.Hosts) == 1 && w.Hosts[0] == AllHosts {
+		w.Hosts, w.All = nil, true
+	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	m, err := s.Stored(name)

@@ -1,0 +1,126 @@
+package controlplane
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models"
+	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
+	"github.com/corral-fleet/corral/controlplane/internal/settings"
+	"github.com/corral-fleet/corral/controlplane/internal/storages"
+	"github.com/corral-fleet/corral/controlplane/internal/uploads"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+const (
+	// uploadFolder and arrivalFolder are where in the data directory files are while they
+	// come, and until they are stored. Both are on one file system: what has come is only
+	// given another name.
+	uploadFolder  = "uploads"
+	arrivalFolder = "arrivals"
+	// reserveBytes of the disk are left free by uploads: the state is on it as well.
+	reserveBytes = 1 << 30
+	// keepUploads is for how long an upload is kept to which nothing comes.
+	keepUploads = 24 * time.Hour
+)
+
+// uploads returns what takes uploads in, and what has come until it is stored.
+func (c *ControlPlane) uploads(
+	store fleet.UploadStore, known *catalogue, registry *fleet.Registry, kept *storages.Service, manager *settings.Manager,
+) (*uploads.Service, *models.Arrivals) {
+	dir := c.loaded.Config.DataDir
+	arrivals := models.NewArrivals(known.Service, filepath.Join(dir, arrivalFolder))
+	sink := &modelSink{known: known, arrivals: arrivals, registry: registry, storages: kept, settings: manager, jobs: map[string]*operations.Job{}}
+	return uploads.New(uploads.Options{
+		Store: store, Sink: sink, Folder: filepath.Join(dir, uploadFolder), ReserveBytes: reserveBytes, KeepFor: keepUploads,
+		MaxBytes: func() int64 { return maxModelSize(manager) },
+		Log:      c.log.Named("uploads"), Now: c.now,
+	}), arrivals
+}
+
+func maxModelSize(m *settings.Manager) int64 { return int64(m.Current().Models.MaxModelSize) }
+
+// modelSink makes models of what was uploaded.
+type modelSink struct {
+	known    *catalogue
+	arrivals *models.Arrivals
+	registry *fleet.Registry
+	storages *storages.Service
+	settings *settings.Manager
+
+	mu   sync.Mutex
+	jobs map[string]*operations.Job // of uploads under way, by their ids
+}
+
+// Known implements [uploads.Sink].
+func (s *modelSink) Known(_ context.Context, sha256 string) (int64, error) {
+	return s.known.Known(sha256)
+}
+
+// Check implements [uploads.Sink].
+func (s *modelSink) Check(ctx context.Context, want fleet.Import) error {
+	if want.Name != "" && !fleet.ValidModel(want.Name) {
+		return fault.New(fault.Invalid, "the field %q has to be a model's name, such as llama3.1:8b, not %q", "name", want.Name).On(fault.Caller)
+	}
+	if want.Quantize != "" && !s.settings.Current().Models.QuantizationEnabled {
+		return fault.New(fault.Forbidden, "the setting models.quantization_enabled keeps models from being quantised here").On(fault.Caller)
+	}
+	if want.Storage != "" {
+		if _, err := s.storages.Storage(ctx, want.Storage); err != nil {
+			return err
+		}
+	}
+	for _, host := range want.Hosts {
+		if _, err := s.registry.Find(host); err != nil && host != models.AllHosts {
+			return err
+		}
+	}
+	return nil
+}
+
+// Changed implements [uploads.Sink]: an upload is an operation.
+func (s *modelSink) Changed(u fleet.Upload, receivedBytes int64) {
+	if u.Name == "" {
+		return
+	}
+	s.mu.Lock()
+	job := s.jobs[u.ID]
+	if job == nil {
+		job = s.known.operations.Begin(operations.What{Kind: fleet.UploadOperation, Model: fleet.ShownModel(u.Name), TotalBytes: max(0, u.SizeBytes)})
+		s.jobs[u.ID] = job
+	}
+	if u.State != fleet.UploadReceiving && u.State != fleet.UploadReceived {
+		delete(s.jobs, u.ID)
+	}
+	s.mu.Unlock()
+	switch u.State {
+	case fleet.UploadDone:
+		job.End(nil)
+	case fleet.UploadFailed:
+		job.End(fault.New(fault.Invalid, "%s", u.Problem).On(fault.Caller))
+	case fleet.UploadRemoved:
+		job.End(operations.ErrCancelled)
+	default:
+		job.Progress("receiving", receivedBytes, max(0, u.SizeBytes), "")
+	}
+}
+
+// Take implements [uploads.Sink].
+func (s *modelSink) Take(_ context.Context, f uploads.Finished) (fleet.Model, error) {
+	p := models.Parcel{Name: f.Name, Description: f.Description, Storage: f.Storage, Quantize: f.Quantize, Hosts: f.Hosts}
+	for _, file := range f.Files {
+		p.Files = append(p.Files, models.ParcelFile{Path: file.Name, Local: file.Path, SizeBytes: file.SizeBytes, SHA256: file.SHA256})
+	}
+	if err := s.arrivals.Accept(f.ID, p); err != nil {
+		return fleet.Model{}, err
+	}
+	for _, m := range s.known.Models() {
+		if fleet.SameModel(m.Name, f.Name) {
+			return m, nil
+		}
+	}
+	return fleet.Model{}, fault.New(fault.Internal, "the model %q is gone as soon as it has come", f.Name)
+}
