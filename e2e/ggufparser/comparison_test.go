@@ -170,7 +170,8 @@ func compareEstimates(t *testing.T, ours *gguf.Header, theirs *parser.GGUFFile, 
 	}
 	// They have the output apart, as if on the host.
 	compute := float64(max(gpu.Computation.Input+gpu.Computation.Compute, host.Computation.Output))
-	if ratio := float64(e.ComputeBytes) / compute; ratio < 0.8 || ratio > 1.25 {
+	// What several requests need for it they estimate as if those had one cache together.
+	if ratio := float64(e.ComputeBytes) / compute; parallel == 1 && (ratio < 0.8 || ratio > 1.25) {
 		t.Errorf("compute is %d to us and %.0f to them", e.ComputeBytes, compute)
 	}
 	total := float64(gpu.Weight.Sum()) + float64(cache) + compute

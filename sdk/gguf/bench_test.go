@@ -8,10 +8,8 @@ import (
 	"github.com/corral-fleet/corral/sdk/gguf/gguftest"
 )
 
-// withVocabulary is a model with a header as large as they come: 150,000 tokens, with as
-// many merges, types and scores.
-func withVocabulary() (io.ReaderAt, int64, int) {
-	const tokens = 150_000
+// withVocabulary is a model with so many tokens, and as many merges, types and scores.
+func withVocabulary(tokens int) (file io.ReaderAt, size int64, header int) {
 	f := gguftest.Llama33of70B().
 		Set("tokenizer.ggml.tokens", manyTokens(tokens)).
 		Set("tokenizer.ggml.merges", manyTokens(tokens)).
@@ -21,7 +19,7 @@ func withVocabulary() (io.ReaderAt, int64, int) {
 }
 
 func BenchmarkReadVocabularyOf150k(b *testing.B) {
-	file, size, header := withVocabulary()
+	file, size, header := withVocabulary(150_000)
 	b.SetBytes(int64(header))
 	b.ReportAllocs()
 	for b.Loop() {
@@ -34,7 +32,7 @@ func BenchmarkReadVocabularyOf150k(b *testing.B) {
 // What a header costs in allocations depends on its keys and tensors, and not on its
 // vocabulary.
 func TestVocabularyCostsNoAllocations(t *testing.T) {
-	file, size, _ := withVocabulary()
+	file, size, _ := withVocabulary(20_000)
 	plain := gguftest.Llama33of70B()
 	plainFile, plainSize := plain.ReaderAt(), plain.SizeBytes()
 	allocations := func(file io.ReaderAt, size int64) float64 {

@@ -17,7 +17,7 @@ func (h *Header) compute(a attention, o Options) computeSize {
 	batch = min(batch, cells)
 	layer := max(a.compute(embedding, batch, cells, o.WithoutFlashAttention), h.feedForward(batch))
 	return computeSize{
-		layersBytes: sum(layer, a.masks(batch, cells, o.WithoutFlashAttention)),
+		layersBytes: sum(layer, a.masks(batch, o)),
 		outputBytes: product(elementBytes, batch, sum(embedding, h.vocabularySize())),
 	}
 }
@@ -47,17 +47,18 @@ func (a attention) compute(embedding, batch, cells uint64, withoutFlash bool) ui
 	return product(elementBytes, batch, width)
 }
 
-// masks works out what all layers need to know of which token may look at which: as it
-// comes, and for flash attention at half precision as well.
-func (a attention) masks(batch, cells uint64, withoutFlash bool) uint64 {
+// masks works out what all layers need to know of which token may look at which.
+func (a attention) masks(batch uint64, o Options) uint64 {
 	const halfBytes = 2
 	switch {
 	case a.heads == 0:
 		return 0
-	case withoutFlash:
-		return product(elementBytes, batch, cells)
+	case o.WithoutFlashAttention:
+		return product(elementBytes, batch, o.ContextTokens, o.Parallel)
 	}
-	return product(elementBytes+halfBytes, batch, cells)
+	// llama.cpp has them for one request after the other, and makes them half as long for
+	// flash attention. Ollama's own engine has them for all requests, short from the start.
+	return max(product(elementBytes+halfBytes, batch, o.ContextTokens), product(halfBytes, batch, o.ContextTokens, o.Parallel))
 }
 
 // projection works out what the parts for pictures need for intermediate results. It is

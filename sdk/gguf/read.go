@@ -30,6 +30,9 @@ const (
 	keptStringBytes = 64 << 10 // of all the elements together
 )
 
+// maxKeptBytes is the memory that all of the metadata may take.
+const maxKeptBytes = 16 << 20
+
 // Read reads the header of a GGUF file of so many bytes. It reads ahead in pieces of
 // 4 MiB, and 64 MiB at most in all; file is asked for one range at a time, and never
 // for one beyond its size.
@@ -37,7 +40,7 @@ const (
 // Versions 2 and 3 are read, in little endian. Any other file fails with
 // [fault.Invalid] and a sentence that says where it is broken, and so does one that
 // goes beyond what a header may have: strings of 1 MiB, arrays of 16 Mi elements that
-// aren't arrays themselves, 10,000 keys, 200,000 tensors of four dimensions with names of
+// aren't arrays themselves, 10,000 keys, 16 MiB of metadata beside the vocabulary, 200,000 tensors of four dimensions with names of
 // 64 bytes, an alignment that is a power of two up to 1 MiB. Tensors lie within the file, at multiples
 // of the alignment, and don't overlap.
 func Read(file io.ReaderAt, size int64) (*Header, error) {
@@ -120,6 +123,9 @@ func (h *Header) readKeys(w *window, n int) {
 			h.align(w, at, value)
 		}
 		if w.err != nil {
+			return
+		}
+		if !w.keep(entryBytes + len(key)) {
 			return
 		}
 		h.Metadata = append(h.Metadata, Entry{Key: key, Value: value, OffsetBytes: at, LengthBytes: w.at() - at})

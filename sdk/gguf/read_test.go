@@ -2,8 +2,11 @@ package gguf_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -88,13 +91,13 @@ func TestReadKeepsEveryType(t *testing.T) {
 
 // A vocabulary is counted and not kept, wherever the pieces end in which a file is read.
 func TestReadCountsVocabularies(t *testing.T) {
-	tokens := make([]string, 150_000)
+	tokens := make([]string, 30_000)
 	for i := range tokens {
-		tokens[i] = strings.Repeat("x", i%100) // 9 MB: more than two pieces
+		tokens[i] = strings.Repeat("x", i%300) // 4.7 MB: more than one piece
 	}
 	f := gguftest.New("llama").
 		Set("tokenizer.ggml.tokens", tokens).
-		Set("tokenizer.ggml.token_type", make([]int32, 3_000_000)).
+		Set("tokenizer.ggml.token_type", make([]uint8, 5_000_000)).
 		Set("after", "still there").
 		Set("long", make([]string, 5000)).
 		Set("texts", []string{strings.Repeat("x", 40<<10), strings.Repeat("x", 40<<10), "z"}).
@@ -102,7 +105,7 @@ func TestReadCountsVocabularies(t *testing.T) {
 		Tensor("t", gguf.F32, 8)
 	h := f.Read()
 	for key, want := range map[string]int{
-		"tokenizer.ggml.tokens": len(tokens), "tokenizer.ggml.token_type": 3_000_000, "long": 5000, "texts": 3,
+		"tokenizer.ggml.tokens": len(tokens), "tokenizer.ggml.token_type": 5_000_000, "long": 5000, "texts": 3,
 	} {
 		got, _ := h.Metadata.Get(key)
 		if a, _ := got.(gguf.Array); a.Len != want || a.Values != nil {
@@ -196,7 +199,7 @@ func (r *recorder) ReadAt(p []byte, at int64) (int, error) {
 
 // A header of a large model costs few ranges of a remote storage, and its weights none.
 func TestReadIsFrugal(t *testing.T) {
-	f := gguftest.DeepSeekV3().Set("tokenizer.ggml.tokens", manyTokens(130_000)).Set("tokenizer.ggml.merges", manyTokens(130_000))
+	f := gguftest.DeepSeekV3().Set("tokenizer.ggml.tokens", manyTokens(100_000)).Set("tokenizer.ggml.merges", manyTokens(100_000))
 	r := &recorder{ReaderAt: f.ReaderAt()}
 	if _, err := gguf.Read(r, f.SizeBytes()); err != nil {
 		t.Fatal(err)
@@ -215,20 +218,55 @@ func manyTokens(n int) []string {
 	return all
 }
 
+// endless is a file of a header and zeros, of whatever size is said of it.
+type endless struct{ header []byte }
+
+func (e endless) ReadAt(p []byte, at int64) (int, error) {
+	clear(p)
+	if at < int64(len(e.header)) {
+		copy(p, e.header[at:])
+	}
+	return len(p), nil
+}
+
 // A header that goes on and on is given up.
 func TestReadGivesUpEndlessHeaders(t *testing.T) {
-	f := gguftest.New("llama")
-	for _, key := range []string{"a", "b", "c", "d", "e", "f", "g", "h", "i"} {
-		f.Set("tokenizer."+key, slices.Repeat([]string{strings.Repeat("t", 100_000)}, 100)) // 10 MB each
-	}
-	r := &recorder{ReaderAt: f.ReaderAt()}
-	_, err := gguf.Read(r, f.SizeBytes())
+	header := gguftest.New("").Set("tokenizer.ggml.tokens", []string{}).Header()
+	const empty = 16 << 20 // tokens of no letter, of 8 bytes each
+	binary.LittleEndian.PutUint64(header[len(header)-8:], empty)
+	r := &recorder{ReaderAt: endless{header}}
+	_, err := gguf.Read(r, 1<<40)
 	if fault.KindOf(err) != fault.Invalid || !strings.Contains(fault.MessageOf(err), "too long") {
 		t.Errorf("it ended with %v", err)
 	}
-	if r.bytes > 64<<20 {
+	if r.bytes > 64<<20 || r.bytes < 60<<20 {
 		t.Errorf("%d bytes were read", r.bytes)
 	}
+}
+
+// What is kept of a header is bounded, whatever its size: short arrays and texts add up.
+func TestReadKeepsLittle(t *testing.T) {
+	f := func(name string, value any, keys int) {
+		t.Helper()
+		file := gguftest.New("llama")
+		for i := range keys {
+			file.Set(fmt.Sprintf("x.%d", i), value)
+		}
+		reader, size := file.ReaderAt(), file.SizeBytes()
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := gguf.Read(reader, size)
+		runtime.ReadMemStats(&after)
+		if fault.KindOf(err) != fault.Invalid || !strings.Contains(fault.MessageOf(err), "more than 16 MiB") {
+			t.Errorf("%s: it ended with %v", name, err)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 48<<20 {
+			t.Errorf("%s: %d bytes were allocated", name, took)
+		}
+	}
+	f("short arrays", make([]uint8, 4096), 140)
+	f("arrays of texts", slices.Repeat([]string{"a"}, 4000), 140)
+	f("texts", strings.Repeat("x", 500_000), 40)
 }
 
 // faulty fails like a storage that went away.

@@ -16,7 +16,9 @@ func (w *window) value(key string) any {
 	case t == TypeArray:
 		return w.array(key)
 	case t == TypeString:
-		return w.string("a string", maxStringBytes)
+		s := w.string("a string", maxStringBytes)
+		w.keep(len(s))
+		return s
 	case t.bytes() == 0:
 		w.fail(at, "the key %q has a value of %v, which doesn't exist", shortened(key), t)
 		return nil
@@ -86,7 +88,7 @@ func (w *window) array(key string) any {
 	switch {
 	case keep && a.Type == TypeString:
 		a.Values = w.strings(a.Len)
-	case keep:
+	case keep && w.keep(a.Len*elementOfArrayBytes):
 		a.Values = make([]any, a.Len)
 		for i := range a.Values {
 			a.Values[i] = w.scalar(a.Type)
@@ -113,7 +115,22 @@ func (w *window) strings(n int) []any {
 		}
 		all = append(all, s)
 	}
+	w.keep(n*elementOfArrayBytes + size)
 	return all
+}
+
+// What an entry and an element of an array take in memory beside their texts.
+const (
+	entryBytes          = 64
+	elementOfArrayBytes = 32
+)
+
+// keep counts what metadata takes in memory, and says whether there may be so much of it.
+func (w *window) keep(bytes int) bool {
+	if w.kept += bytes; w.kept > maxKeptBytes {
+		w.fail(w.at(), "the metadata, without the vocabulary, has come to more than %d MiB", maxKeptBytes>>20)
+	}
+	return w.err == nil
 }
 
 // skipStrings goes past strings. This is most of what is read of a model: its

@@ -22,6 +22,7 @@ type window struct {
 	start  int64  // where in the file buf begins
 	next   int    // the next byte in buf
 	budget int64  // bytes that may still be read
+	kept   int    // bytes of memory that what was read takes
 	err    error
 }
 

@@ -118,27 +118,34 @@ func (f *File) Header() []byte {
 }
 
 // SizeBytes returns the size of the whole file.
-func (f *File) SizeBytes() int64 {
+func (f *File) SizeBytes() int64 { return int64(len(f.Header())) + f.weights() }
+
+// weights returns the size of what follows the header.
+func (f *File) weights() int64 {
 	size := int64(0)
 	for _, t := range f.tensors {
 		size = f.align(size) + t.size()
 	}
-	return size + int64(len(f.Header()))
+	return size
 }
 
 // Bytes returns the whole file.
 func (f *File) Bytes() []byte {
-	b := make([]byte, f.SizeBytes())
-	copy(b, f.Header())
-	return b
+	return append(f.Header(), make([]byte, f.weights())...)
 }
 
 // ReaderAt reads the file, whose weights take no memory. What is set later isn't seen.
-func (f *File) ReaderAt() io.ReaderAt { return zeros{header: f.Header(), size: f.SizeBytes()} }
+func (f *File) ReaderAt() io.ReaderAt { return f.reader() }
+
+func (f *File) reader() zeros {
+	header := f.Header()
+	return zeros{header: header, size: int64(len(header)) + f.weights()}
+}
 
 // Read returns the header as package gguf reads it.
 func (f *File) Read() *gguf.Header {
-	h, err := gguf.Read(f.ReaderAt(), f.SizeBytes())
+	r := f.reader()
+	h, err := gguf.Read(r, r.size)
 	if err != nil {
 		panic(fmt.Sprintf("gguftest: %v", err))
 	}
