@@ -327,6 +327,31 @@ func TestEstimateTakesOllamasContext(t *testing.T) {
 	}
 }
 
+func TestLongestContext(t *testing.T) {
+	f := func(free, want uint64) {
+		t.Helper()
+		o := gguf.Options{Parallel: 2, GPUs: []gguf.GPU{{FreeBytes: free}}}
+		got, err := gguf.LongestContextTokens(gguftest.Llama31of8B().Read(), o)
+		if err != nil || got != want {
+			t.Errorf("%d bytes: %d tokens and %v, want %d", free, got, err, want)
+		}
+	}
+	f(2*gib, 0)
+	f(80*gib, 131072)
+	need := func(tokens uint64) uint64 {
+		return estimate(t, gguftest.Llama31of8B(), gguf.Options{
+			ContextTokens: tokens, Parallel: 2, GPUs: []gguf.GPU{{FreeBytes: 80 * gib}},
+		}).GPUBytes
+	}
+	f(need(256), 256)
+	f(need(256)-1, 0)
+	f(need(20480), 20480)
+	f(need(20480)-1, 20480-256)
+	if _, err := gguf.LongestContextTokens(gguftest.New("clip").Read(), gguf.Options{}); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("a projector: %v", err)
+	}
+}
+
 // What a file claims may be absurd, and is then too much and never little.
 func TestEstimateOfAbsurdClaims(t *testing.T) {
 	f := gguftest.Llama31of8B().
