@@ -54,8 +54,11 @@ func (i *Info) Check(files []File) error {
 	for _, n := range i.Notes {
 		texts += len(n)
 	}
+	for _, g := range i.Geometry {
+		texts += len(g)
+	}
 	if texts > MaxInlineBytes {
-		return fault.New(fault.TooLarge, "the files have %d bytes of texts", texts)
+		return fault.New(fault.TooLarge, "what is said of the files has %d bytes, more than %d", texts, MaxInlineBytes)
 	}
 	return checkLayers(i.Layers, files)
 }

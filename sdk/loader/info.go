@@ -47,6 +47,10 @@ type Info struct {
 	// what was taken for what.
 	Notes []string `json:"notes,omitempty"`
 
+	// Geometry is what an estimate of memory needs, by the roles of layers: what
+	// gguf.Header.Condense makes of a header. What is missing can't be estimated.
+	Geometry map[Role][]byte `json:"geometry,omitempty"`
+
 	// Layers are what the files make up. A recipe has those of them that it needs.
 	Layers []Layer `json:"layers"`
 }

@@ -17,10 +17,10 @@ type Loader interface {
 
 	// Inspect reads the files as far as it has to and says what is in them. It is what
 	// stands between a stranger's files and those who load them: files that are not what
-	// they promise to be are fault.Corrupt, those that lack others fault.NotFound, those
-	// that nobody should load fault.Invalid. No file makes it panic, hang or take more
-	// memory than [MaxReadBytes] and a little. An error of files is returned so that
-	// errors.Is finds it.
+	// they promise to be, or that nobody should load, are fault.Corrupt or fault.Invalid,
+	// and where some are missing it is fault.NotFound. No file makes it panic, hang or
+	// take more memory than [MaxReadBytes] and a little. An error of files is returned so
+	// that errors.Is finds it.
 	Inspect(ctx context.Context, files Files) (Info, error)
 
 	// Plan says what a model is made of. What can't be done with such files is

@@ -401,9 +401,11 @@ type Info struct {
 	BaseModel           string                 `protobuf:"bytes,13,opt,name=base_model,json=baseModel,proto3" json:"base_model,omitempty"`
 	Notes               []string               `protobuf:"bytes,14,rep,name=notes,proto3" json:"notes,omitempty"` // a sentence each
 	Layers              []*Layer               `protobuf:"bytes,15,rep,name=layers,proto3" json:"layers,omitempty"`
-	GeometryJson        []byte                 `protobuf:"bytes,16,opt,name=geometry_json,json=geometryJson,proto3" json:"geometry_json,omitempty"` // what an estimate of its memory needs; empty is unknown
-	unknownFields       protoimpl.UnknownFields
-	sizeCache           protoimpl.SizeCache
+	// What an estimate of memory needs, by the roles of layers: the header of a GGUF,
+	// condensed, and its file's length behind it in eight bytes, little endian.
+	Geometry      map[string][]byte `protobuf:"bytes,16,rep,name=geometry,proto3" json:"geometry,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Info) Reset() {
@@ -541,9 +543,9 @@ func (x *Info) GetLayers() []*Layer {
 	return nil
 }
 
-func (x *Info) GetGeometryJson() []byte {
+func (x *Info) GetGeometry() map[string][]byte {
 	if x != nil {
-		return x.GeometryJson
+		return x.Geometry
 	}
 	return nil
 }
@@ -1205,7 +1207,7 @@ const file_corral_loader_v1_loader_proto_rawDesc = "" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12!\n" +
 	"\foffset_bytes\x18\x02 \x01(\x03R\voffsetBytes\x12!\n" +
 	"\flength_bytes\x18\x03 \x01(\x03R\vlengthBytesB\x06\n" +
-	"\x04part\"\x90\x04\n" +
+	"\x04part\"\xea\x04\n" +
 	"\x04Info\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06format\x18\x02 \x01(\tR\x06format\x12\"\n" +
@@ -1225,8 +1227,11 @@ const file_corral_loader_v1_loader_proto_rawDesc = "" +
 	"\n" +
 	"base_model\x18\r \x01(\tR\tbaseModel\x12\x14\n" +
 	"\x05notes\x18\x0e \x03(\tR\x05notes\x12/\n" +
-	"\x06layers\x18\x0f \x03(\v2\x17.corral.loader.v1.LayerR\x06layers\x12#\n" +
-	"\rgeometry_json\x18\x10 \x01(\fR\fgeometryJson\"\x94\x01\n" +
+	"\x06layers\x18\x0f \x03(\v2\x17.corral.loader.v1.LayerR\x06layers\x12@\n" +
+	"\bgeometry\x18\x10 \x03(\v2$.corral.loader.v1.Info.GeometryEntryR\bgeometry\x1a;\n" +
+	"\rGeometryEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x94\x01\n" +
 	"\x05Layer\x12\x12\n" +
 	"\x04role\x18\x01 \x01(\tR\x04role\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12,\n" +
@@ -1283,7 +1288,7 @@ func file_corral_loader_v1_loader_proto_rawDescGZIP() []byte {
 	return file_corral_loader_v1_loader_proto_rawDescData
 }
 
-var file_corral_loader_v1_loader_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_corral_loader_v1_loader_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_corral_loader_v1_loader_proto_goTypes = []any{
 	(*File)(nil),                 // 0: corral.loader.v1.File
 	(*ProbeRequest)(nil),         // 1: corral.loader.v1.ProbeRequest
@@ -1300,6 +1305,7 @@ var file_corral_loader_v1_loader_proto_goTypes = []any{
 	(*InspectRequest_Begin)(nil), // 12: corral.loader.v1.InspectRequest.Begin
 	(*InspectRequest_Data)(nil),  // 13: corral.loader.v1.InspectRequest.Data
 	(*InspectResponse_Read)(nil), // 14: corral.loader.v1.InspectResponse.Read
+	nil,                          // 15: corral.loader.v1.Info.GeometryEntry
 }
 var file_corral_loader_v1_loader_proto_depIdxs = []int32{
 	0,  // 0: corral.loader.v1.ProbeRequest.files:type_name -> corral.loader.v1.File
@@ -1308,23 +1314,24 @@ var file_corral_loader_v1_loader_proto_depIdxs = []int32{
 	14, // 3: corral.loader.v1.InspectResponse.read:type_name -> corral.loader.v1.InspectResponse.Read
 	5,  // 4: corral.loader.v1.InspectResponse.info:type_name -> corral.loader.v1.Info
 	6,  // 5: corral.loader.v1.Info.layers:type_name -> corral.loader.v1.Layer
-	7,  // 6: corral.loader.v1.Layer.parts:type_name -> corral.loader.v1.Part
-	5,  // 7: corral.loader.v1.PlanRequest.info:type_name -> corral.loader.v1.Info
-	9,  // 8: corral.loader.v1.PlanRequest.options:type_name -> corral.loader.v1.Options
-	11, // 9: corral.loader.v1.PlanResponse.recipe:type_name -> corral.loader.v1.Recipe
-	6,  // 10: corral.loader.v1.Recipe.layers:type_name -> corral.loader.v1.Layer
-	0,  // 11: corral.loader.v1.InspectRequest.Begin.files:type_name -> corral.loader.v1.File
-	1,  // 12: corral.loader.v1.LoaderService.Probe:input_type -> corral.loader.v1.ProbeRequest
-	3,  // 13: corral.loader.v1.LoaderService.Inspect:input_type -> corral.loader.v1.InspectRequest
-	8,  // 14: corral.loader.v1.LoaderService.Plan:input_type -> corral.loader.v1.PlanRequest
-	2,  // 15: corral.loader.v1.LoaderService.Probe:output_type -> corral.loader.v1.ProbeResponse
-	4,  // 16: corral.loader.v1.LoaderService.Inspect:output_type -> corral.loader.v1.InspectResponse
-	10, // 17: corral.loader.v1.LoaderService.Plan:output_type -> corral.loader.v1.PlanResponse
-	15, // [15:18] is the sub-list for method output_type
-	12, // [12:15] is the sub-list for method input_type
-	12, // [12:12] is the sub-list for extension type_name
-	12, // [12:12] is the sub-list for extension extendee
-	0,  // [0:12] is the sub-list for field type_name
+	15, // 6: corral.loader.v1.Info.geometry:type_name -> corral.loader.v1.Info.GeometryEntry
+	7,  // 7: corral.loader.v1.Layer.parts:type_name -> corral.loader.v1.Part
+	5,  // 8: corral.loader.v1.PlanRequest.info:type_name -> corral.loader.v1.Info
+	9,  // 9: corral.loader.v1.PlanRequest.options:type_name -> corral.loader.v1.Options
+	11, // 10: corral.loader.v1.PlanResponse.recipe:type_name -> corral.loader.v1.Recipe
+	6,  // 11: corral.loader.v1.Recipe.layers:type_name -> corral.loader.v1.Layer
+	0,  // 12: corral.loader.v1.InspectRequest.Begin.files:type_name -> corral.loader.v1.File
+	1,  // 13: corral.loader.v1.LoaderService.Probe:input_type -> corral.loader.v1.ProbeRequest
+	3,  // 14: corral.loader.v1.LoaderService.Inspect:input_type -> corral.loader.v1.InspectRequest
+	8,  // 15: corral.loader.v1.LoaderService.Plan:input_type -> corral.loader.v1.PlanRequest
+	2,  // 16: corral.loader.v1.LoaderService.Probe:output_type -> corral.loader.v1.ProbeResponse
+	4,  // 17: corral.loader.v1.LoaderService.Inspect:output_type -> corral.loader.v1.InspectResponse
+	10, // 18: corral.loader.v1.LoaderService.Plan:output_type -> corral.loader.v1.PlanResponse
+	16, // [16:19] is the sub-list for method output_type
+	13, // [13:16] is the sub-list for method input_type
+	13, // [13:13] is the sub-list for extension type_name
+	13, // [13:13] is the sub-list for extension extendee
+	0,  // [0:13] is the sub-list for field type_name
 }
 
 func init() { file_corral_loader_v1_loader_proto_init() }
@@ -1346,7 +1353,7 @@ func file_corral_loader_v1_loader_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_corral_loader_v1_loader_proto_rawDesc), len(file_corral_loader_v1_loader_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

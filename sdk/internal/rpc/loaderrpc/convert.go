@@ -39,6 +39,12 @@ func toInfo(i loader.Info) *loaderv1.Info {
 	for _, c := range i.Capabilities {
 		out.Capabilities = append(out.Capabilities, string(c))
 	}
+	for role, geometry := range i.Geometry {
+		if out.Geometry == nil {
+			out.Geometry = map[string][]byte{}
+		}
+		out.Geometry[string(role)] = geometry
+	}
 	return out
 }
 
@@ -51,6 +57,12 @@ func fromInfo(i *loaderv1.Info) loader.Info {
 	}
 	for _, c := range i.GetCapabilities() {
 		out.Capabilities = append(out.Capabilities, loader.Capability(c))
+	}
+	for role, geometry := range i.GetGeometry() {
+		if out.Geometry == nil {
+			out.Geometry = map[loader.Role][]byte{}
+		}
+		out.Geometry[loader.Role(role)] = geometry
 	}
 	return out
 }

@@ -95,6 +95,12 @@ func fill(t *testing.T, v reflect.Value) {
 		one := reflect.New(v.Type().Elem()).Elem()
 		fill(t, one)
 		v.Set(reflect.Append(v, one))
+	case reflect.Map:
+		key, value := reflect.New(v.Type().Key()).Elem(), reflect.New(v.Type().Elem()).Elem()
+		fill(t, key)
+		fill(t, value)
+		v.Set(reflect.MakeMap(v.Type()))
+		v.SetMapIndex(key, value)
 	default:
 		t.Fatalf("nothing fills a %v", v.Kind())
 	}

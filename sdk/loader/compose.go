@@ -1,0 +1,163 @@
+package loader
+
+import (
+	"cmp"
+	"encoding/json"
+	"maps"
+	"slices"
+	"strings"
+	"text/template/parse"
+
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// Defaults are what a loader brings beside the layers of files, for a model of which
+// nobody wants anything else.
+type Defaults struct {
+	Template   string // as Ollama writes it
+	Parameters json.RawMessage
+	// Convert says that Ollama makes its own format of the files.
+	Convert bool
+}
+
+// Compose returns the recipe of a request: the layers of the info, what somebody wants,
+// and the loader's defaults where nobody wants anything. It refuses what can't be. Most
+// loaders plan with nothing else.
+func Compose(r Request, d Defaults) (Recipe, error) {
+	recipe := Recipe{
+		Layers: slices.Clone(r.Info.Layers), From: r.Options.From, Convert: d.Convert,
+		Renderer: r.Options.Renderer, Parser: r.Options.Parser,
+	}
+	if err := checkBase(r); err != nil {
+		return Recipe{}, err
+	}
+	var err error
+	if recipe.Quantize, err = quantize(r, d); err != nil {
+		return Recipe{}, err
+	}
+	texts, err := textLayers(r, d)
+	if err != nil {
+		return Recipe{}, err
+	}
+	recipe.Layers = append(recipe.Layers, texts...)
+	if r.Info.Kind == KindModel { // else it is that of the model beneath
+		if recipe.Config, err = configOf(r.Info); err != nil {
+			return Recipe{}, err
+		}
+	}
+	return recipe, nil
+}
+
+// checkBase says whether what a model is based on is what such files need.
+func checkBase(r Request) error {
+	switch from := r.Options.From; {
+	case len(r.Info.Layers) == 0:
+		return invalid("nothing is known of the files: they have to be inspected first")
+	case r.Info.Kind == KindModel && from != "":
+		return invalid("the files have a model of their own, so that it can't be based on %s", from)
+	case r.Info.Kind == KindProjector:
+		return fault.New(fault.NotImplemented, "Ollama takes a projector only together with its model: put the files of both together").On(fault.Caller)
+	case r.Info.Kind != KindModel && from == "":
+		return invalid("the files are no model by themselves but of use on one: name the model that it is for")
+	}
+	return nil
+}
+
+// quantize returns what Ollama is to quantise the weights to.
+func quantize(r Request, d Defaults) (string, error) {
+	want := strings.ToUpper(r.Options.Quantize)
+	if want == "" || want == strings.ToUpper(r.Info.Quantization) {
+		return "", nil
+	}
+	switch want {
+	case "F16", "F32", "Q8_0", "Q4_K_S", "Q4_K_M":
+	default:
+		return "", fault.New(fault.NotImplemented, "Ollama does not quantise to %s: it does to q8_0, q4_K_S, q4_K_M and f16", r.Options.Quantize).On(fault.Caller)
+	}
+	if r.Info.Kind != KindModel {
+		return "", fault.New(fault.NotImplemented, "Ollama quantises models alone").On(fault.Caller)
+	}
+	switch is := r.Info.Quantization; {
+	case is == "F16", is == "F32", is == "BF16" && d.Convert: // of which Ollama makes F16 first
+	default:
+		return "", fault.New(fault.NotImplemented, "the weights are %s, and Ollama quantises those of f16 and f32 alone", cmp.Or(is, "of an unknown type")).On(fault.Caller)
+	}
+	return r.Options.Quantize, nil
+}
+
+// textLayers returns the layers that no file has.
+func textLayers(r Request, d Defaults) ([]Layer, error) {
+	o := r.Options
+	template, defaults := d.Template, d.Parameters
+	if o.Template != "" {
+		if err := checkTemplate(o.Template); err != nil {
+			return nil, err
+		}
+		// What ends an answer goes with the other template.
+		template, defaults = o.Template, nil
+	}
+	parameters, err := mergeParameters(defaults, o.Parameters)
+	if err != nil {
+		return nil, err
+	}
+	if len(o.Messages) > 0 && !isArray(o.Messages) {
+		return nil, invalid("messages have to be a JSON array")
+	}
+	var layers []Layer
+	add := func(role Role, text string) {
+		if text != "" {
+			layers = append(layers, Text(role, text))
+		}
+	}
+	add(RoleTemplate, template)
+	add(RoleSystem, o.System)
+	for _, license := range o.Licenses {
+		add(RoleLicense, license)
+	}
+	add(RoleParameters, parameters)
+	add(RoleMessages, string(o.Messages))
+	return layers, nil
+}
+
+// Text returns a layer that stands in a recipe.
+func Text(role Role, text string) Layer {
+	n := int64(len(text))
+	return Layer{Role: role, SizeBytes: n, Parts: []Part{{Inline: []byte(text), LengthBytes: n}}}
+}
+
+// checkTemplate returns nil where Ollama can read a template.
+func checkTemplate(text string) error {
+	t := parse.New("template")
+	t.Mode = parse.SkipFuncCheck
+	if _, err := t.Parse(text, "", "", map[string]*parse.Tree{}); err != nil {
+		return invalid("the template is none of Ollama's: %v", err)
+	}
+	return nil
+}
+
+// mergeParameters returns parameters as a JSON object, "" for none. Those that somebody
+// wants take the place of the others.
+func mergeParameters(defaults, wanted json.RawMessage) (string, error) {
+	all := map[string]json.RawMessage{}
+	for _, from := range []json.RawMessage{defaults, wanted} {
+		if len(from) == 0 {
+			continue
+		}
+		if !isObject(from) {
+			return "", invalid("parameters have to be a JSON object")
+		}
+		var some map[string]json.RawMessage
+		if err := json.Unmarshal(from, &some); err != nil {
+			return "", err
+		}
+		maps.Copy(all, some)
+	}
+	if len(all) == 0 {
+		return "", nil
+	}
+	var text strings.Builder
+	out := json.NewEncoder(&text)
+	out.SetEscapeHTML(false) // people read it, and marks such as <|end|> are what it is of
+	err := out.Encode(all)
+	return strings.TrimSpace(text.String()), err
+}
