@@ -55,6 +55,7 @@ var externalBudget = map[string][]string{
 	// What each author of a plugin has to take with the SDK.
 	prefix + "sdk/plugin":              pluginModules,
 	prefix + "sdk/storage/storagetest": {},
+	prefix + "sdk/loader/loadertest":   {},
 }
 
 // pluginModules are what a plugin is made of beside its author's code: go-plugin and
