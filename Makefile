@@ -38,7 +38,8 @@ PROGRAMS := \
 	plugins/storage-s3 \
 	plugins/storage-azblob \
 	plugins/storage-gcs \
-	plugins/storage-rclone
+	plugins/storage-rclone \
+	plugins/loader-gguf
 PROGRAMS := $(patsubst %/main.go,%,$(wildcard $(PROGRAMS:%=%/main.go)))
 
 # The dashboard is a project of npm, and what it is built into is part of the

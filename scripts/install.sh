@@ -22,7 +22,7 @@ rules=/etc/polkit-1/rules.d
 programs=(corral corral-controlplane corral-agent corral-gpuprobe corral-plugin corral-plugin-shim plugincheck)
 # The control plane finds its plugins beside itself, and runs those that the lock names.
 plugins=()
-for plugin in plugins/storage-*/; do plugins+=("corral-plugin-$(basename "$plugin")"); done
+for plugin in plugins/storage-*/ plugins/loader-*/; do plugins+=("corral-plugin-$(basename "$plugin")"); done
 services=(corral-agent.service corral-controlplane.service corral-ollama@.service)
 
 # put FILE PATH [MODE] copies a file. Its programs are named as they are installed.
