@@ -4,7 +4,6 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
-	"sync"
 
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/gguf"
@@ -185,23 +184,4 @@ func damage(random *rand.Rand, b []byte) []byte {
 		}
 	}
 	return b
-}
-
-// sameConcurrently checks that calls at the same time return what single ones do.
-func (t *trial) sameConcurrently() {
-	s := t.own(false)[0]
-	want := t.inspect(s)
-	const callers = 8
-	got := make([]loader.Info, callers)
-	errs := make([]error, callers)
-	var calling sync.WaitGroup
-	for i := range callers {
-		calling.Go(func() { got[i], errs[i] = t.Inspect(t.ctx, s.Files) })
-	}
-	calling.Wait()
-	for i := range callers {
-		if diff := difference(want, got[i]); errs[i] != nil || diff != "" {
-			t.errorf("one of %d at the same time: %v\n%s", callers, errs[i], diff)
-		}
-	}
 }

@@ -1,14 +1,12 @@
 package loadertest
 
 import (
-	"context"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
 
-	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/loader"
 )
 
@@ -95,17 +93,6 @@ var probeChecks = []Check{
 		if took := time.Since(began); took > time.Second {
 			t.errorf("it took %v", took)
 		}
-	}},
-	{ID: "LD-PROBE-008", Sentence: "Methods return soon after their context ends, with its error.", try: func(t *trial) {
-		s := t.own(false)[0]
-		ctx, cancel := context.WithCancel(t.ctx)
-		cancel()
-		if _, err := t.Inspect(ctx, s.Files); fault.KindOf(err) != fault.Canceled {
-			t.errorf("Inspect: %v, want fault.Canceled", err)
-		}
-	}},
-	{ID: "LD-PROBE-009", Sentence: "Methods may be called concurrently.", try: func(t *trial) {
-		t.sameConcurrently()
 	}},
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -53,6 +54,34 @@ var readingChecks = []Check{
 			_, err := t.Inspect(t.ctx, loader.Limit(watched, loader.MaxReadBytes))
 			if wrong := watched.wrong.Load(); wrong != nil {
 				t.errorf("%s: %s (%v)", s.Name, *wrong, err)
+			}
+		}
+	}},
+}
+
+var callChecks = []Check{
+	{ID: "LD-CALL-001", Sentence: "Methods return soon after their context ends, with its error.", try: func(t *trial) {
+		s := t.own(false)[0]
+		ctx, cancel := context.WithCancel(t.ctx)
+		cancel()
+		if _, err := t.Inspect(ctx, s.Files); fault.KindOf(err) != fault.Canceled {
+			t.errorf("Inspect: %v, want fault.Canceled", err)
+		}
+	}},
+	{ID: "LD-CALL-002", Sentence: "Methods may be called concurrently.", try: func(t *trial) {
+		s := t.own(false)[0]
+		want := t.inspect(s)
+		const callers = 8
+		got := make([]loader.Info, callers)
+		errs := make([]error, callers)
+		var calling sync.WaitGroup
+		for i := range callers {
+			calling.Go(func() { got[i], errs[i] = t.Inspect(t.ctx, s.Files) })
+		}
+		calling.Wait()
+		for i := range callers {
+			if diff := difference(want, got[i]); errs[i] != nil || diff != "" {
+				t.errorf("one of %d at the same time: %v\n%s", callers, errs[i], diff)
 			}
 		}
 	}},

@@ -35,7 +35,7 @@ type Check struct {
 
 // Checks returns all checks, those of a method beside each other.
 func Checks() []Check {
-	return slices.Concat(probeChecks, inspectChecks, readingChecks, planChecks)
+	return slices.Concat(probeChecks, inspectChecks, readingChecks, planChecks, callChecks)
 }
 
 // checkTimeout is how long one check may take, and returnSoon how long what was
