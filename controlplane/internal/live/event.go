@@ -31,9 +31,7 @@ func events() []event {
 		{"chat_request", edge.Infer, (*session).chat},
 		{"subscribe", edge.Read, (*session).subscribe},
 		{"unsubscribe", edge.Read, (*session).subscribe},
-		{"upload_model", edge.Operate, func(*session, context.Context, request) error {
-			return fault.New(fault.NotImplemented, "models can't be uploaded yet")
-		}},
+		{"upload_model", edge.Operate, (*session).upload},
 		{"browse_storage", edge.Read, (*session).browse},
 	}
 }

@@ -45,12 +45,13 @@ type Operations interface {
 	Since(version uint64) ([]fleet.Operation, uint64, <-chan struct{})
 }
 
-// Options are what a [Live] is made of; all of them are required.
+// Options are what a [Live] is made of; all of them but Uploads are required.
 type Options struct {
 	Summary  Summary
 	Chat     Chat
 	Registry Registry
 	Storages Storages
+	Uploads  Uploads // nil takes none
 	// Operations are those on models; Catalogue returns a channel that is closed at the
 	// next change of which models are stored.
 	Operations Operations
@@ -94,6 +95,7 @@ type Live struct {
 	chat       Chat
 	registry   Registry
 	storages   Storages
+	uploads    Uploads // may be nil
 	operations Operations
 	catalogue  func() <-chan struct{}
 	auth       edge.Authenticator
@@ -109,7 +111,7 @@ type Live struct {
 func New(o Options) *Live {
 	everybody := &hub{members: map[*member]struct{}{}}
 	return &Live{
-		summary: o.Summary, chat: o.Chat, registry: o.Registry, storages: o.Storages,
+		summary: o.Summary, chat: o.Chat, registry: o.Registry, storages: o.Storages, uploads: o.Uploads,
 		operations: o.Operations, catalogue: o.Catalogue, auth: o.Authenticator,
 		log: o.Log, now: o.Now, pace: patient(),
 		hub:   everybody,

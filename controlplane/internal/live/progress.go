@@ -17,8 +17,9 @@ type ModelProgress struct {
 
 	Name        string          `json:"name"`
 	Filename    string          `json:"filename,omitempty"`
-	OperationID string          `json:"operation_id"` // the one that has changed
-	Operations  []OperationStep `json:"operations"`   // all that are part of it, each host's for itself
+	UploadURL   string          `json:"upload_url,omitempty"` // where the bytes are to go, by tus; a path of this server
+	OperationID string          `json:"operation_id"`         // the one that has changed
+	Operations  []OperationStep `json:"operations"`           // all that are part of it, each host's for itself
 }
 
 // OperationStep is how far one operation is.

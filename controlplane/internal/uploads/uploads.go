@@ -105,38 +105,45 @@ func (s *Service) Create(ctx context.Context, start Start) (fleet.Upload, error)
 	return u, nil
 }
 
-// admit returns the upload that a start would become.
-func (s *Service) admit(ctx context.Context, start Start) (fleet.Upload, error) {
-	now := s.Now().UTC()
-	u := fleet.Upload{
-		ID: newID(), OwnerID: start.OwnerID, SizeBytes: start.SizeBytes, State: fleet.UploadReceiving,
-		Hash: stateOf(sha256.New()), CreatedAt: now, ChangedAt: now, ExpiresAt: now.Add(s.KeepFor),
-	}
+// Checked returns the start in one form, with the names that go without saying, or
+// what is wrong with it.
+func (start Start) Checked() (Start, error) {
 	var err error
-	if u.Import, err = checkImport(start.Import); err != nil {
-		return u, err
+	if start.Import, err = checkImport(start.Import); err != nil {
+		return start, err
 	}
-	if u.SHA256, err = checkDigest(start.SHA256); err != nil {
-		return u, err
+	if start.SHA256, err = checkDigest(start.SHA256); err != nil {
+		return start, err
 	}
 	if start.Filename == "" {
-		start.Filename = strings.NewReplacer("/", "-", ":", "-").Replace(u.Name)
+		start.Filename = strings.NewReplacer("/", "-", ":", "-").Replace(start.Name)
 	}
-	if u.Filename, err = checkFilename(start.Filename); err != nil {
-		return u, err
+	if start.Filename, err = checkFilename(start.Filename); err != nil {
+		return start, err
 	}
-	if u.Name == "" {
-		if u.Name, err = nameAfter(u.Filename); err != nil {
-			return u, err
-		}
+	if start.Name == "" {
+		start.Name, err = nameAfter(start.Filename)
+	}
+	return start, err
+}
+
+// admit returns the upload that a start would become.
+func (s *Service) admit(ctx context.Context, start Start) (fleet.Upload, error) {
+	start, err := start.Checked()
+	if err != nil {
+		return fleet.Upload{}, err
 	}
 	if start.SizeBytes < 0 {
-		return u, fault.New(fault.Invalid, "an upload has to say how many bytes it has").On(fault.Caller)
+		return fleet.Upload{}, fault.New(fault.Invalid, "an upload has to say how many bytes it has").On(fault.Caller)
 	}
-	if err := s.fits(u.SizeBytes); err != nil {
-		return u, err
+	if err := s.fits(start.SizeBytes); err != nil {
+		return fleet.Upload{}, err
 	}
-	return u, s.Sink.Check(ctx, u.Import)
+	now := s.Now().UTC()
+	return fleet.Upload{
+		ID: newID(), Import: start.Import, Filename: start.Filename, SizeBytes: start.SizeBytes, SHA256: start.SHA256, OwnerID: start.OwnerID,
+		State: fleet.UploadReceiving, Hash: stateOf(sha256.New()), CreatedAt: now, ChangedAt: now, ExpiresAt: now.Add(s.KeepFor),
+	}, s.Sink.Check(ctx, start.Import)
 }
 
 // fits is fault.TooLarge for more bytes than a model may have.
