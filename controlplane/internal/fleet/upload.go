@@ -40,7 +40,7 @@ type Upload struct {
 	OwnerID string // of the key or session that began it; empty without one
 	State   UploadState
 	// OffsetBytes is how many bytes are on the disk for good, and Hash the state of
-	// their sha256, from which it goes on.
+	// their sha256, from which it goes on; nil where nothing more comes.
 	OffsetBytes int64
 	Hash        []byte
 	Problem     string // a sentence, of one that failed

@@ -65,12 +65,6 @@ func (d folder) remove(name string) error {
 	return nil
 }
 
-// has reports whether a file is there.
-func (d folder) has(name string) bool {
-	_, err := os.Lstat(d.at(name))
-	return err == nil
-}
-
 // room is fault.NoSpace where so many bytes more would not leave the reserve free.
 func (d folder) room(needBytes int64) error {
 	var disk unix.Statfs_t

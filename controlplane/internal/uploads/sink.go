@@ -26,8 +26,8 @@ type Sink interface {
 	//
 	// An error of the kinds Unavailable, Timeout, Canceled, NoSpace and Internal may pass, and
 	// Take is called again later; with any other one the upload has failed. After a kill,
-	// it may be called for an ID that it took before and whose files have moved
-	// already; then it has to return the model again.
+	// it may be called for an ID that it took before, wholly or in part, and whose files
+	// are no longer where they were; then it has to return the model again.
 	Take(ctx context.Context, f Finished) (fleet.Model, error)
 }
 
@@ -45,6 +45,6 @@ type File struct {
 	Name      string // what whoever brought it calls it; no path, and no path of ours
 	SizeBytes int64
 	SHA256    string // in lower case hexadecimal
-	// Path is where it lies; empty where the sink knows the content already.
+	// Path is where it lies; empty where the sink said that it knows the content.
 	Path string
 }

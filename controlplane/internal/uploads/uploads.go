@@ -81,7 +81,7 @@ func (s *Service) Create(ctx context.Context, start Start) (fleet.Upload, error)
 		return fleet.Upload{}, err
 	}
 	if known {
-		u.State, u.OffsetBytes = fleet.UploadReceived, u.SizeBytes
+		u.State, u.OffsetBytes, u.Hash = fleet.UploadReceived, u.SizeBytes, nil
 	} else {
 		if err := s.folder.room(u.SizeBytes); err != nil {
 			return fleet.Upload{}, err
