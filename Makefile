@@ -31,6 +31,7 @@ PROGRAMS := \
 	controlplane/cmd/corral \
 	agent/cmd/corral-agent \
 	agent/cmd/corral-gpuprobe \
+	agent/cmd/corral-modelworker \
 	sdk/cmd/corral-plugin \
 	sdk/cmd/corral-plugin-shim \
 	sdk/cmd/plugincheck \
@@ -53,6 +54,7 @@ DASHBOARD_SOURCES := $(shell find $(DASHBOARD)/src ! -name '*.test.ts*') $(DASHB
 
 # Linker flags of single programs beside the version: the agent is on every host.
 LDFLAGS_corral-agent := -s -w
+LDFLAGS_corral-modelworker := -s -w
 
 # Plugins are copied to hosts, and some have whole SDKs in them.
 LDFLAGS_storage-s3     := -s -w

@@ -19,7 +19,7 @@ units=$prefix/lib/systemd/system
 rules=/etc/polkit-1/rules.d
 [[ $prefix == /usr ]] && rules=/usr/share/polkit-1/rules.d
 
-programs=(corral corral-controlplane corral-agent corral-gpuprobe corral-plugin corral-plugin-shim plugincheck)
+programs=(corral corral-controlplane corral-agent corral-gpuprobe corral-modelworker corral-plugin corral-plugin-shim plugincheck)
 # The control plane finds its plugins beside itself, and runs those that the lock names.
 plugins=()
 for plugin in plugins/storage-*/ plugins/loader-*/; do plugins+=("corral-plugin-$(basename "$plugin")"); done

@@ -19,6 +19,7 @@ func folders() map[string]string {
 		"corral-controlplane": "controlplane/cmd/corral-controlplane",
 		"corral-agent":        "agent/cmd/corral-agent",
 		probe:                 "agent/cmd/corral-gpuprobe",
+		"corral-modelworker":  "agent/cmd/corral-modelworker",
 		"corral-plugin":       "sdk/cmd/corral-plugin",
 		"corral-plugin-shim":  "sdk/cmd/corral-plugin-shim",
 		"plugincheck":         "sdk/cmd/plugincheck",

@@ -86,9 +86,11 @@ func (a *Agent) Run(ctx context.Context, service sdnotify.Service) (err error) {
 	}))
 	defer func() { err = errors.Join(err, samples.Close()) }()
 	clock := steady.New()
-	calls := relay.New(map[string]*ollama.Supervisor{wire.DefaultInstance: supervisor}, a.log.Named("relay"))
+	var link *uplink.Uplink
+	jobs := a.modelJobs(id, supervisor, func() string { return link.Status().Server })
+	calls := relay.New(map[string]*ollama.Supervisor{wire.DefaultInstance: supervisor}, jobs, a.log.Named("relay"))
 	leaving := make(chan struct{})
-	link := uplink.New(uplink.Options{
+	link = uplink.New(uplink.Options{
 		Servers: a.servers(id.Membership()), Insecure: a.cfg.Insecure, Token: a.cfg.Token.Reveal(), ServerCAFile: a.cfg.ServerCAFile,
 		Identity: id, Samples: samples, Steady: clock.Now, Log: a.log.Named("uplink"),
 		Facts:     func(ctx context.Context) (wire.HostFacts, error) { return a.facts(ctx, sampler) },

@@ -3,7 +3,6 @@ package agent
 import (
 	"cmp"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/corral-fleet/corral/agent/internal/gpu/monitor"
@@ -17,12 +16,8 @@ const probeProgram = "corral-gpuprobe"
 
 // gpuMonitor returns what watches over the program that reads GPUs.
 func (a *Agent) gpuMonitor() *monitor.Monitor {
-	beside := probeProgram
-	if self, err := os.Executable(); err == nil {
-		beside = filepath.Join(filepath.Dir(self), probeProgram)
-	}
 	return monitor.New(monitor.Options{
-		Source: a.cfg.GPU.Source, Probe: cmp.Or(a.cfg.GPU.Probe, beside), Every: max(a.cfg.SampleInterval, time.Second),
+		Source: a.cfg.GPU.Source, Probe: cmp.Or(a.cfg.GPU.Probe, beside(probeProgram)), Every: max(a.cfg.SampleInterval, time.Second),
 		Environ: os.Environ(), Log: a.log.Named("gpu"),
 	})
 }

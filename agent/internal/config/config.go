@@ -25,6 +25,7 @@ type Config struct {
 	GPU            GPU               `yaml:"gpu"`
 	DemoModel      bool              `yaml:"demo_model" help:"give an Ollama without any model a tiny one to try things out with"`
 	StatusListen   string            `yaml:"status_listen" help:"where health is served, host:port or unix:PATH; empty is a unix socket in the data folder"`
+	ModelWorker    string            `yaml:"model_worker" help:"the program that brings models into Ollama; empty is corral-modelworker beside the agent's own program"`
 	PluginDir      string            `yaml:"plugin_dir" help:"folder of the plugins; empty is the program's own"`
 	Insecure       bool              `yaml:"insecure" help:"allow connections to the control plane without TLS"`
 	LogLevel       string            `yaml:"log_level" help:"trace, debug, info, warn or error"`

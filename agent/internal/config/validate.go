@@ -41,6 +41,9 @@ func (c *Config) Validate(report config.Report) {
 	if c.ServerCAFile != "" && !filepath.IsAbs(c.ServerCAFile) {
 		report("server_ca_file", "%q is not an absolute path", c.ServerCAFile)
 	}
+	if c.ModelWorker != "" && !filepath.IsAbs(c.ModelWorker) {
+		report("model_worker", "%q is not an absolute path", c.ModelWorker)
+	}
 	if c.Token.IsSet() {
 		if _, err := wire.ParseJoinToken(c.Token.Reveal()); err != nil {
 			report("token", "%v", err)

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/corral-fleet/corral/agent/internal/models/registry"
 	"github.com/corral-fleet/corral/sdk/wire"
 )
 
@@ -66,6 +67,9 @@ func (c *client) models(ctx context.Context) (models []wire.Model, elsewhere boo
 	}
 	models = make([]wire.Model, 0, len(answer.Models))
 	for _, m := range answer.Models {
+		if registry.Passing(m.Name) {
+			continue // it gets a name when it is whole
+		}
 		elsewhere = elsewhere || m.RemoteHost != ""
 		models = append(models, wire.Model{
 			Name:               m.Name,

@@ -49,6 +49,19 @@ func TestLoadedModelsAreRead(t *testing.T) {
 	}
 }
 
+func TestModelsOnTheirWayAreNoModels(t *testing.T) {
+	c := answering(t, http.StatusOK, bytes.NewBufferString(`{"models":[
+		{"name":"a:latest","digest":"abc"},
+		{"name":"127.0.0.1:4711/corral-0123456789abcdef0123456789abcdef/model:latest","digest":"def"}]}`))
+	got, _, err := c.models(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]wire.Model{{Name: "a:latest", Digest: "abc"}}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestBadAnswersAreErrors(t *testing.T) {
 	for name, c := range map[string]*client{
 		"error":     answering(t, http.StatusInternalServerError, bytes.NewBufferString(`{"version":"1"}`)),

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/corral-fleet/corral/agent/internal/ollama"
 	"github.com/corral-fleet/corral/sdk/wire/exchange"
+	"github.com/corral-fleet/corral/sdk/wire/work"
 )
 
 // After a request that changes which models there are, the list is read again
@@ -32,7 +34,9 @@ func TestChangesOfModelsAreSeenAtOnce(t *testing.T) {
 	t.Cleanup(srv.Close)
 	s := supervise(t, ollama.Config{Mode: ollama.ModeAttached, URL: srv.URL, Timing: ollama.Timing{TagsEvery: time.Hour}})
 	awaitReady(t, s)
-	c, _ := through(t, s)
+	c, _ := throughWith(t, s, jobsFunc(func(_ context.Context, _ string, _ *work.Job, tell func(work.Event) error) error {
+		return tell(work.Event{Done: &work.Result{}})
+	}))
 	listed := func(n int64) bool {
 		models := s.Snapshot().Models
 		return lists.Load() == n && len(models) == 1 && models[0].Name == "list"+string(rune('a'+n))+":latest"
@@ -57,7 +61,10 @@ func TestChangesOfModelsAreSeenAtOnce(t *testing.T) {
 		}
 		await(n, request)
 	}
-	if n != 5 {
-		t.Errorf("%d lists, want those of the start, copy, delete, create and pull", n)
+	ask(t, c, jobOf(collect))
+	n++
+	await(n, "a job")
+	if n != 6 {
+		t.Errorf("%d lists, want those of the start, copy, delete, create, pull and a job", n)
 	}
 }

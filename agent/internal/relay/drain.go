@@ -22,6 +22,11 @@ func (r *Relay) enter() bool {
 // exit takes a request off the count.
 func (r *Relay) exit() {
 	r.inFlight.Add(-1)
+	r.tellEnded()
+}
+
+// tellEnded tells Drain that a request or a job has ended.
+func (r *Relay) tellEnded() {
 	if r.draining.Load() {
 		select {
 		case r.ended <- struct{}{}:
@@ -30,12 +35,14 @@ func (r *Relay) exit() {
 	}
 }
 
-// Drain refuses requests to instances from now on and returns when those under
-// way have ended or ctx has. It returns how many are left.
+// Drain refuses requests to instances from now on, ends jobs, and returns when all
+// that is under way has ended or ctx has. It returns how many are left.
 func (r *Relay) Drain(ctx context.Context) int {
-	r.draining.Store(true)
+	if !r.draining.Swap(true) {
+		close(r.leaving)
+	}
 	for {
-		left := r.InFlight()
+		left := r.InFlight() + int(r.jobCount.Load())
 		if left == 0 {
 			return 0
 		}

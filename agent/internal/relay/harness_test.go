@@ -88,7 +88,13 @@ func standIn(t testing.TB, handler http.HandlerFunc) *ollama.Supervisor {
 // through returns a client whose requests a relay to s serves, and the relay.
 func through(t testing.TB, s *ollama.Supervisor) (*exchange.Client, *Relay) {
 	t.Helper()
-	r := New(map[string]*ollama.Supervisor{wire.DefaultInstance: s}, hclog.NewNullLogger())
+	return throughWith(t, s, nil)
+}
+
+// throughWith is the same with somebody who does the work on models.
+func throughWith(t testing.TB, s *ollama.Supervisor, jobs Jobs) (*exchange.Client, *Relay) {
+	t.Helper()
+	r := New(map[string]*ollama.Supervisor{wire.DefaultInstance: s}, jobs, hclog.NewNullLogger())
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

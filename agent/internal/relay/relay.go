@@ -1,6 +1,6 @@
 // Package relay serves the streams that a control plane opens: it carries each
 // request to the instance's Ollama and each piece of the answer back as it
-// comes, and shows what an instance printed.
+// comes, shows what an instance printed, and has jobs on its models done.
 package relay
 
 import (
@@ -22,6 +22,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/wire"
 	"github.com/corral-fleet/corral/sdk/wire/exchange"
 	"github.com/corral-fleet/corral/sdk/wire/nowait"
+	"github.com/corral-fleet/corral/sdk/wire/work"
 )
 
 // Kept connections to an Ollama, and for how long an idle one is kept.
@@ -40,30 +41,38 @@ const (
 // Relay serves streams. Its methods may be called concurrently.
 type Relay struct {
 	instances map[string]*instance
+	jobs      Jobs
 	log       hclog.Logger
 	inFlight  atomic.Int64
 	draining  atomic.Bool
-	ended     chan struct{} // has an element when a request has ended while draining
-	tokens    sync.Pool     // of tokensSize
-	pieces    sync.Pool     // of pieceSize
+	leaving   chan struct{} // closed when it drains
+	ended     chan struct{} // has an element when a request or a job has ended while draining
+	jobCount  atomic.Int64
+	tokens    sync.Pool // of tokensSize
+	pieces    sync.Pool // of pieceSize
 }
 
 // instance is one Ollama with the connections to it.
 type instance struct {
 	*ollama.Supervisor
+	name string
+
+	busy    chan struct{} // has an element while a job is done
+	waiting atomic.Int32  // jobs that wait for their turn
 
 	mu      sync.Mutex
 	address string // that calls go to
 	calls   *exchange.Client
 }
 
-// New returns a relay to these instances, by their names.
-func New(instances map[string]*ollama.Supervisor, log hclog.Logger) *Relay {
-	r := &Relay{instances: map[string]*instance{}, log: log, ended: make(chan struct{}, 1)}
+// New returns a relay to these instances, by their names, which has jobs do the work on
+// their models.
+func New(instances map[string]*ollama.Supervisor, jobs Jobs, log hclog.Logger) *Relay {
+	r := &Relay{instances: map[string]*instance{}, jobs: jobs, log: log, leaving: make(chan struct{}), ended: make(chan struct{}, 1)}
 	r.tokens.New = func() any { b := make([]byte, tokensSize); return &b }
 	r.pieces.New = func() any { b := make([]byte, pieceSize); return &b }
 	for name, s := range instances {
-		r.instances[name] = &instance{Supervisor: s}
+		r.instances[name] = &instance{Supervisor: s, name: name, busy: make(chan struct{}, 1)}
 	}
 	return r
 }
@@ -115,6 +124,16 @@ func (r *Relay) route(ctx context.Context, in *exchange.Incoming, out *exchange.
 			return err
 		}
 		return r.logs(ctx, i, query, out)
+	}
+	if rest, ok := strings.CutPrefix(in.Target, work.Path); ok {
+		i, extra, err := r.find(rest)
+		if err == nil && extra != "" {
+			err = errNotServed
+		}
+		if err != nil {
+			return err
+		}
+		return r.work(ctx, i, in, out)
 	}
 	return errNotServed
 }

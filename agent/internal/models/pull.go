@@ -1,0 +1,143 @@
+package models
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/corral-fleet/corral/agent/internal/models/api"
+	"github.com/corral-fleet/corral/agent/internal/models/registry"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/wire/work"
+)
+
+// Ollama goes on for a while with a download that nobody wants any more: it sleeps
+// between its tries for up to 32 s. Who asks for the same blob meanwhile shares its end.
+const (
+	lastedOut = 45 * time.Second
+	askAgain  = 500 * time.Millisecond
+)
+
+// pull has Ollama pull the model from a registry of its own, and gives it its name.
+func (e *Executor) pull(ctx context.Context, model string, img *image) error {
+	passing, err := e.pullAs(ctx, img)
+	if err != nil {
+		return err
+	}
+	e.progress.enter(work.Checking, "")
+	if err := e.check(ctx, passing, img); err != nil {
+		return err
+	}
+	return e.rename(ctx, passing, model, img.digest)
+}
+
+// pullAs pulls the model and returns the name under which it is there.
+func (e *Executor) pullAs(ctx context.Context, img *image) (name string, err error) {
+	missing, err := e.missingBytes(ctx, img)
+	if err != nil {
+		return "", err
+	}
+	e.progress.enter(work.Fetching, "")
+	e.progress.step()
+	anew := false
+	for began := time.Now(); ; {
+		name, served, err := e.pullOnce(ctx, img)
+		refused, ok := errors.AsType[*api.RefusalError](err)
+		switch {
+		case ctx.Err() != nil:
+			return "", ctx.Err()
+		case !ok:
+			return name, err
+		case contains(refused.Message, "context canceled") && time.Since(began) < lastedOut:
+			if err := pause(ctx, askAgain); err != nil {
+				return "", err
+			}
+		case contains(refused.Message, mismatch) && served < missing && !anew:
+			// What an earlier pull had left was not of the model. It is gone now.
+			e.log.Warn("what was fetched earlier is another file's; it is fetched anew")
+			anew = true
+		default:
+			return "", storeFault(refused)
+		}
+	}
+}
+
+// missingBytes is how much of the model isn't in Ollama's store.
+func (e *Executor) missingBytes(ctx context.Context, img *image) (int64, error) {
+	var missing int64
+	for digest, blob := range img.Blobs {
+		there, err := e.ollama.HasBlob(ctx, digest)
+		if err != nil {
+			return 0, err
+		}
+		if !there {
+			missing += blob.SizeBytes()
+		}
+	}
+	return missing, nil
+}
+
+// sourceError is what a pull is broken off with when its source has failed for good.
+type sourceError struct{ error }
+
+func (e sourceError) Unwrap() error { return e.error }
+
+// pullOnce pulls the model, and returns its name meanwhile and how many bytes of it
+// Ollama took.
+func (e *Executor) pullOnce(ctx context.Context, img *image) (name string, servedBytes int64, err error) {
+	pulling, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	r, err := registry.New(ctx, img.Content, func(err error) { cancel(sourceError{err}) })
+	if err != nil {
+		return "", 0, err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- r.Run(pulling) }()
+	done := map[string]int64{} // by digest
+	err = e.ollama.Pull(pulling, r.Name(), func(p api.Progress) {
+		switch {
+		case p.Digest != "":
+			done[p.Digest] = max(done[p.Digest], p.Completed)
+			var all int64
+			for _, n := range done {
+				all += n
+			}
+			e.progress.reach(all)
+		case p.Status != "pulling manifest":
+			e.progress.enter(work.Importing, p.Status)
+		}
+	})
+	if source, failed := errors.AsType[sourceError](context.Cause(pulling)); failed {
+		err = source.error
+	}
+	cancel(nil)
+	if served := <-ended; err == nil {
+		err = served
+	}
+	return r.Name(), r.ServedBytes(), err
+}
+
+// mismatch is Ollama's word for bytes that are not those of their digest.
+const mismatch = "digest mismatch"
+
+// storeFault says in a sentence why Ollama didn't take in what it was given.
+func storeFault(refused *api.RefusalError) error {
+	switch {
+	case contains(refused.Message, mismatch):
+		return fault.Wrap(fault.Corrupt, refused, "what came from the source is not the model: its bytes have another sha256").On(fault.Service)
+	case contains(refused.Message, "no space left on device", "disk quota exceeded"):
+		return fault.Wrap(fault.NoSpace, refused, "the disk of Ollama's models on this host is full").On(fault.Host)
+	}
+	return fault.Wrap(fault.Unavailable, refused, "Ollama on this host did not take the model in: %s", refused.Message).On(fault.Ollama)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

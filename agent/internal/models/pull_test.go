@@ -1,0 +1,71 @@
+package models
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/corral-fleet/corral/agent/internal/models/registry"
+	"github.com/corral-fleet/corral/agent/internal/realollama"
+	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
+)
+
+func TestAModelIsPulled(t *testing.T) {
+	s := realollama.Serve(t, realollama.Bin(t))
+	file := tiny(t, tinymodel.Options{})
+	o := newOrigin(t, map[string][]byte{"m": file})
+	e := executor(t, s)
+	got, err := e.Run(t.Context(), plain("acme/tiny:v1", file, o.URL+"/m"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Path != wayPull || len(got.Digest) != 64 {
+		t.Errorf("it came as %+v", got)
+	}
+	models, err := e.ollama.Models(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(models) != 1 || models[0].Name != "acme/tiny:v1" || models[0].Digest != got.Digest || models[0].Size != got.SizeBytes {
+		t.Errorf("Ollama lists %+v, and the result is %+v", models, got)
+	}
+	if !slices.Contains(s.Blobs(), "sha256-"+shaOf(file)) || len(s.Blobs()) != 4 {
+		t.Errorf("Ollama's blobs are %v", s.Blobs())
+	}
+	if said := ask(t, s, "acme/tiny:v1"); said != tinymodel.DefaultReply {
+		t.Errorf("it says %q", said)
+	}
+	if n := o.bytes.Load(); n != int64(len(file)) {
+		t.Errorf("the source sent %d bytes of a file of %d", n, len(file))
+	}
+
+	again, err := e.Run(t.Context(), plain("acme/tiny:v1", file, o.URL+"/m"))
+	if err != nil || again.Digest != got.Digest || again.Path != "" {
+		t.Errorf("once more: %+v, %v", again, err)
+	}
+	if n := o.bytes.Load(); n != int64(len(file)) {
+		t.Errorf("what is there is fetched again: %d bytes", n)
+	}
+
+	other := tiny(t, tinymodel.Options{Reply: "I am another."})
+	o.mu.Lock()
+	o.files["m2"] = other
+	o.mu.Unlock()
+	if _, err := e.Run(t.Context(), plain("acme/tiny:v1", other, o.URL+"/m2")); err != nil {
+		t.Fatal(err)
+	}
+	if said := ask(t, s, "acme/tiny:v1"); said != "I am another." {
+		t.Errorf("the one in its place says %q", said)
+	}
+	if slices.Contains(s.Blobs(), "sha256-"+shaOf(file)) {
+		t.Errorf("the replaced model's file is left: %v", s.Blobs())
+	}
+	if _, err := e.remove(t.Context(), "acme/tiny:v1"); err != nil {
+		t.Fatal(err)
+	}
+	if left := s.Blobs(); len(left) != 0 {
+		t.Errorf("after its removal there are %v", left)
+	}
+	if registry.Passing("acme/tiny:v1") {
+		t.Error("a model's own name counts as passing")
+	}
+}

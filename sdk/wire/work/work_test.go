@@ -1,0 +1,94 @@
+package work_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/corral-fleet/corral/sdk/loader"
+	"github.com/corral-fleet/corral/sdk/wire/work"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// examples have every field.
+func examples() map[string]any {
+	return map[string]any{
+		"job": &work.Job{
+			ID: "op-1", Kind: work.Load, Model: "acme/llama:8b",
+			Recipe: &loader.Recipe{
+				Layers: []loader.Layer{{
+					Role: loader.RoleModel, Name: "model.gguf", SizeBytes: 12, SHA256: "ab",
+					Parts: []loader.Part{{File: "a.gguf", OffsetBytes: 4, LengthBytes: 8}, {LengthBytes: 4, Inline: []byte("GGUF")}},
+				}},
+				From: "base:latest", Quantize: "q4_K_M", Convert: true, Renderer: "r", Parser: "p", Requires: "0.17.4",
+				Config: json.RawMessage(`{"model_format":"gguf"}`),
+			},
+			Sources: map[string]work.Source{"a.gguf": {
+				SizeBytes: 12, SHA256: "cd", Path: "/srv/a.gguf", URLs: []string{"/agent/v1/blobs/cd?ticket=t", "https://bucket.example/a"},
+			}},
+			MaxBytesPerSecond: 20_000_000,
+		},
+		"event":  &work.Event{Phase: work.Fetching, DoneBytes: 5, TotalBytes: 12, Message: "from the control plane"},
+		"done":   &work.Event{Phase: work.Tidying, DoneBytes: 12, TotalBytes: 12, Done: &work.Result{Digest: "ef", SizeBytes: 12, Path: "pull", FreedBytes: 3}},
+		"failed": &work.Event{Phase: work.Importing, Failed: &work.Failure{Kind: "no_space", Side: "host", Message: "the disk is full", Cause: "write: no space left on device"}},
+	}
+}
+
+// TestGolden pins the form of jobs and events: a control plane and its agents may be of
+// different versions.
+func TestGolden(t *testing.T) {
+	for name, example := range examples() {
+		t.Run(name, func(t *testing.T) {
+			got, err := json.MarshalIndent(example, "", "  ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, '\n')
+			path := filepath.Join("testdata", name+".json")
+			if *update {
+				if err := os.WriteFile(path, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			golden, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatalf("%v (go test ./wire/work -update writes it)", err)
+			}
+			if diff := cmp.Diff(string(golden), string(got)); diff != "" {
+				t.Errorf("(-golden +got):\n%s", diff)
+			}
+			back := reflect.New(reflect.TypeOf(example).Elem()).Interface()
+			strict := json.NewDecoder(bytes.NewReader(golden))
+			strict.DisallowUnknownFields()
+			if err := strict.Decode(back); err != nil {
+				t.Fatal(err)
+			}
+			if text, err := json.MarshalIndent(back, "", "  "); err != nil || string(text)+"\n" != string(golden) {
+				t.Errorf("what was read is written as %s, %v", text, err)
+			}
+		})
+	}
+}
+
+// TestExamplesAreWhole holds that a new field is in an example.
+func TestExamplesAreWhole(t *testing.T) {
+	job := examples()["job"].(*work.Job)
+	for _, value := range []any{
+		*job, *job.Recipe, job.Recipe.Layers[0], job.Sources["a.gguf"],
+		*examples()["done"].(*work.Event).Done, *examples()["failed"].(*work.Event).Failed,
+	} {
+		v := reflect.ValueOf(value)
+		for i := range v.NumField() {
+			if v.Field(i).IsZero() {
+				t.Errorf("%s.%s is in no example", v.Type(), v.Type().Field(i).Name)
+			}
+		}
+	}
+}
