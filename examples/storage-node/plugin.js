@@ -1,7 +1,7 @@
 // What a plugin of every kind does: says what it is, checks configurations, opens and
 // closes instances of them.
 import path from 'node:path';
-import { explained, invalid, notFound } from './errors.js';
+import { canceled, explained, invalid, notFound } from './errors.js';
 import { Directory } from './directory.js';
 
 // The capabilities that Open tells, as the comment in storage.proto lists them.
@@ -53,9 +53,20 @@ export class Plugin {
 
   /** find returns the directory of an instance. */
   find(instance) {
+    return this.#open(instance).directory;
+  }
+
+  #open(instance) {
     const found = this.#instances.get(instance);
     if (!found) throw notFound(`there is no instance "${instance}"`);
     return found;
+  }
+
+  /** during runs a call that takes long; end is called when its instance is closed meanwhile. */
+  async during(instance, end, run) {
+    const { calls } = this.#open(instance);
+    calls.add(end);
+    return run().finally(() => calls.delete(end));
   }
 
   /** service implements corral.plugin.v1.PluginService. */
@@ -71,11 +82,13 @@ export class Plugin {
         const { faults, values } = faultsOf(config);
         if (faults.length > 0) throw invalid(faults.map((f) => `${f.field}: ${f.message}`).join('; '));
         const instance = String(++this.#handles);
-        this.#instances.set(instance, await Directory.open(values.directory));
+        this.#instances.set(instance, { directory: await Directory.open(values.directory), calls: new Set() });
         return { instance, capabilities: CREATE | SWEEP };
       }),
       Close: unary(({ instance }) => {
+        const calls = this.#instances.get(instance)?.calls ?? [];
         this.#instances.delete(instance);
+        for (const end of calls) end(canceled('the instance was closed'));
         return {};
       }),
       Health: unary(async ({ instance }) => {

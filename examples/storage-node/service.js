@@ -16,7 +16,7 @@ export function storageService(plugin) {
     }),
     Sweep: unary(async ({ instance, age_ms }) => ({ swept: await plugin.find(instance).sweep(age_ms) })),
     Page: unary((request) => page(plugin.find(request.instance), request)),
-    List: streaming(async (call) => {
+    List: streaming(plugin, async (call) => {
       const { instance, prefix } = call.request;
       let objects = [];
       for await (const object of plugin.find(instance).list(checkPrefix(prefix))) {
@@ -26,7 +26,7 @@ export function storageService(plugin) {
       }
       if (objects.length > 0) await send(call, { objects });
     }),
-    Get: streaming(async (call) => {
+    Get: streaming(plugin, async (call) => {
       const { instance, key, offset_bytes, length_bytes } = call.request;
       const pieces = plugin.find(instance).read(checkKey(key), offset_bytes, length_bytes);
       let bytes = 0;
@@ -63,7 +63,12 @@ async function put(plugin, call) {
   const { begin } = first.value;
   checkKey(begin.key);
   // Who stops reading would end the call as well, which is still to be answered.
-  await plugin.find(begin.instance).put(begin, { [Symbol.asyncIterator]: () => ({ next: () => parts.next() }) });
+  const data = { [Symbol.asyncIterator]: () => ({ next: () => parts.next() }) };
+  await plugin.during(
+    begin.instance,
+    (why) => call.destroy(why),
+    () => plugin.find(begin.instance).put(begin, data),
+  );
 }
 
 /** page cuts a page out of a listing, in the order of the keys' bytes. */
@@ -89,10 +94,14 @@ async function page(directory, { prefix, folders, token, limit }) {
 const compare = (a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 /** streaming makes a method of gRPC of a function that sends its answers. */
-function streaming(answer) {
+function streaming(plugin, answer) {
   return (call) => {
-    Promise.resolve()
-      .then(() => answer(call))
+    const end = (why) => {
+      call.ended = why;
+      call.emit('ended');
+    };
+    plugin
+      .during(call.request.instance, end, () => answer(call))
       .then(
         () => call.end(),
         (err) => call.emit('error', explained(err)),
@@ -102,9 +111,14 @@ function streaming(answer) {
 
 /** send sends a message, and waits while the host is slow to take it. */
 async function send(call, message) {
-  if (call.cancelled) throw canceled('the call was given up');
+  goesOn(call);
   if (call.write(message)) return;
   const gone = new AbortController();
-  await Promise.race([once(call, 'drain', { signal: gone.signal }), once(call, 'cancelled', { signal: gone.signal })]).finally(() => gone.abort());
+  await Promise.race(['drain', 'cancelled', 'ended'].map((event) => once(call, event, { signal: gone.signal }))).finally(() => gone.abort());
+  goesOn(call);
+}
+
+function goesOn(call) {
   if (call.cancelled) throw canceled('the call was given up');
+  if (call.ended) throw call.ended;
 }

@@ -50,7 +50,7 @@ func (p program) serve(lifeline io.Reader) int {
 			}}),
 			GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
 				return grpc.NewServer(append(options, grpc.MaxRecvMsgSize(maxReceiveBytes),
-					grpc.ChainUnaryInterceptor(unary(log, restore, s.Begin)), grpc.ChainStreamInterceptor(stream(log, restore, s.Begin)))...)
+					grpc.ChainUnaryInterceptor(s.EndUnary, unary(log, restore, s.Begin)), grpc.ChainStreamInterceptor(s.EndStream, stream(log, restore, s.Begin)))...)
 			},
 			Logger: log,
 		})

@@ -48,7 +48,7 @@ func pluginAs(which string) int {
 		if os.Getenv(seam.CookieKey) == "" {
 			return 0
 		}
-	case "takes any configuration", "loses secrets", "closes only once", "closes all", "takes any key", "takes any prefix":
+	case "takes any configuration", "loses secrets", "closes only once", "closes all", "goes on when it is closed", "takes any key", "takes any prefix":
 		return withoutSDK(which)
 	}
 	var opened atomic.Int64

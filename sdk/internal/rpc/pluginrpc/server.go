@@ -47,7 +47,7 @@ type Server struct {
 	dataSocket string
 
 	mu        sync.RWMutex
-	instances map[string]Opened
+	instances map[string]*instance
 	handles   uint64 // that were given out
 	calls     gate
 }
@@ -55,7 +55,7 @@ type Server struct {
 // NewServer returns a server of a plugin. dataSocket is the name of a socket for what
 // its kind sends in bulk, "" for none.
 func NewServer(p Plugin, dataSocket string) *Server {
-	return &Server{plugin: p, dataSocket: dataSocket, instances: map[string]Opened{}}
+	return &Server{plugin: p, dataSocket: dataSocket, instances: map[string]*instance{}}
 }
 
 // Register adds the service to a gRPC server.
@@ -112,7 +112,7 @@ func (s *Server) Open(ctx context.Context, r *pluginv1.OpenRequest) (*pluginv1.O
 	defer s.mu.Unlock()
 	s.handles++
 	handle := strconv.FormatUint(s.handles, 10)
-	s.instances[handle] = o
+	s.instances[handle] = &instance{Opened: o, closing: make(chan struct{})}
 	return &pluginv1.OpenResponse{Instance: handle, Capabilities: o.Capabilities, Address: o.Address, DataSocket: s.dataSocket}, nil
 }
 
@@ -125,16 +125,20 @@ func sentence(faults []config.Fault) string {
 	return strings.Join(lines, "; ")
 }
 
-// Close implements the service.
-func (s *Server) Close(_ context.Context, r *pluginv1.CloseRequest) (*pluginv1.CloseResponse, error) {
+// Close implements the service. Calls that are under way are ended, and waited for.
+func (s *Server) Close(ctx context.Context, r *pluginv1.CloseRequest) (*pluginv1.CloseResponse, error) {
 	s.mu.Lock()
-	o, ok := s.instances[r.GetInstance()]
+	i, ok := s.instances[r.GetInstance()]
 	delete(s.instances, r.GetInstance())
 	s.mu.Unlock()
 	if !ok {
 		return &pluginv1.CloseResponse{}, nil
 	}
-	return &pluginv1.CloseResponse{}, rpc.Status(o.close())
+	select {
+	case <-i.end():
+	case <-ctx.Done():
+	}
+	return &pluginv1.CloseResponse{}, rpc.Status(i.close())
 }
 
 func (o Opened) close() error {
@@ -157,6 +161,9 @@ func (s *Server) Health(ctx context.Context, r *pluginv1.HealthRequest) (*plugin
 	return out, rpc.Status(err)
 }
 
+// ours is what the names of our methods begin with; go-plugin has some of its own.
+const ours = "/corral."
+
 // Begin admits a call, which calls done at its end. A plugin that drains takes only
 // those that it needs for its end.
 func (s *Server) Begin(method string) (done func(), err error) {
@@ -164,7 +171,7 @@ func (s *Server) Begin(method string) (done func(), err error) {
 	case pluginv1.PluginService_Drain_FullMethodName, pluginv1.PluginService_Health_FullMethodName, pluginv1.PluginService_Close_FullMethodName:
 		return func() {}, nil
 	}
-	if !strings.HasPrefix(method, "/corral.") { // what go-plugin has between itself lasts as long as the process
+	if !strings.HasPrefix(method, ours) { // what go-plugin has between itself lasts as long as the process
 		return func() {}, nil
 	}
 	if !s.calls.enter() {
@@ -192,22 +199,23 @@ func (s *Server) Find(handle string) (any, error) {
 func (s *Server) lookUp(handle string) (Opened, error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	o, ok := s.instances[handle]
+	i, ok := s.instances[handle]
 	if !ok {
 		return Opened{}, fault.New(fault.NotFound, "there is no instance %q", handle)
 	}
-	return o, nil
+	return i.Opened, nil
 }
 
-// CloseAll closes all instances.
+// CloseAll closes all instances, whether calls are under way or not.
 func (s *Server) CloseAll() error {
 	s.mu.Lock()
 	all := s.instances
-	s.instances = map[string]Opened{}
+	s.instances = map[string]*instance{}
 	s.mu.Unlock()
 	var errs []error
-	for _, o := range all {
-		errs = append(errs, o.close())
+	for _, i := range all {
+		i.end()
+		errs = append(errs, i.close())
 	}
 	return errors.Join(errs...)
 }
