@@ -7,6 +7,7 @@ import { may, sessionQuery } from '../../api/session';
 import { defined } from '../../app/search';
 import { DataTable } from '../../ui/DataTable';
 import { Failure, Loading } from '../../ui/Notice';
+import room from '../../ui/room.module.css';
 import { Stale } from '../../ui/Stale';
 import { columns } from './columns';
 import { Details } from './Details';
@@ -34,8 +35,8 @@ export function Models() {
     return <Loading label="Loading the models" />;
   }
   return (
-    <div className={styles.room}>
-      <div className={styles.head}>
+    <div className={room.room}>
+      <div className={room.head}>
         <h1>Models</h1>
         {rows.length > 0 && <SearchField value={q} onChange={(typed) => void navigate({ search: (now) => changed(now, 'q', typed), replace: true, resetScroll: false })} />}
         {rows.length > 0 && (

@@ -7,10 +7,12 @@ import { deleteFile, fileAddress, filesQuery, putFile } from '../../api/storage'
 import { Button } from '../../ui/Button';
 import { Dialog } from '../../ui/Dialog';
 import { Failure, Loading } from '../../ui/Notice';
+import room from '../../ui/room.module.css';
 import { Time } from '../../ui/Time';
 import { toast } from '../../ui/toasts';
 import { bytes } from '../../ui/units';
 import styles from './Storage.module.css';
+import { Table } from './Table';
 
 /** The files of a storage, a folder at a time. */
 export function Files({ storage, prefix, operates }: { storage: string; prefix: string; operates: boolean }) {
@@ -35,8 +37,8 @@ export function Files({ storage, prefix, operates }: { storage: string; prefix: 
   const shown = files.data?.pages.flatMap((page) => page.files) ?? [];
 
   return (
-    <section aria-label={`Files of ${storage}`} className={styles.room}>
-      <div className={styles.head}>
+    <section aria-label={`Files of ${storage}`} className={room.room}>
+      <div className={room.head}>
         <Trail storage={storage} prefix={prefix} />
         {operates && (
           <>
@@ -59,47 +61,34 @@ export function Files({ storage, prefix, operates }: { storage: string; prefix: 
       ) : shown.length === 0 ? (
         <p className="quiet">Nothing is here.</p>
       ) : (
-        <div className={styles.scroll}>
-          <table className={styles.table}>
-            <caption className="visually-hidden">Files</caption>
-            <thead>
-              <tr>
-                <th scope="col">Name</th>
-                <th scope="col">Size</th>
-                <th scope="col">Modified</th>
-                {operates && <th scope="col">Actions</th>}
-              </tr>
-            </thead>
-            <tbody>
-              {shown.map((file) => (
-                <tr key={file.path}>
-                  <td>
-                    {file.folder === true ? (
-                      <Link to="/storage" search={{ name: storage, prefix: file.path }}>
-                        {file.path.slice(prefix.length)}
-                      </Link>
-                    ) : (
-                      <a href={fileAddress(storage, file.path)} download>
-                        {file.path.slice(prefix.length)}
-                      </a>
-                    )}
-                  </td>
-                  <td className="number">{file.folder === true ? '' : bytes(file.size)}</td>
-                  <td>{file.modified !== '' && <Time at={file.modified} />}</td>
-                  {operates && (
-                    <td>
-                      {file.folder !== true && (
-                        <Button aria-label={`Delete ${file.path}`} onClick={() => setDoomed(file.path)}>
-                          Delete
-                        </Button>
-                      )}
-                    </td>
+        <Table caption="Files" columns={['Name', 'Size', 'Modified']} actions={operates}>
+          {shown.map((file) => (
+            <tr key={file.path}>
+              <td>
+                {file.folder === true ? (
+                  <Link to="/storage" search={{ name: storage, prefix: file.path }}>
+                    {file.path.slice(prefix.length)}
+                  </Link>
+                ) : (
+                  <a href={fileAddress(storage, file.path)} download>
+                    {file.path.slice(prefix.length)}
+                  </a>
+                )}
+              </td>
+              <td className="number">{file.folder === true ? '' : bytes(file.size)}</td>
+              <td>{file.modified !== '' && <Time at={file.modified} />}</td>
+              {operates && (
+                <td>
+                  {file.folder !== true && (
+                    <Button aria-label={`Delete ${file.path}`} onClick={() => setDoomed(file.path)}>
+                      Delete
+                    </Button>
                   )}
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+                </td>
+              )}
+            </tr>
+          ))}
+        </Table>
       )}
       {files.hasNextPage && (
         <p>

@@ -7,11 +7,13 @@ import { storagesQuery } from '../../api/storage';
 import type { Storage } from '../../api/types.gen';
 import { Button } from '../../ui/Button';
 import { Failure, Loading } from '../../ui/Notice';
+import room from '../../ui/room.module.css';
 import { Status, type Tone } from '../../ui/Status';
 import { Files } from './Files';
 import { RemoveDialog } from './RemoveDialog';
 import styles from './Storage.module.css';
 import { StorageForm } from './StorageForm';
+import { Table } from './Table';
 
 const tones: Record<Storage['status'], Tone> = { ready: 'good', degraded: 'warn', failed: 'bad', starting: 'idle', disabled: 'idle' };
 
@@ -29,60 +31,46 @@ export function StorageRoom() {
     return <Loading label="Loading the storages" />;
   }
   return (
-    <div className={styles.room}>
-      <div className={styles.head}>
+    <div className={room.room}>
+      <div className={room.head}>
         <h1>Storage</h1>
         {operates && <Button onClick={() => setAsked({ add: true })}>Add a storage</Button>}
       </div>
-      <div className={styles.scroll}>
-        <table className={styles.table}>
-          <caption className="visually-hidden">Storages</caption>
-          <thead>
-            <tr>
-              <th scope="col">Name</th>
-              <th scope="col">State</th>
-              <th scope="col">Plugin</th>
-              <th scope="col">Address</th>
-              {operates && <th scope="col">Actions</th>}
-            </tr>
-          </thead>
-          <tbody>
-            {storages.data.map((one) => (
-              <tr key={one.name}>
-                <td>
-                  <Link to="/storage" search={{ name: one.name }}>
-                    {one.name}
-                  </Link>
-                </td>
-                <td>
-                  <Status tone={tones[one.status]} label={one.status} />
-                  {one.message !== '' && <p className={styles.message}>{one.message}</p>}
-                </td>
-                <td>{one.plugin}</td>
-                <td>{one.address}</td>
-                {operates && (
-                  <td>
-                    {one.origin === 'file' ? (
-                      <span className={styles.message}>Set in {one.set_in}</span>
-                    ) : (
-                      <div className={styles.actions}>
-                        <Button aria-label={`Change ${one.name}`} onClick={() => setAsked({ change: one })}>
-                          Change
-                        </Button>
-                        {one.origin === 'saved' && (
-                          <Button aria-label={`Remove ${one.name}`} onClick={() => setAsked({ remove: one })}>
-                            Remove
-                          </Button>
-                        )}
-                      </div>
+      <Table caption="Storages" columns={['Name', 'State', 'Plugin', 'Address']} actions={operates}>
+        {storages.data.map((one) => (
+          <tr key={one.name}>
+            <td>
+              <Link to="/storage" search={{ name: one.name }}>
+                {one.name}
+              </Link>
+            </td>
+            <td>
+              <Status tone={tones[one.status]} label={one.status} />
+              {one.message !== '' && <p className={styles.message}>{one.message}</p>}
+            </td>
+            <td>{one.plugin}</td>
+            <td>{one.address}</td>
+            {operates && (
+              <td>
+                {one.origin === 'file' ? (
+                  <span className={styles.message}>Set in {one.set_in}</span>
+                ) : (
+                  <div className={styles.actions}>
+                    <Button aria-label={`Change ${one.name}`} onClick={() => setAsked({ change: one })}>
+                      Change
+                    </Button>
+                    {one.origin === 'saved' && (
+                      <Button aria-label={`Remove ${one.name}`} onClick={() => setAsked({ remove: one })}>
+                        Remove
+                      </Button>
                     )}
-                  </td>
+                  </div>
                 )}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+              </td>
+            )}
+          </tr>
+        ))}
+      </Table>
       {name !== undefined && <Files key={name} storage={name} prefix={prefix} operates={operates} />}
       {(asked.add === true || asked.change !== undefined) && <StorageForm before={asked.change} onClose={close} />}
       {asked.remove !== undefined && <RemoveDialog storage={asked.remove} onClose={close} />}

@@ -1,0 +1,32 @@
+import type { ReactNode } from 'react';
+
+import styles from './Table.module.css';
+
+interface Props {
+  caption: string;
+  columns: readonly string[];
+  /** There is a last column, of what may be done. */
+  actions: boolean;
+  children: ReactNode; // the rows
+}
+
+/** A table of the room, which scrolls where it does not fit. */
+export function Table({ caption, columns, actions, children }: Props) {
+  return (
+    <div className={styles.scroll}>
+      <table className={styles.table}>
+        <caption className="visually-hidden">{caption}</caption>
+        <thead>
+          <tr>
+            {[...columns, ...(actions ? ['Actions'] : [])].map((column) => (
+              <th key={column} scope="col">
+                {column}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>{children}</tbody>
+      </table>
+    </div>
+  );
+}
