@@ -133,7 +133,7 @@ func (b *blobs) Get(ctx context.Context, key string, r storage.Range) (io.ReadCl
 	}
 	offset, length, err := r.Of(total)
 	if err != nil {
-		_ = out.Body.Close()
+		_ = out.Body.Close() // nothing of it is wanted
 		return nil, err
 	}
 	return b.cut.Fetch(ctx, transfer.Section{

@@ -67,7 +67,7 @@ func (s *settings) secrets() (map[string]string, bool) {
 func (s *settings) values(info *fs.RegInfo) (configmap.Simple, error) {
 	all := configmap.Simple{}
 	maps.Copy(all, s.Options)
-	secrets, _ := s.secrets()
+	secrets, _ := s.secrets() // what can't be read was told as a fault of its field
 	maps.Copy(all, secrets)
 	for _, o := range info.Options {
 		value, ok := all[o.Name]

@@ -110,7 +110,7 @@ func (b *bucket) Get(ctx context.Context, key string, r storage.Range) (io.ReadC
 	}
 	offset, length, err := r.Of(total)
 	if err != nil {
-		_ = out.Body.Close()
+		_ = out.Body.Close() // nothing of it is wanted
 		return nil, err
 	}
 	return b.cut.Fetch(ctx, transfer.Section{

@@ -157,7 +157,9 @@ func (s *Server) listen(ctx context.Context) (net.Listener, error) {
 // private has a socket closed to others from its first moment. That is the mode it is
 // bound with on Linux; elsewhere it gets it once it is there.
 func private(_, _ string, conn syscall.RawConn) error {
-	return conn.Control(func(fd uintptr) { _ = syscall.Fchmod(int(fd), 0o600) })
+	return conn.Control(func(fd uintptr) {
+		_ = syscall.Fchmod(int(fd), 0o600) // not every system does that to a socket without a path
+	})
 }
 
 // removeDead removes a unix socket that an earlier run left behind: one at which

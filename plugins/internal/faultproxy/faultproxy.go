@@ -118,6 +118,7 @@ type cutting struct {
 
 func (c *cutting) Write(p []byte) (int, error) {
 	if int64(len(p)) >= c.left {
+		// What is cut off here may be so already.
 		_, _ = c.ResponseWriter.Write(p[:c.left])
 		_ = http.NewResponseController(c.ResponseWriter).Flush()
 		panic(http.ErrAbortHandler)

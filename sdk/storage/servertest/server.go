@@ -100,7 +100,7 @@ func (p *process) run() error {
 	}
 	p.running, p.printed, p.ended = cmd, printed, ended
 	if err := listens(p.address, ended); err != nil {
-		_ = cmd.Process.Kill()
+		_ = cmd.Process.Kill() // it may have ended
 		<-ended
 		p.running = nil
 		return fmt.Errorf("%w; it has printed %.2000s", err, printed)

@@ -27,8 +27,8 @@ func family(pid int) []int {
 		}
 		_, after, _ := strings.Cut(string(text), ") ")
 		if fields := strings.Fields(after); len(fields) > 1 {
-			child, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-			parents[child], _ = strconv.Atoi(fields[1])
+			child, _ := strconv.Atoi(filepath.Base(filepath.Dir(path))) // a number, by the pattern
+			parents[child], _ = strconv.Atoi(fields[1])                 // the kernel's
 		}
 	}
 	all := []int{pid}
@@ -137,7 +137,7 @@ func memoryPeak(pid int) int64 {
 		}
 		for line := range strings.Lines(string(text)) {
 			if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-				kib, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64)
+				kib, _ := strconv.ParseInt(strings.Fields(rest)[0], 10, 64) // the kernel's
 				total += kib << 10
 			}
 		}
