@@ -66,7 +66,8 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 	var sockets *live.Live
 	overview := summary.New(s.registry, s.counts, func() int { return sockets.Connections() }, storageStatus(s.storages), s.catalogue.Models, s.version, s.now)
 	sockets = live.New(live.Options{
-		Summary: overview, Chat: chats, Registry: s.registry, Storages: s.storages, Operations: s.catalogue.operations,
+		Summary: overview, Chat: chats, Registry: s.registry, Storages: s.storages, Uploads: s.uploads,
+		Operations: s.catalogue.operations,
 		Catalogue: s.catalogue.Changed, Authenticator: s.authn, Log: s.log.Named("live"), Now: s.now,
 	})
 	support["live"] = sockets.Run
