@@ -127,6 +127,99 @@ func compareDescriptions(t *testing.T, ours gguf.Info, theirs parser.GGUFMetadat
 	}
 }
 
+// layouts are models of small size with the ways of remembering that architectures have.
+func layouts() map[string]*gguftest.File {
+	plain := func(architecture string, layers uint32) *gguftest.File {
+		return gguftest.Decoder{
+			Architecture: architecture, ContextTokens: 1 << 17, Layers: layers, EmbeddingLength: 1024,
+			Heads: 16, KVHeads: 4, HeadLength: 128, FeedForward: 4096, Vocabulary: 32000,
+		}.File()
+	}
+	windowed := func(architecture string, layers uint32) *gguftest.File {
+		return plain(architecture, layers).Set(architecture+".attention.sliding_window", uint32(1024))
+	}
+	states := func(architecture string, kvHeads ...uint32) *gguftest.File {
+		f := plain(architecture, uint32(len(kvHeads))).
+			Set(architecture+".ssm.conv_kernel", uint32(4)).
+			Set(architecture+".ssm.inner_size", uint32(2048)).
+			Set(architecture+".ssm.state_size", uint32(128)).
+			Set(architecture+".ssm.group_count", uint32(2)).
+			Set(architecture+".ssm.time_step_rank", uint32(16))
+		return f.Set(architecture+".attention.head_count_kv", kvHeads)
+	}
+	all := map[string]*gguftest.File{
+		"llama with a window that nobody keeps to": windowed("llama", 8),
+		"phi3":                  windowed("phi3", 8),
+		"llama4":                plain("llama4", 8),
+		"exaone4 of 32 layers":  windowed("exaone4", 32),
+		"exaone4 of 64 layers":  windowed("exaone4", 64),
+		"gemma3n":               windowed("gemma3n", 30),
+		"gemma2 without saying": plain("gemma2", 8),
+		"a pattern of the file": windowed("llama", 9).Set("llama.attention.sliding_window_pattern", uint32(3)),
+		"gemma4": windowed("gemma4", 6).
+			Set("gemma4.attention.sliding_window_pattern", []bool{true, true, false, true, true, false}).
+			Set("gemma4.attention.key_length_swa", uint32(64)).
+			Set("gemma4.attention.value_length_swa", uint32(64)).
+			Set("gemma4.attention.shared_kv_layers", uint32(2)),
+		"heads by layer": plain("deci", 4).Set("deci.attention.head_count_kv", []uint32{4, 0, 2, 4}),
+		"granitehybrid":  states("granitehybrid", 0, 0, 4, 0),
+		"jamba":          states("jamba", 0, 4, 0, 4),
+		"falcon-h1":      states("falcon-h1", 4, 4),
+		"qwen35":         states("qwen35", 4, 4, 4, 4).Set("qwen35.attention.head_count_kv", uint32(4)).Set("qwen35.full_attention_interval", uint32(4)),
+		"qwen35 that guesses ahead": states("qwen35", 4, 4, 4, 4, 4).Set("qwen35.attention.head_count_kv", uint32(4)).
+			Set("qwen35.full_attention_interval", uint32(4)).Set("qwen35.nextn_predict_layers", uint32(1)),
+		"glm4moe":     plain("glm4moe", 5).Set("glm4moe.nextn_predict_layers", uint32(1)),
+		"mimo2":       plain("mimo2", 5).Set("mimo2.nextn_predict_layers", uint32(1)),
+		"lfm2":        plain("lfm2", 4).Set("lfm2.attention.head_count_kv", []uint32{0, 4, 0, 4}).Set("lfm2.shortconv.l_cache", uint32(3)),
+		"rwkv7":       plain("rwkv7", 4).Set("rwkv7.wkv.head_size", uint32(64)).Set("rwkv7.token_shift_count", uint32(2)),
+		"kimi-linear": states("kimi-linear", 0, 0, 0, 4).Set("kimi-linear.kda.head_dim", uint32(128)),
+	}
+	for _, architecture := range []string{"afmoe", "cohere2", "gemma2", "gemma3", "gpt-oss", "olmo2", "plamo3", "smallthinker"} {
+		all[architecture] = windowed(architecture, 16)
+	}
+	return all
+}
+
+func TestCachesAreEstimatedAlike(t *testing.T) {
+	for name, f := range layouts() {
+		for _, tokens := range []uint64{512, 16 << 10} {
+			for _, parallel := range []uint64{1, 3} {
+				t.Run(fmt.Sprintf("%s with %d tokens for %d", name, tokens, parallel), func(t *testing.T) {
+					e := estimate(t, f.Read(), tokens, parallel)
+					_, gpu := estimateOfTheirs(parse(t, f.Header(), f.SizeBytes()), tokens, parallel)
+					if want := uint64(gpu.KVCache.Sum()); e.CacheBytes != want {
+						t.Errorf("the cache is %d to us and %d to them", e.CacheBytes, want)
+					}
+				})
+			}
+		}
+	}
+}
+
+func estimate(t *testing.T, h *gguf.Header, tokens, parallel uint64) gguf.Estimate {
+	t.Helper()
+	e, err := gguf.EstimateMemory(h, gguf.Options{
+		ContextTokens: tokens, Parallel: parallel, GPUs: []gguf.GPU{{FreeBytes: 1 << 42}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+// estimateOfTheirs returns what the other reader estimates for the host and for the GPU.
+func estimateOfTheirs(f *parser.GGUFFile, tokens, parallel uint64) (host, gpu parser.LLaMACppRunDeviceUsage) {
+	usage := f.EstimateLLaMACppRun(
+		parser.WithLLaMACppContextSize(int32(tokens*parallel)), // of all requests
+		parser.WithParallelSize(int32(parallel)),
+		parser.WithFlashAttention(),
+		parser.WithLLaMACppLogicalBatchSize(512),
+		parser.WithLLaMACppPhysicalBatchSize(512),
+		parser.WithLLaMACppOffloadLayers(1<<20),
+	).Devices
+	return usage[0], usage[1]
+}
+
 // Everything is on one GPU, where both estimates can be told apart by what it is for.
 func TestMemoryIsEstimatedAlike(t *testing.T) {
 	eachModel(t, func(t *testing.T, ours *gguf.Header, theirs *parser.GGUFFile) {
@@ -141,22 +234,8 @@ func TestMemoryIsEstimatedAlike(t *testing.T) {
 }
 
 func compareEstimates(t *testing.T, ours *gguf.Header, theirs *parser.GGUFFile, tokens, parallel uint64) {
-	e, err := gguf.EstimateMemory(ours, gguf.Options{
-		ContextTokens: tokens, Parallel: parallel, GPUs: []gguf.GPU{{FreeBytes: 1 << 42}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	usage := theirs.EstimateLLaMACppRun(
-		parser.WithLLaMACppContextSize(int32(tokens*parallel)), // of all requests
-		parser.WithParallelSize(int32(parallel)),
-		parser.WithFlashAttention(),
-		parser.WithLLaMACppLogicalBatchSize(512),
-		parser.WithLLaMACppPhysicalBatchSize(512),
-		parser.WithLLaMACppOffloadLayers(1<<20),
-	).Devices
-	host, gpu := usage[0], usage[1]
-
+	e := estimate(t, ours, tokens, parallel)
+	host, gpu := estimateOfTheirs(theirs, tokens, parallel)
 	if want := uint64(gpu.Weight.Sum()); e.GPUs[0].WeightsBytes != want {
 		t.Errorf("weights are %d to us and %d to them", e.GPUs[0].WeightsBytes, want)
 	}

@@ -15,9 +15,8 @@ type attention struct {
 	latent                             bool     // keys and values of all heads are kept as one, compressed
 }
 
-// elements returns how many elements a layer keeps of each token.
-func (a attention) elements(layer int, window bool) (keys, values uint64) {
-	heads := a.kvHeads[layer]
+// elements returns how many elements a layer with so many heads keeps of each token.
+func (a attention) elements(heads uint64, window bool) (keys, values uint64) {
 	if a.latent {
 		heads = min(heads, 1)
 	}

@@ -85,19 +85,15 @@ func (h *Header) caches(a attention, latentValues bool) ([]layerCache, error) {
 		return nil, err
 	}
 	windows := h.windows(n)
-	withCache := less(n, h.layersWithoutCache())
-	for i := range layers {
-		if r.in(i) {
+	for i := range less(n, h.layersWithoutCache()) {
+		if r.layers[i] {
 			layers[i].stateElements = r.stateElements
 			if !r.beside {
 				continue
 			}
 		}
-		if uint64(i) >= withCache {
-			continue
-		}
 		layers[i].windowTokens = windows[i]
-		layers[i].keyElements, layers[i].valueElements = a.elements(i, windows[i] > 0)
+		layers[i].keyElements, layers[i].valueElements = a.elements(a.kvHeads[i], windows[i] > 0)
 		if a.latent && !latentValues {
 			layers[i].valueElements = 0
 		}
@@ -120,9 +116,13 @@ func (h *Header) remembers() bool {
 // use that of a layer before them, or only guess ahead.
 func (h *Header) layersWithoutCache() uint64 {
 	shared := h.uint("attention.shared_kv_layers")
-	if shared == 0 && h.Architecture() == "gemma3n" {
+	switch h.Architecture() {
+	case "gemma3n":
 		const own = 20 // files of this architecture don't say it
-		shared = less(h.uint("block_count"), own)
+		return less(h.uint("block_count"), own)
+	case "qwen3next", "qwen35", "qwen35moe", "step35", "mimo2", "glm-dsa", "deepseek32", "hy-v3":
+		// Other architectures have a cache for guessing, used or not.
+		return sum(shared, h.uint("nextn_predict_layers"))
 	}
-	return sum(shared, h.uint("nextn_predict_layers"))
+	return shared
 }

@@ -4,6 +4,7 @@
 //
 //	h, err := gguf.Read(file, size)       // reads the header, in few large pieces
 //	info := gguf.Describe(h)              // what it is
+//	err = gguf.Check(h)                   // whether engines can do with it
 //	e, err := gguf.EstimateMemory(h, o)   // whether it will fit
 //
 // A header is data from a stranger: programs that run models have crashed on files of

@@ -47,6 +47,9 @@ func FuzzRead(f *testing.F) {
 		if _, err := json.Marshal(info); err != nil {
 			t.Fatalf("what is told can't be sent: %v", err)
 		}
+		if err := gguf.Check(h); err != nil && fault.KindOf(err) != fault.Invalid {
+			t.Fatalf("checked with %v: %v", fault.KindOf(err), err)
+		}
 		e, err := gguf.EstimateMemory(h, gguf.Options{ContextTokens: 4096, GPUs: []gguf.GPU{{FreeBytes: 1 << 30}}})
 		if err != nil {
 			if fault.KindOf(err) != fault.Invalid {

@@ -10,9 +10,6 @@ type recurrence struct {
 	beside        bool   // they have attention as well
 }
 
-// in says whether a layer has a state.
-func (r recurrence) in(layer int) bool { return layer < len(r.layers) && r.layers[layer] }
-
 // recurrence tells which layers have a state, by how many heads of keys each has.
 func (h *Header) recurrence(kvHeads []uint64) (recurrence, error) {
 	layers := uint64(len(kvHeads))

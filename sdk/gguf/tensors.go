@@ -9,14 +9,10 @@ import (
 
 // readTensors reads the list of tensors.
 func (h *Header) readTensors(w *window, n int) {
-	seen := make(map[string]bool, min(n, 1024))
+	h.Tensors = make([]Tensor, 0, n)
 	for range n {
 		at := w.at()
 		t := w.tensor()
-		if seen[t.Name] {
-			w.fail(at, "the tensor %q occurs for the second time", t.Name)
-		}
-		seen[t.Name] = true
 		if t.OffsetBytes%h.AlignmentBytes != 0 {
 			w.fail(at, "the tensor %q begins at %d, which is no multiple of the alignment of %d bytes", t.Name, t.OffsetBytes, h.AlignmentBytes)
 		}
@@ -86,8 +82,8 @@ func (w *window) tensorSize(at int64, t Tensor) int64 {
 	return int64(size)
 }
 
-// place works out where the weights begin, and checks that each tensor has a place of
-// its own there.
+// place works out where the weights begin, and checks that each tensor has a name and a
+// place of its own there.
 func (h *Header) place(w *window) {
 	if w.err != nil {
 		return
@@ -97,11 +93,34 @@ func (h *Header) place(w *window) {
 		h.DataOffsetBytes = min(h.DataOffsetBytes, h.SizeBytes)
 		return
 	}
-	byOffset := slices.Clone(h.Tensors)
-	slices.SortFunc(byOffset, func(a, b Tensor) int { return cmp.Compare(a.OffsetBytes, b.OffsetBytes) })
+	order := make([]int, len(h.Tensors))
+	for i := range order {
+		order[i] = i
+	}
+	h.checkNames(w, order)
+	h.checkPlaces(w, order)
+}
+
+// checkNames refuses tensors of the same name. It changes the order of the indices of
+// tensors that it is given.
+func (h *Header) checkNames(w *window, order []int) {
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(h.Tensors[a].Name, h.Tensors[b].Name) })
+	for i := range len(order) - 1 {
+		if name := h.Tensors[order[i]].Name; name == h.Tensors[order[i+1]].Name {
+			w.fail(h.TensorsEndBytes, "the list of tensors ends, in which %q occurs for the second time", name)
+			return
+		}
+	}
+}
+
+// checkPlaces refuses tensors that overlap or go beyond the end of the file. It changes the
+// order of the indices as well.
+func (h *Header) checkPlaces(w *window, order []int) {
+	slices.SortFunc(order, func(a, b int) int { return cmp.Compare(h.Tensors[a].OffsetBytes, h.Tensors[b].OffsetBytes) })
 	room := h.SizeBytes - h.DataOffsetBytes
 	end, before := int64(0), ""
-	for _, t := range byOffset {
+	for _, i := range order {
+		t := h.Tensors[i]
 		if t.SizeBytes > room || t.OffsetBytes > room-t.SizeBytes {
 			w.fail(h.TensorsEndBytes, "the list of tensors ends, of which %q needs %d bytes from %d on: the file has %d bytes for weights",
 				t.Name, t.SizeBytes, t.OffsetBytes, max(room, 0))

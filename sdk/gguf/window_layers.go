@@ -10,14 +10,18 @@ type windowPattern struct {
 
 // windowPatternOf returns what llama.cpp and Ollama know of architectures. One that is
 // missing here has no window that an engine would keep to, whatever its files say.
-func windowPatternOf(architecture string) (windowPattern, bool) {
+func windowPatternOf(architecture string, layers uint64) (windowPattern, bool) {
 	switch architecture {
 	case "gemma2":
 		return windowPattern{every: 2, otherwise: 4096}, true
 	case "gpt-oss", "gptoss":
 		return windowPattern{every: 2}, true
-	case "afmoe", "cohere2", "exaone4", "mellum", "muse-glimmer", "olmo2", "olmo3":
+	case "afmoe", "cohere2", "mellum", "muse-glimmer", "olmo2", "olmo3":
 		return windowPattern{every: 4}, true
+	case "exaone4":
+		if layers == 64 { // the smaller ones look back to the start
+			return windowPattern{every: 4, otherwise: 4096}, true
+		}
 	case "exaone-moe":
 		return windowPattern{every: 4, otherwise: 128}, true
 	case "llama4":
@@ -39,7 +43,7 @@ func windowPatternOf(architecture string) (windowPattern, bool) {
 // windows returns how many tokens each layer looks back; 0 is to the start.
 func (h *Header) windows(layers uint64) []uint64 {
 	all := make([]uint64, layers)
-	known, has := windowPatternOf(h.Architecture())
+	known, has := windowPatternOf(h.Architecture(), layers)
 	window, declared := h.Metadata.Uint(h.key("attention.sliding_window"))
 	if !declared {
 		window = known.otherwise

@@ -24,52 +24,52 @@ func Models() map[string]*File {
 
 // Llama31of8B has grouped attention.
 func Llama31of8B() *File {
-	return decoder{
-		architecture: "llama", name: "Llama 3.1 8B Instruct", context: 131072, layers: 32, embedding: 4096,
-		heads: 32, kvHeads: 8, headLength: 128, feedForward: 14336, vocabulary: 128256,
-	}.file()
+	return Decoder{
+		Architecture: "llama", Name: "Llama 3.1 8B Instruct", ContextTokens: 131072, Layers: 32, EmbeddingLength: 4096,
+		Heads: 32, KVHeads: 8, HeadLength: 128, FeedForward: 14336, Vocabulary: 128256,
+	}.File()
 }
 
 // Llama33of70B is large.
 func Llama33of70B() *File {
-	return decoder{
-		architecture: "llama", name: "Llama 3.3 70B Instruct", context: 131072, layers: 80, embedding: 8192,
-		heads: 64, kvHeads: 8, headLength: 128, feedForward: 28672, vocabulary: 128256,
-	}.file()
+	return Decoder{
+		Architecture: "llama", Name: "Llama 3.3 70B Instruct", ContextTokens: 131072, Layers: 80, EmbeddingLength: 8192,
+		Heads: 64, KVHeads: 8, HeadLength: 128, FeedForward: 28672, Vocabulary: 128256,
+	}.File()
 }
 
 // Qwen25of7B doesn't say how long its heads are.
 func Qwen25of7B() *File {
-	return decoder{
-		architecture: "qwen2", name: "Qwen2.5 7B Instruct", context: 32768, layers: 28, embedding: 3584,
-		heads: 28, kvHeads: 4, feedForward: 18944, vocabulary: 152064,
-	}.file()
+	return Decoder{
+		Architecture: "qwen2", Name: "Qwen2.5 7B Instruct", ContextTokens: 32768, Layers: 28, EmbeddingLength: 3584,
+		Heads: 28, KVHeads: 4, FeedForward: 18944, Vocabulary: 152064,
+	}.File()
 }
 
 // Qwen3of30B is a mixture of experts whose heads are longer than its embedding says.
 func Qwen3of30B() *File {
-	return decoder{
-		architecture: "qwen3moe", name: "Qwen3 30B A3B", context: 40960, layers: 48, embedding: 2048,
-		heads: 32, kvHeads: 4, headLength: 128, feedForward: 6144, vocabulary: 151936,
-		experts: 128, usedExperts: 8, expertLength: 768,
-	}.file()
+	return Decoder{
+		Architecture: "qwen3moe", Name: "Qwen3 30B A3B", ContextTokens: 40960, Layers: 48, EmbeddingLength: 2048,
+		Heads: 32, KVHeads: 4, HeadLength: 128, FeedForward: 6144, Vocabulary: 151936,
+		Experts: 128, UsedExperts: 8, ExpertLength: 768,
+	}.File()
 }
 
 // Gemma3of27B has a sliding window in five of six layers, and no output of its own.
 func Gemma3of27B() *File {
-	return decoder{
-		architecture: "gemma3", name: "Gemma 3 27B It", context: 131072, layers: 62, embedding: 5376,
-		heads: 32, kvHeads: 16, headLength: 128, feedForward: 21504, vocabulary: 262208, tied: true,
-	}.file().Set("gemma3.attention.sliding_window", uint32(1024))
+	return Decoder{
+		Architecture: "gemma3", Name: "Gemma 3 27B It", ContextTokens: 131072, Layers: 62, EmbeddingLength: 5376,
+		Heads: 32, KVHeads: 16, HeadLength: 128, FeedForward: 21504, Vocabulary: 262208, Tied: true,
+	}.File().Set("gemma3.attention.sliding_window", uint32(1024))
 }
 
 // DeepSeekV3 has latent attention.
 func DeepSeekV3() *File {
-	return decoder{
-		architecture: "deepseek2", name: "DeepSeek V3", context: 163840, layers: 61, embedding: 7168,
-		heads: 128, kvHeads: 1, headLength: 576, feedForward: 18432, vocabulary: 129280,
-		experts: 256, usedExperts: 8, expertLength: 2048,
-	}.file().
+	return Decoder{
+		Architecture: "deepseek2", Name: "DeepSeek V3", ContextTokens: 163840, Layers: 61, EmbeddingLength: 7168,
+		Heads: 128, KVHeads: 1, HeadLength: 576, FeedForward: 18432, Vocabulary: 129280,
+		Experts: 256, UsedExperts: 8, ExpertLength: 2048,
+	}.File().
 		Set("deepseek2.attention.value_length", uint32(512)).
 		Set("deepseek2.attention.key_length_mla", uint32(192)).
 		Set("deepseek2.attention.value_length_mla", uint32(128)).
@@ -83,20 +83,20 @@ func DeepSeekV3() *File {
 
 // GPTOSSof20B has a sliding window in every other layer.
 func GPTOSSof20B() *File {
-	return decoder{
-		architecture: "gpt-oss", name: "gpt-oss 20b", context: 131072, layers: 24, embedding: 2880,
-		heads: 64, kvHeads: 8, headLength: 64, feedForward: 2880, vocabulary: 201088,
-		experts: 32, usedExperts: 4, expertLength: 2880, weights: gguf.MXFP4, fileType: 38,
-	}.file().Set("gpt-oss.attention.sliding_window", uint32(128))
+	return Decoder{
+		Architecture: "gpt-oss", Name: "gpt-oss 20b", ContextTokens: 131072, Layers: 24, EmbeddingLength: 2880,
+		Heads: 64, KVHeads: 8, HeadLength: 64, FeedForward: 2880, Vocabulary: 201088,
+		Experts: 32, UsedExperts: 4, ExpertLength: 2880, Weights: gguf.MXFP4, FileType: 38,
+	}.File().Set("gpt-oss.attention.sliding_window", uint32(128))
 }
 
 // Qwen3NextOf80B has three recurrent layers for each one with attention.
 func Qwen3NextOf80B() *File {
-	return decoder{
-		architecture: "qwen3next", name: "Qwen3 Next 80B A3B", context: 262144, layers: 48, embedding: 2048,
-		heads: 16, kvHeads: 2, headLength: 256, feedForward: 5120, vocabulary: 151936,
-		experts: 512, usedExperts: 10, expertLength: 512,
-	}.file().
+	return Decoder{
+		Architecture: "qwen3next", Name: "Qwen3 Next 80B A3B", ContextTokens: 262144, Layers: 48, EmbeddingLength: 2048,
+		Heads: 16, KVHeads: 2, HeadLength: 256, FeedForward: 5120, Vocabulary: 151936,
+		Experts: 512, UsedExperts: 10, ExpertLength: 512,
+	}.File().
 		Set("qwen3next.full_attention_interval", uint32(4)).
 		Set("qwen3next.ssm.conv_kernel", uint32(4)).
 		Set("qwen3next.ssm.state_size", uint32(128)).
@@ -128,89 +128,4 @@ func MambaOf2B() *File {
 			Tensor(at+"attn_norm.weight", gguf.F32, 2560)
 	}
 	return f
-}
-
-// decoder is what most language models are made of.
-type decoder struct {
-	architecture, name   string
-	context, layers      uint32
-	embedding            uint32
-	heads, kvHeads       uint32
-	headLength           uint32 // 0 isn't declared
-	feedForward          uint32
-	vocabulary           uint64
-	experts, usedExperts uint32
-	expertLength         uint32
-	tied                 bool // without an output of its own
-	weights              gguf.TensorType
-	fileType             uint32
-}
-
-func (d decoder) file() *File {
-	if d.weights == 0 {
-		d.weights, d.fileType = gguf.Q4K, 15
-	}
-	f := New(d.architecture).
-		Set("general.type", "model").
-		Set("general.name", d.name).
-		Set("general.file_type", d.fileType)
-	set := func(key string, n uint32) {
-		if n > 0 {
-			f.Set(d.architecture+"."+key, n)
-		}
-	}
-	set("context_length", d.context)
-	set("block_count", d.layers)
-	set("embedding_length", d.embedding)
-	set("feed_forward_length", d.feedForward)
-	set("attention.head_count", d.heads)
-	set("attention.head_count_kv", d.kvHeads)
-	set("attention.key_length", d.headLength)
-	set("attention.value_length", d.headLength)
-	set("expert_count", d.experts)
-	set("expert_used_count", d.usedExperts)
-	set("expert_feed_forward_length", d.expertLength)
-	f.Set("tokenizer.ggml.model", "gpt2").
-		Set("tokenizer.ggml.tokens", []string{"a", "b", "c"}).
-		Set("tokenizer.chat_template", "{% for m in messages %}{{ m.content }}{% endfor %}")
-	d.tensors(f)
-	return f
-}
-
-func (d decoder) tensors(f *File) {
-	length := uint64(d.headLength)
-	if length == 0 {
-		length = uint64(d.embedding / d.heads)
-	}
-	embedding, keys := uint64(d.embedding), uint64(d.kvHeads)*length
-	f.Tensor("token_embd.weight", gguf.Q8_0, embedding, d.vocabulary)
-	for i := range d.layers {
-		at := fmt.Sprintf("blk.%d.", i)
-		f.Tensor(at+"attn_norm.weight", gguf.F32, embedding).
-			Tensor(at+"attn_q.weight", gguf.Q8_0, embedding, uint64(d.heads)*length).
-			Tensor(at+"attn_k.weight", gguf.Q8_0, embedding, keys).
-			Tensor(at+"attn_v.weight", gguf.Q8_0, embedding, keys).
-			Tensor(at+"attn_output.weight", gguf.Q8_0, uint64(d.heads)*length, embedding).
-			Tensor(at+"ffn_norm.weight", gguf.F32, embedding)
-		d.feedForwardTensors(f, at)
-	}
-	f.Tensor("output_norm.weight", gguf.F32, embedding)
-	if !d.tied {
-		f.Tensor("output.weight", gguf.Q8_0, embedding, d.vocabulary)
-	}
-}
-
-func (d decoder) feedForwardTensors(f *File, at string) {
-	embedding, length := uint64(d.embedding), uint64(d.feedForward)
-	if d.experts == 0 {
-		f.Tensor(at+"ffn_gate.weight", d.weights, embedding, length).
-			Tensor(at+"ffn_up.weight", d.weights, embedding, length).
-			Tensor(at+"ffn_down.weight", d.weights, length, embedding)
-		return
-	}
-	experts, length := uint64(d.experts), uint64(d.expertLength)
-	f.Tensor(at+"ffn_gate_inp.weight", gguf.F32, embedding, experts).
-		Tensor(at+"ffn_gate_exps.weight", d.weights, embedding, length, experts).
-		Tensor(at+"ffn_up_exps.weight", d.weights, embedding, length, experts).
-		Tensor(at+"ffn_down_exps.weight", d.weights, length, embedding, experts)
 }
