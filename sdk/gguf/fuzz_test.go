@@ -50,12 +50,22 @@ func FuzzRead(f *testing.F) {
 		if err := gguf.Check(h); err != nil && fault.KindOf(err) != fault.Invalid {
 			t.Fatalf("checked with %v: %v", fault.KindOf(err), err)
 		}
-		e, err := gguf.EstimateMemory(h, gguf.Options{ContextTokens: 4096, GPUs: []gguf.GPU{{FreeBytes: 1 << 30}}})
+		o := gguf.Options{ContextTokens: 4096, GPUs: []gguf.GPU{{FreeBytes: 1 << 30}}}
+		e, err := gguf.EstimateMemory(h, o)
 		if err != nil {
 			if fault.KindOf(err) != fault.Invalid {
 				t.Fatalf("no estimate, with %v: %v", fault.KindOf(err), err)
 			}
 			return
+		}
+		if len(h.Tensors) > 0 {
+			again, err := gguf.ReadCondensed(h.Condense())
+			if err != nil {
+				t.Fatalf("condensed it isn't read any more: %v", err)
+			}
+			if condensed, err := gguf.EstimateMemory(again, o); err != nil || condensed.TotalBytes != e.TotalBytes {
+				t.Fatalf("condensed it is estimated as %+v and %v, before as %+v", condensed, err, e)
+			}
 		}
 		if e.GPUBytes > 1<<30 || e.TotalBytes < e.CacheBytes || e.Reason == "" {
 			t.Fatalf("an estimate of %+v", e)
