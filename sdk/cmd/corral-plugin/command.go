@@ -24,10 +24,10 @@ Usage:
   corral-plugin [command]
 
 Commands:
-  new storage NAME   write a storage plugin that works, to begin with
-  dev DIR            build it, run it as Corral does, again with each change
-  test DIR           check whether it keeps its contract
-  version            print the version
+  new KIND NAME   write a plugin that works, to begin with: a storage or a loader
+  dev DIR         build it, run it as Corral does, again with each change
+  test DIR        check whether it keeps its contract
+  version         print the version
 
 DIR is the folder of a module in Go. Where it is a file, that is a plugin's program,
 in whatever language it was written. "corral-plugin COMMAND --help" tells the flags.
@@ -81,18 +81,18 @@ func parse(flags *pflag.FlagSet, args []string) (done bool, err error) {
 }
 
 func create(ctx context.Context, args, environ []string, stdout, stderr io.Writer) error {
-	flags := newFlags("new storage NAME", "Writes a storage plugin that works, and keeps its contract, to begin with.", stderr)
-	module := flags.String("module", "", "`path` of its module; corral-plugin-storage-NAME where that is left out")
-	dir := flags.String("dir", "", "`folder` to write it to, which is not to be there yet; ./corral-plugin-storage-NAME where that is left out")
+	flags := newFlags("new KIND NAME", "Writes a plugin that works, and keeps its contract, to begin with: a storage or a loader.", stderr)
+	module := flags.String("module", "", "`path` of its module; corral-plugin-KIND-NAME where that is left out")
+	dir := flags.String("dir", "", "`folder` to write it to, which is not to be there yet; ./corral-plugin-KIND-NAME where that is left out")
 	sdk := flags.String("sdk", "", "`folder` of the SDK; the one that was installed with this program where that is left out")
 	if done, err := parse(flags, args); done {
 		return err
 	}
-	if flags.NArg() != 2 || flags.Arg(0) != "storage" {
+	if flags.NArg() != 2 {
 		flags.Usage()
-		return program.Usage(errors.New(`say "new storage" and a name`))
+		return program.Usage(errors.New(`say "new storage" or "new loader", and a name`))
 	}
-	p := scaffold.Plugin{Name: flags.Arg(1), Module: *module, Dir: *dir}
+	p := scaffold.Plugin{Kind: flags.Arg(0), Name: flags.Arg(1), Module: *module, Dir: *dir}
 	if err := p.Complete(); err != nil {
 		return program.Usage(err)
 	}
@@ -114,7 +114,8 @@ func create(ctx context.Context, args, environ []string, stdout, stderr io.Write
 	if *dir == "" {
 		shown = filepath.Base(p.Dir) // in the folder where one is
 	}
-	fmt.Fprintf(stdout, "%s is a storage plugin that works. Next:\n\n    cd %s\n    corral-plugin test . -c config.yaml\n    corral-plugin dev . -c config.yaml\n", shown, shown)
+	with := map[string]string{"storage": " -c config.yaml", "loader": " --samples testdata"}[p.Kind]
+	fmt.Fprintf(stdout, "%s is a %s plugin that works. Next:\n\n    cd %s\n    corral-plugin test .%s\n    corral-plugin dev .%s\n", shown, p.Kind, shown, with, strings.TrimSuffix(with, " --samples testdata"))
 	return nil
 }
 

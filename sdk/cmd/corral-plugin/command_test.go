@@ -45,7 +45,7 @@ func TestWhatCannotWorkIsAUsageErrorThatHelps(t *testing.T) {
 		"nothing":          {nil, "name a command"},
 		"an unknown one":   {[]string{"build"}, `no command "build"`},
 		"new alone":        {[]string{"new"}, "a name"},
-		"another kind":     {[]string{"new", "printer", "x"}, "new storage"},
+		"another kind":     {[]string{"new", "printer", "x"}, "no plugins of the kind"},
 		"no name":          {[]string{"new", "storage", "My Store"}, "lower case letters"},
 		"no module":        {[]string{"new", "storage", "x", "--module", "a b"}, "path of a module"},
 		"no SDK":           {[]string{"new", "storage", "x", "--sdk", empty}, "is not the SDK"},

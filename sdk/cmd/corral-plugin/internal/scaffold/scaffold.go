@@ -16,16 +16,17 @@ import (
 	"text/template"
 )
 
-// templates are the files of a plugin, each with what stands behind its name. Those
-// whose names begin with a dot are written as "dot-".
+// templates are the files of plugins, those of any kind and of each, with what stands
+// behind their names. Those whose names begin with a dot are written as "dot-".
 //
-//go:embed storage
+//go:embed any loader storage
 var templates embed.FS
 
 const suffix = ".tmpl"
 
 // Plugin is one that is to be written.
 type Plugin struct {
+	Kind   string // storage or loader
 	Name   string // lower case letters, digits and dashes
 	Module string // its module's path
 	Dir    string // where it is written to, absolute
@@ -42,7 +43,10 @@ func (p *Plugin) Complete() error {
 	if !plainName.MatchString(p.Name) {
 		return fmt.Errorf("%q can't be the name of a plugin: lower case letters, digits and single dashes can, such as %q", p.Name, "my-store")
 	}
-	program := "corral-plugin-storage-" + p.Name
+	if p.Kind != "storage" && p.Kind != "loader" {
+		return fmt.Errorf("there are no plugins of the kind %q: there are storage and loader", p.Kind)
+	}
+	program := p.Program()
 	if p.Module == "" {
 		p.Module = program
 	}
@@ -66,7 +70,19 @@ func (p *Plugin) Write() error {
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
 		return err
 	}
-	files, err := fs.Sub(templates, "storage")
+	for _, folder := range []string{"any", p.Kind} {
+		if err := p.writeAll(folder); err != nil {
+			return err
+		}
+	}
+	if p.Kind == "loader" {
+		return p.writeSamples()
+	}
+	return nil
+}
+
+func (p *Plugin) writeAll(folder string) error {
+	files, err := fs.Sub(templates, folder)
 	if err != nil {
 		return err
 	}
@@ -96,7 +112,7 @@ func (p *Plugin) write(files fs.FS, name string) (err error) {
 }
 
 // Program is what its executable is called.
-func (p *Plugin) Program() string { return "corral-plugin-storage-" + p.Name }
+func (p *Plugin) Program() string { return "corral-plugin-" + p.Kind + "-" + p.Name }
 
 // Go is the language's version that the SDK needs at least, as go.mod says it.
 func (p *Plugin) Go() (string, error) {

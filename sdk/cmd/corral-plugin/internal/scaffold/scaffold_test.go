@@ -22,7 +22,7 @@ func sdk(t *testing.T) string {
 
 // What is written is built and certified by the tests of the built programs.
 func TestAPluginIsWritten(t *testing.T) {
-	p := Plugin{Name: "my-store", Dir: filepath.Join(t.TempDir(), "new"), SDK: sdk(t)}
+	p := Plugin{Kind: "storage", Name: "my-store", Dir: filepath.Join(t.TempDir(), "new"), SDK: sdk(t)}
 	if err := p.Complete(); err != nil {
 		t.Fatal(err)
 	}
@@ -55,6 +55,27 @@ func TestAPluginIsWritten(t *testing.T) {
 	}
 	if err := p.Write(); err == nil || !strings.Contains(err.Error(), "not empty") {
 		t.Errorf("a second time: %v", err)
+	}
+}
+
+func TestALoaderIsWritten(t *testing.T) {
+	p := Plugin{Kind: "loader", Name: "my-format", Dir: filepath.Join(t.TempDir(), "new"), SDK: sdk(t)}
+	if err := p.Complete(); err != nil {
+		t.Fatal(err)
+	}
+	if err := p.Write(); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{".gitignore", "README.md", "go.mod", "loader.go", "loader_test.go", "main.go", "testdata/good/small/model.my-format", "testdata/bad/empty/model.my-format"} {
+		text, err := os.ReadFile(filepath.Join(p.Dir, filepath.FromSlash(name)))
+		if err != nil || strings.Contains(string(text), "{{") {
+			t.Errorf("%s: %v\n%s", name, err, text)
+		}
+		if strings.HasSuffix(name, ".go") {
+			if _, err := parser.ParseFile(token.NewFileSet(), name, text, parser.AllErrors); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 
