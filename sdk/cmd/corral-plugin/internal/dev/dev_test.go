@@ -25,8 +25,11 @@ import (
 const role = "DEV_TEST_ROLE"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(role) == "" {
+	switch os.Getenv(role) {
+	case "":
 		os.Exit(m.Run())
+	case "loader":
+		os.Exit(plugin.Main(plugin.About{Name: "text", Version: "0.1.0"}, plugin.Loader(openText)))
 	}
 	os.Exit(plugin.Main(plugin.About{Name: "memory", Version: "0.1.0"}, plugin.Storage(func(_ context.Context, s settings) (storage.Backend, error) {
 		if s.Password.Reveal() == "wrong" {
@@ -81,7 +84,9 @@ type scene struct {
 	ended  chan error
 }
 
-func begin(t *testing.T, configuration string) *scene {
+func begin(t *testing.T, configuration string) *scene { return beginAs(t, "plugin", configuration) }
+
+func beginAs(t *testing.T, which, configuration string) *scene {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -98,7 +103,7 @@ func begin(t *testing.T, configuration string) *scene {
 	t.Cleanup(func() { in.Close() })
 	go func() {
 		s.ended <- Run(t.Context(), Options{
-			Target: target, Config: s.config, Env: []string{role + "=plugin", "GORACE=atexit_sleep_ms=0"}, Log: hclog.NewNullLogger(), In: commands, Out: &s.out,
+			Target: target, Config: s.config, Env: []string{role + "=" + which, "GORACE=atexit_sleep_ms=0"}, Log: hclog.NewNullLogger(), In: commands, Out: &s.out,
 		})
 	}()
 	return s
@@ -179,7 +184,7 @@ func TestAChangeIsFollowed(t *testing.T) {
 	s := begin(t, "max_sise: 1MiB\n")
 	s.await("the configuration has faults:\nmax_sise")
 	s.say("ls")
-	s.await("no storage is open")
+	s.await("nothing is open")
 	s.configure("max_size: 10B\n")
 	s.await("memory 0.1.0 serves")
 	file := filepath.Join(t.TempDir(), "hello")
@@ -209,7 +214,7 @@ func TestAPluginThatDiesIsBuried(t *testing.T) {
 	s.say("stat die")
 	s.await("the plugin has ended: exit status 7")
 	s.say("ls")
-	s.await("no storage is open")
+	s.await("nothing is open")
 	s.say("restart")
 	s.await("serves")
 	s.say("ls")

@@ -23,7 +23,7 @@ type session struct {
 
 	builds  int
 	running *host.Process
-	storage *host.Storage
+	opened         // of the configuration, in it
 	program string // what was built of it
 }
 
@@ -39,15 +39,21 @@ func (s *session) reload(ctx context.Context) {
 		fmt.Fprintf(s.Out, "%s\nit is tried again when something changes\n", explain(err))
 	default:
 		s.stop()
-		s.running, s.storage, s.program = next.running, next.storage, next.program
-		fmt.Fprintf(s.Out, "%s serves; %s\n", next.what, able(s.storage))
+		s.running, s.opened, s.program = next.running, next.opened, next.program
+		fmt.Fprintf(s.Out, "%s serves%s\n", next.what, s.able())
 	}
+}
+
+// opened is an instance, of one kind or the other. Both are nil where none is.
+type opened struct {
+	storage *host.Storage
+	loader  *host.Loader
 }
 
 // started is a plugin that serves an instance.
 type started struct {
+	opened
 	running *host.Process
-	storage *host.Storage
 	program string
 	what    string
 }
@@ -73,7 +79,7 @@ func (s *session) start(ctx context.Context) (n started, err error) {
 	if err != nil {
 		return n, err
 	}
-	n.storage, n.what, err = s.open(ctx, n.running)
+	n.opened, n.what, err = s.open(ctx, n.running)
 	if err != nil {
 		n.running.Stop()
 	}
@@ -81,33 +87,37 @@ func (s *session) start(ctx context.Context) (n started, err error) {
 }
 
 // open opens an instance of the configuration as it is now.
-func (s *session) open(ctx context.Context, p *host.Process) (*host.Storage, string, error) {
+func (s *session) open(ctx context.Context, p *host.Process) (o opened, what string, err error) {
 	described, err := p.Describe(ctx)
 	if err != nil {
-		return nil, "", err
+		return o, "", err
 	}
 	var d plugin.Description
 	if err := json.Unmarshal(described, &d); err != nil {
-		return nil, "", fault.Wrap(fault.Invalid, err, "what the plugin says of itself is not JSON").On(fault.Plugin)
-	}
-	if d.Kind != "storage" {
-		return nil, "", fault.New(fault.NotImplemented, "a plugin of the kind %q can't be tried here", d.Kind)
+		return o, "", fault.Wrap(fault.Invalid, err, "what the plugin says of itself is not JSON").On(fault.Plugin)
 	}
 	var c host.Configuration
 	if s.Config != "" {
 		if c, err = configfile.Read(s.Config, d.Secrets); err != nil {
-			return nil, "", err
+			return o, "", err
 		}
 	}
 	faults, err := p.Check(ctx, c, false)
 	if err != nil {
-		return nil, "", err
+		return o, "", err
 	}
 	if len(faults) > 0 {
-		return nil, "", &config.Faults{List: faults}
+		return o, "", &config.Faults{List: faults}
 	}
-	opened, err := p.OpenStorage(ctx, c)
-	return opened, d.Name + " " + d.Version, err
+	switch d.Kind {
+	case "storage":
+		o.storage, err = p.OpenStorage(ctx, c)
+	case "loader":
+		o.loader, err = p.OpenLoader(ctx, c)
+	default:
+		err = fault.New(fault.NotImplemented, "a plugin of the kind %q can't be tried here", d.Kind)
+	}
+	return o, d.Name + " " + d.Version, err
 }
 
 // explain is an error as its author reads it.
@@ -118,12 +128,15 @@ func explain(err error) string {
 	return err.Error()
 }
 
-// able says what an instance can do beyond the five methods.
-func able(s *host.Storage) string {
-	if names := s.Capabilities().String(); names != "" {
-		return "beyond the contract it says that it can: " + strings.ReplaceAll(names, ",", ", ")
+// able says what an instance can do beyond the methods of its kind.
+func (o opened) able() string {
+	if o.storage == nil {
+		return ""
 	}
-	return "it says of nothing beyond the contract that it can do it"
+	if names := o.storage.Capabilities().String(); names != "" {
+		return "; beyond the contract it says that it can: " + strings.ReplaceAll(names, ",", ", ")
+	}
+	return "; it says of nothing beyond the contract that it can do it"
 }
 
 // died is closed when the plugin has ended; nil where none runs.
@@ -149,5 +162,5 @@ func (s *session) stop() {
 	if s.Target.IsFolder {
 		_ = os.Remove(s.program) // it goes with its folder at the latest
 	}
-	s.running, s.storage = nil, nil
+	s.running, s.opened = nil, opened{}
 }

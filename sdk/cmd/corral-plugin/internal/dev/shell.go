@@ -22,7 +22,15 @@ type command struct {
 	do                     func(ctx context.Context, s *session, args []string) error
 }
 
-func commands() []command {
+// commands are those of what is open.
+func (o opened) commands() []command {
+	if o.loader != nil {
+		return loaderCommands()
+	}
+	return storageCommands()
+}
+
+func storageCommands() []command {
 	return []command{
 		{"ls", "[PREFIX]", "the objects whose keys begin so", 0, 1, list},
 		{"put", "FILE [KEY]", "store a file", 1, 2, put},
@@ -66,15 +74,15 @@ func described(err error) string {
 }
 
 func (s *session) do(ctx context.Context, name string, args []string) error {
-	for _, c := range commands() {
+	for _, c := range s.commands() {
 		if c.name != name {
 			continue
 		}
 		if len(args) < c.least || len(args) > c.most {
 			return usageError("say: " + strings.TrimSpace(c.name+" "+c.arguments))
 		}
-		if s.storage == nil {
-			return usageError("no storage is open; what is wrong was said above")
+		if s.storage == nil && s.loader == nil {
+			return usageError("nothing is open; what is wrong was said above")
 		}
 		return c.do(ctx, s, args)
 	}
@@ -85,7 +93,7 @@ func usageError(text string) error { return fault.New(fault.Invalid, "%s", text)
 
 func (s *session) help() {
 	w := tabwriter.NewWriter(s.Out, 0, 0, 3, ' ', 0)
-	for _, c := range commands() {
+	for _, c := range s.commands() {
 		fmt.Fprintf(w, "%s %s\t%s\n", c.name, c.arguments, c.about)
 	}
 	fmt.Fprint(w, "restart\tbuild and start the plugin anew\nhelp\tthis\nquit\tthe end\n")
