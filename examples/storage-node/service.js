@@ -62,13 +62,12 @@ async function put(plugin, call) {
   if (first.done || first.value.part !== 'begin') throw invalid('an upload begins with something else');
   const { begin } = first.value;
   checkKey(begin.key);
-  // Who stops reading would end the call as well, which is still to be answered.
-  const data = { [Symbol.asyncIterator]: () => ({ next: () => parts.next() }) };
-  await plugin.during(
-    begin.instance,
-    (why) => call.destroy(why),
-    () => plugin.find(begin.instance).put(begin, data),
-  );
+  let end;
+  const ended = new Promise((_, reject) => (end = reject));
+  ended.catch(() => {}); // nobody may wait for it
+  // Who stops reading, or destroys the call, would end it without an answer.
+  const data = { [Symbol.asyncIterator]: () => ({ next: () => Promise.race([parts.next(), ended]) }) };
+  await plugin.during(begin.instance, end, () => plugin.find(begin.instance).put(begin, data));
 }
 
 /** page cuts a page out of a listing, in the order of the keys' bytes. */

@@ -7,6 +7,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/internal/pb/loaderv1"
 	"github.com/corral-fleet/corral/sdk/internal/pb/pluginv1"
 	"github.com/corral-fleet/corral/sdk/internal/pb/storagev1"
 	"github.com/corral-fleet/corral/sdk/internal/rpc"
@@ -136,6 +137,8 @@ func handleOf(message any) string {
 	case interface{ GetInstance() string }:
 		return m.GetInstance()
 	case *storagev1.PutRequest:
+		return m.GetBegin().GetInstance()
+	case *loaderv1.InspectRequest:
 		return m.GetBegin().GetInstance()
 	}
 	return ""

@@ -9,6 +9,7 @@ import (
 
 	"github.com/corral-fleet/corral/sdk/config"
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/internal/pb/loaderv1"
 	"github.com/corral-fleet/corral/sdk/internal/pb/pluginv1"
 	"github.com/corral-fleet/corral/sdk/internal/pb/storagev1"
 	"github.com/corral-fleet/corral/sdk/internal/rpc"
@@ -61,9 +62,9 @@ func (m *messages) RecvMsg(to any) error {
 }
 
 // wants fails unless a call has ended because its instance was closed.
-func wants(t *testing.T, ctx context.Context, err error) {
+func wants(t *testing.T, err error) {
 	t.Helper()
-	if err := rpc.Fault(ctx, err); fault.KindOf(err) != fault.Canceled || fault.MessageOf(err) != errClosed.Error() {
+	if err := rpc.Fault(t.Context(), err); fault.KindOf(err) != fault.Canceled || fault.MessageOf(err) != errClosed.Error() {
 		t.Errorf("%v", err)
 	}
 }
@@ -106,7 +107,7 @@ func TestCallsEndWithTheirInstance(t *testing.T) {
 				closed <- err
 			}()
 			// The host has its answer while the call is still at work, and the instance is there as long.
-			wants(t, t.Context(), <-answered)
+			wants(t, <-answered)
 			select {
 			case <-c.closed:
 				t.Error("it was closed under a call")
@@ -147,7 +148,7 @@ func TestOtherCallsAreLeftAlone(t *testing.T) {
 	s, _, instance := opened(t)
 	failed := errors.New("as it is")
 	for _, request := range []any{&storagev1.StatRequest{Instance: instance}, &storagev1.StatRequest{Instance: "none"}, &pluginv1.DescribeRequest{}} {
-		if _, err := s.EndUnary(t.Context(), request, &grpc.UnaryServerInfo{}, func(context.Context, any) (any, error) { return nil, failed }); err != failed {
+		if _, err := s.EndUnary(t.Context(), request, &grpc.UnaryServerInfo{}, func(context.Context, any) (any, error) { return nil, failed }); !errors.Is(err, failed) {
 			t.Errorf("%T: %v", request, err)
 		}
 	}
@@ -158,7 +159,20 @@ func TestOtherCallsAreLeftAlone(t *testing.T) {
 		}
 		return failed
 	})
-	if err != failed {
+	if !errors.Is(err, failed) {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestTheInstanceOfACallIsKnown(t *testing.T) {
+	for _, message := range []any{
+		&storagev1.GetRequest{Instance: "7"},
+		&storagev1.PutRequest{Part: &storagev1.PutRequest_Begin_{Begin: &storagev1.PutRequest_Begin{Instance: "7"}}},
+		&loaderv1.PlanRequest{Instance: "7"},
+		&loaderv1.InspectRequest{Part: &loaderv1.InspectRequest_Begin_{Begin: &loaderv1.InspectRequest_Begin{Instance: "7"}}},
+	} {
+		if got := handleOf(message); got != "7" {
+			t.Errorf("%T: %q", message, got)
+		}
 	}
 }
