@@ -48,6 +48,36 @@ func TestWhatIsLoggedIsBounded(t *testing.T) {
 	}
 }
 
+// A plugin may tell everything: what is logged of it is the host's to say, at any time.
+func TestTheHostsLevelHoldsForPluginsThatRun(t *testing.T) {
+	var out bytes.Buffer
+	host := hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Info})
+	now := time.Unix(0, 0)
+	p := newPrinted(host.Named("plugin.storage.x"), nil, func() time.Time { return now })
+	say := func(level string, n int) {
+		p.readStderr(strings.NewReader(strings.Repeat(`{"@level":"`+level+`","@message":"a line of `+level+`"}`+"\n", n)))
+	}
+	logged := func(level string) int {
+		n := strings.Count(out.String(), "a line of "+level)
+		out.Reset()
+		return n
+	}
+	say("debug", 2*lineBurst)
+	if n := logged("debug"); n != 0 || len(p.lines()) != keptLines {
+		t.Errorf("%d lines are logged, and %d kept", n, len(p.lines()))
+	}
+	say("info", lineBurst)
+	if n := logged("info"); n != lineBurst {
+		t.Errorf("what is left out has taken the room of others: %d lines are logged", n)
+	}
+	host.SetLevel(hclog.Debug)
+	now = now.Add(time.Minute)
+	say("debug", 3)
+	if n := logged("debug"); n != 3 {
+		t.Errorf("%d lines are logged, want 3", n)
+	}
+}
+
 func TestOutOfMemoryIsTold(t *testing.T) {
 	for version, c := range map[string]struct{ self, file, before, after string }{
 		"2":              {"0::/corral.slice/x\n", "corral.slice/x/memory.events", "low 0\nhigh 0\nmax 3\noom 1\noom_kill 1\n", "low 0\nhigh 0\nmax 4\noom 2\noom_kill 2\n"},

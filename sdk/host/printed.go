@@ -114,7 +114,8 @@ func parse(line string) (level hclog.Level, message string, fields []any) {
 	return level, message, fields
 }
 
-// take logs a line if there is room for it.
+// take logs a line if there is room for it. One that the host's level leaves out, as it
+// is now, takes none.
 func (p *printed) take(level hclog.Level, message string, fields []any, line string) {
 	p.mu.Lock()
 	if len(p.latest) < keptLines {
@@ -122,6 +123,10 @@ func (p *printed) take(level hclog.Level, message string, fields []any, line str
 	} else {
 		p.latest[p.next] = line
 		p.next = (p.next + 1) % keptLines
+	}
+	if level < p.log.GetLevel() {
+		p.mu.Unlock()
+		return
 	}
 	now := p.now()
 	p.room = min(p.room+now.Sub(p.at).Seconds()*linesPerSecond, lineBurst)
