@@ -2,6 +2,7 @@ package report
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -36,18 +37,29 @@ func (d Document) Markdown(at time.Time) string {
 	return b.String()
 }
 
-// Publish writes the document to w, and to the file at path unless that is
-// empty. With enforce, a target that was not met is an error.
-func (d Document) Publish(w io.Writer, path string, enforce bool) error {
+// Output is where a document goes, and whether it says how the program ends.
+type Output struct {
+	Path    string // of a file, beside the output of the program; empty is none
+	Enforce bool   // a target that was not met is an error
+}
+
+// Flags adds the flags that set it.
+func (o *Output) Flags(flags *flag.FlagSet) {
+	flags.StringVar(&o.Path, "out", "", "`file` to write the report to, as Markdown")
+	flags.BoolVar(&o.Enforce, "enforce", false, "fail when a target is not met")
+}
+
+// Publish writes the document to w and to where the output says.
+func (d Document) Publish(w io.Writer, o Output) error {
 	text := d.Markdown(time.Now())
 	_, err := io.WriteString(w, text)
-	if path != "" {
-		err = errors.Join(err, os.WriteFile(path, []byte(text), 0o644))
+	if o.Path != "" {
+		err = errors.Join(err, os.WriteFile(o.Path, []byte(text), 0o644))
 	}
 	if err != nil {
 		return fmt.Errorf("write the report: %w", err)
 	}
-	if enforce {
+	if o.Enforce {
 		return Check(d.Targets)
 	}
 	return nil

@@ -53,7 +53,7 @@ func TestPublish(t *testing.T) {
 	}
 	var out bytes.Buffer
 	file := filepath.Join(t.TempDir(), "chat.md")
-	if err := d.Publish(&out, file, false); err != nil {
+	if err := d.Publish(&out, Output{Path: file}); err != nil {
 		t.Fatal(err)
 	}
 	kept, err := os.ReadFile(file)
@@ -68,7 +68,7 @@ func TestPublish(t *testing.T) {
 			t.Errorf("no %q in\n%s", want, out.String())
 		}
 	}
-	if err := d.Publish(&out, "", true); err == nil {
+	if err := d.Publish(&out, Output{Enforce: true}); err == nil {
 		t.Error("a missed target passed where it is enforced")
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/corral-fleet/corral/e2e/bench/pair"
 	"github.com/corral-fleet/corral/e2e/bench/procstat"
 	"github.com/corral-fleet/corral/e2e/bench/program"
+	"github.com/corral-fleet/corral/e2e/bench/report"
 	"github.com/corral-fleet/corral/e2e/bench/stage"
 	"github.com/corral-fleet/corral/e2e/bench/standin"
 )
@@ -33,8 +34,7 @@ type options struct {
 	pid          int
 	settle       time.Duration
 	over         time.Duration
-	out          string
-	enforce      bool
+	output       report.Output
 }
 
 // run is the program.
@@ -48,8 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags.IntVar(&o.pid, "pid", 0, "process `id` of an agent that runs already, in place of the two programs")
 	flags.DurationVar(&o.settle, "settle", 10*time.Second, "time before the measurement")
 	flags.DurationVar(&o.over, "for", time.Minute, "time of the measurement")
-	flags.StringVar(&o.out, "out", "", "`file` to write the report to, as Markdown")
-	flags.BoolVar(&o.enforce, "enforce", false, "fail when a target is not met")
+	o.output.Flags(flags)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -72,7 +71,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	return document(loads, o.gpu).Publish(stdout, o.out, o.enforce)
+	return document(loads, o.gpu).Publish(stdout, o.output)
 }
 
 // startAgent starts the stand-in, a control plane and an agent, waits until an

@@ -68,7 +68,7 @@ func bench(ctx context.Context, o options, stdout, stderr io.Writer) (err error)
 	}
 	doc := document(o, list)
 	doc.Notes = append(doc.Notes, version)
-	return doc.Publish(stdout, o.out, o.enforce)
+	return doc.Publish(stdout, o.output)
 }
 
 // document puts the figures into words.

@@ -5,6 +5,8 @@ import (
 	"flag"
 	"io"
 	"time"
+
+	"github.com/corral-fleet/corral/e2e/bench/report"
 )
 
 // options are what the command line asks for.
@@ -22,8 +24,7 @@ type options struct {
 	agent         string
 	hosts         int // that the model is on, each with an agent
 	standInListen string
-	out           string
-	enforce       bool
+	output        report.Output
 }
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
@@ -43,8 +44,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.corralURL, "corral", "", "`URL` of a control plane that runs, with an agent attached to the stand-in")
 	flags.StringVar(&o.key, "key", "", "API key for -corral")
 	flags.StringVar(&o.standInListen, "standin-listen", "127.0.0.1:0", "`address` of the stand-in, for an agent that runs already")
-	flags.StringVar(&o.out, "out", "", "`file` to write the report to, as Markdown")
-	flags.BoolVar(&o.enforce, "enforce", false, "fail when a target is not met")
+	o.output.Flags(flags)
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

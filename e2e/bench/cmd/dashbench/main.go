@@ -16,6 +16,7 @@ import (
 
 	"github.com/corral-fleet/corral/e2e/bench/pair"
 	"github.com/corral-fleet/corral/e2e/bench/program"
+	"github.com/corral-fleet/corral/e2e/bench/report"
 	"github.com/corral-fleet/corral/e2e/bench/stage"
 	"github.com/corral-fleet/corral/e2e/bench/storm"
 )
@@ -29,8 +30,7 @@ type options struct {
 	browser      string
 	hosts, gpus  int
 	over, heap   time.Duration
-	out          string
-	enforce      bool
+	output       report.Output
 }
 
 // run is the program.
@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	return r.document(o).Publish(stdout, o.out, o.enforce)
+	return r.document(o).Publish(stdout, o.output)
 }
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
@@ -75,8 +75,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.gpus, "gpus", 8, "GPUs of each host")
 	flags.DurationVar(&o.over, "for", 20*time.Second, "time of each measurement of the main thread")
 	flags.DurationVar(&o.heap, "heap", time.Minute, "time in which the heap is watched")
-	flags.StringVar(&o.out, "out", "", "`file` to write the report to, as Markdown")
-	flags.BoolVar(&o.enforce, "enforce", false, "fail when a target is not met")
+	o.output.Flags(flags)
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

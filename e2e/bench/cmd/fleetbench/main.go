@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/corral-fleet/corral/e2e/bench/program"
+	"github.com/corral-fleet/corral/e2e/bench/report"
 	"github.com/corral-fleet/corral/e2e/bench/stage"
 )
 
@@ -27,8 +28,7 @@ type options struct {
 	idleSettle   time.Duration
 	over         time.Duration
 	outage       time.Duration
-	out          string
-	enforce      bool
+	output       report.Output
 }
 
 // run is the program.
@@ -49,7 +49,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			return err
 		}
 	}
-	return r.document(o).Publish(stdout, o.out, o.enforce)
+	return r.document(o).Publish(stdout, o.output)
 }
 
 // onStage runs a scene and ends what it has started.
@@ -73,8 +73,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.DurationVar(&o.idleSettle, "idle-settle", time.Minute, "time before the idle hosts are measured, for half as long: what joining took is given back slowly")
 	flags.DurationVar(&o.over, "for", time.Minute, "time of each measurement")
 	flags.DurationVar(&o.outage, "outage", 20*time.Second, "time between a control plane's crash and its restart")
-	flags.StringVar(&o.out, "out", "", "`file` to write the report to, as Markdown")
-	flags.BoolVar(&o.enforce, "enforce", false, "fail when a target is not met")
+	o.output.Flags(flags)
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

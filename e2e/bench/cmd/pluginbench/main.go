@@ -42,8 +42,7 @@ type options struct {
 	boundaryMiB int64
 	fileMiB     int64
 	rounds      int
-	out         string
-	enforce     bool
+	output      report.Output
 }
 
 // run is the program.
@@ -61,8 +60,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	flags.Int64Var(&o.boundaryMiB, "boundary", 1024, "how many `MiB` cross without a service")
 	flags.Int64Var(&o.fileMiB, "file", 2048, "how many `MiB` the transferred file has")
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each is measured")
-	flags.StringVar(&o.out, "out", "", "`file` to write the report to, as Markdown")
-	flags.BoolVar(&o.enforce, "enforce", false, "fail when a target is not met")
+	o.output.Flags(flags)
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -89,7 +87,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			return err
 		}
 	}
-	return document(o, f).Publish(stdout, o.out, o.enforce)
+	return document(o, f).Publish(stdout, o.output)
 }
 
 // figures are what was measured.

@@ -16,6 +16,7 @@ import (
 	"github.com/corral-fleet/corral/e2e/bench/pair"
 	"github.com/corral-fleet/corral/e2e/bench/procstat"
 	"github.com/corral-fleet/corral/e2e/bench/program"
+	"github.com/corral-fleet/corral/e2e/bench/report"
 	"github.com/corral-fleet/corral/e2e/bench/stage"
 	"github.com/corral-fleet/corral/e2e/bench/standin"
 )
@@ -32,8 +33,7 @@ type options struct {
 	sockets      int
 	idle         time.Duration
 	over         time.Duration
-	out          string
-	enforce      bool
+	output       report.Output
 }
 
 // run is the program.
@@ -57,7 +57,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 	if err != nil {
 		return err
 	}
-	return r.document().Publish(stdout, o.out, o.enforce)
+	return r.document().Publish(stdout, o.output)
 }
 
 func parseOptions(args []string, stderr io.Writer) (options, error) {
@@ -72,8 +72,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.sockets, "sockets", 500, "open WebSockets")
 	flags.DurationVar(&o.idle, "idle", 10*time.Second, "time of the measurement without sockets")
 	flags.DurationVar(&o.over, "for", 30*time.Second, "time of the measurement with them")
-	flags.StringVar(&o.out, "out", "", "`file` to write the report to, as Markdown")
-	flags.BoolVar(&o.enforce, "enforce", false, "fail when a target is not met")
+	o.output.Flags(flags)
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}

@@ -38,7 +38,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	if r.fast, err = onScene(ctx, o, o.fast, o.measureFast); err != nil {
 		return err
 	}
-	return r.document(o).Publish(stdout, o.out, o.enforce)
+	return r.document(o).Publish(stdout, o.output)
 }
 
 // onScene measures on a scene that is set for a load and struck afterwards.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"time"
+
+	"github.com/corral-fleet/corral/e2e/bench/report"
 )
 
 // options are what the command line asks for.
@@ -17,8 +19,7 @@ type options struct {
 	idle         time.Duration // time of the measurement without streams
 	controlPlane string
 	agent        string
-	out          string
-	enforce      bool
+	output       report.Output
 }
 
 // streamLoad is a number of streams and when they are heard.
@@ -68,8 +69,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.DurationVar(&o.idle, "idle", 5*time.Second, "time of the measurement without streams")
 	flags.StringVar(&o.controlPlane, "controlplane", "", "`path` of corral-controlplane, to start one")
 	flags.StringVar(&o.agent, "agent", "", "`path` of corral-agent, to start some")
-	flags.StringVar(&o.out, "out", "", "`file` to write the report to, as Markdown")
-	flags.BoolVar(&o.enforce, "enforce", false, "fail when a target is not met")
+	o.output.Flags(flags)
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
