@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,14 +16,19 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/relay/relaytest"
 	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/sdk/loader"
+	"github.com/corral-fleet/corral/sdk/storage"
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
 
 // shelves keeps the files of models in the fixture's storages.
 type shelves struct{ *storages.Service }
 
-func (s shelves) Put(ctx context.Context, storage, key, localPath string) (string, error) {
-	return s.Keep(ctx, storage, key, localPath)
+func (s shelves) Put(ctx context.Context, name, key, localPath string) (string, error) {
+	return s.Keep(ctx, name, key, localPath)
+}
+
+func (s shelves) Open(ctx context.Context, name, key string) (io.ReadCloser, error) {
+	return s.Read(ctx, name, key, storage.Range{})
 }
 
 func (s shelves) Source(context.Context, fleet.Target, fleet.ModelFile) (work.Source, error) {

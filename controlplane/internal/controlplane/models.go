@@ -3,6 +3,7 @@ package controlplane
 import (
 	"context"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -13,6 +14,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/sqlite"
 	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/sdk/host/plugins"
+	"github.com/corral-fleet/corral/sdk/storage"
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
 
@@ -54,8 +56,13 @@ type modelStorages struct {
 }
 
 // Put implements [models.Storages].
-func (s *modelStorages) Put(ctx context.Context, storage, key, localPath string) (string, error) {
-	return s.Keep(ctx, storage, key, localPath)
+func (s *modelStorages) Put(ctx context.Context, name, key, localPath string) (string, error) {
+	return s.Keep(ctx, name, key, localPath)
+}
+
+// Open implements [models.Storages].
+func (s *modelStorages) Open(ctx context.Context, name, key string) (io.ReadCloser, error) {
+	return s.Read(ctx, name, key, storage.Range{})
 }
 
 // presignTTL is how long an address of a service's is good. It is renewed with each try.

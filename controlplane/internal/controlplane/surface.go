@@ -68,7 +68,7 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 	sockets = live.New(live.Options{
 		Summary: overview, Chat: chats, Registry: s.registry, Storages: s.storages, Uploads: s.uploads,
 		Operations: s.catalogue.operations,
-		Catalogue: s.catalogue.Changed, Authenticator: s.authn, Log: s.log.Named("live"), Now: s.now,
+		Catalogue:  s.catalogue.Changed, Authenticator: s.authn, Log: s.log.Named("live"), Now: s.now,
 	})
 	support["live"] = sockets.Run
 

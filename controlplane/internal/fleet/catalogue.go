@@ -53,6 +53,8 @@ type ModelFile struct {
 	Key       string `json:"key"` // in the storage
 	SizeBytes int64  `json:"size"`
 	SHA256    string `json:"sha256"` // in hexadecimal; empty is unknown
+	// Borrowed is that it was in the storage before, and stays there when the model goes.
+	Borrowed bool `json:"borrowed,omitempty"`
 }
 
 // Placement is that a host is to have a model, or not to have it any more.

@@ -59,9 +59,9 @@ func disagree(holders []Holder) bool {
 	return false
 }
 
-// electDigest returns the digest that a name stands for, or "" when no host that
-// could tell is here.
-func (l *holderList) electDigest() string {
+// electDigest returns the digest that a name stands for: the preferred one where a host
+// that is here holds it, or "" when no host that could tell is here.
+func (l *holderList) electDigest(preferred string) string {
 	votes := ballot{}
 	for i, h := range l.owners {
 		if h.host.current() {
@@ -70,6 +70,9 @@ func (l *holderList) electDigest() string {
 	}
 	if len(votes) == 0 {
 		return ""
+	}
+	if votes[preferred] != nil {
+		return preferred
 	}
 	return votes.ranked()[0]
 }

@@ -62,7 +62,7 @@ func (r *Registry) Holders(dst []Holder, ref string) []Holder {
 	}
 	dst = append(dst, list.holders...)
 	if digest == "" && disagree(list.holders) {
-		digest = list.electDigest()
+		digest = list.electDigest(r.preferred[name])
 	}
 	if digest == "" {
 		return dst

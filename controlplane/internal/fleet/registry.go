@@ -78,13 +78,14 @@ const clockTolerance = 5 * time.Second
 // handed in must not be changed afterwards, and neither must the lists and maps
 // in what it returns.
 type Registry struct {
-	mu      sync.RWMutex
-	hosts   map[string]*entry
-	holding map[string]*holderList // by model name
-	named   map[string]string      // by model id: its name
-	numbers uint32                 // of instances that were given one
-	changed chan struct{}          // closed and replaced at each change that is not just numbers
-	doubt   Doubt
+	mu        sync.RWMutex
+	hosts     map[string]*entry
+	holding   map[string]*holderList // by model name
+	named     map[string]string      // by model id: its name
+	preferred map[string]string      // by model name: the digest that it stands for where hosts disagree
+	numbers   uint32                 // of instances that were given one
+	changed   chan struct{}          // closed and replaced at each change that is not just numbers
+	doubt     Doubt
 }
 
 type entry struct {
@@ -154,6 +155,14 @@ func (r *Registry) Put(h Host) {
 		r.hosts[h.ID] = newEntry(h)
 	}
 	r.notify()
+}
+
+// Prefer says which digests models stand for, by their canonical names, where hosts
+// disagree: it replaces what was said before. A digest that no host holds decides nothing.
+func (r *Registry) Prefer(digests map[string]string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.preferred = digests
 }
 
 // Remove forgets a host.

@@ -6,9 +6,11 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -30,13 +32,14 @@ type shelf struct {
 	placements map[place]fleet.Placement
 	operations map[string]fleet.Operation
 	files      map[string]string // sha256 by storage and key
+	contents   map[string]string // of some of them
 	failing    error             // of storages
 }
 
 func newShelf() *shelf {
 	return &shelf{
 		models: map[string]fleet.StoredModel{}, placements: map[place]fleet.Placement{},
-		operations: map[string]fleet.Operation{}, files: map[string]string{},
+		operations: map[string]fleet.Operation{}, files: map[string]string{}, contents: map[string]string{},
 	}
 }
 
@@ -125,6 +128,16 @@ func (s *shelf) Put(_ context.Context, storage, key, localPath string) (string, 
 	return storage, nil
 }
 
+func (s *shelf) Open(_ context.Context, storage, key string) (io.ReadCloser, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	content, ok := s.contents[storage+"/"+key]
+	if !ok {
+		return nil, fault.New(fault.NotFound, "there is no file %q", key)
+	}
+	return io.NopCloser(strings.NewReader(content)), nil
+}
+
 func (s *shelf) Delete(_ context.Context, storage, key string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -182,6 +195,8 @@ type hosts struct {
 	changed chan struct{}
 	work    func(to fleet.Target, job work.Job) error // nil is that all goes well
 	jobs    []string
+
+	preferred map[string]string
 }
 
 func newHosts(names ...string) *hosts {
@@ -217,6 +232,12 @@ func cmpName(a, b string) int {
 		return -1
 	}
 	return 1
+}
+
+func (h *hosts) Prefer(digests map[string]string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.preferred = digests
 }
 
 func (h *hosts) Changed() <-chan struct{} {

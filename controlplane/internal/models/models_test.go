@@ -34,7 +34,11 @@ func TestAModelIsStoredAndThenOnTheHostsThatAreToHaveIt(t *testing.T) {
 	})
 	m = b.model("tiny")
 	want := "digest of " + digestOf([]byte("GGUF one"))[:8]
-	if m.Status != fleet.ModelAvailable || m.Digest != want || !slices.Equal(m.WantedOn, []string{"id-a", "id-c"}) {
+	h := b.hosts
+	h.mu.Lock()
+	preferred := h.preferred["tiny:latest"]
+	h.mu.Unlock()
+	if m.Status != fleet.ModelAvailable || m.Digest != want || preferred != want || !slices.Equal(m.WantedOn, []string{"id-a", "id-c"}) {
 		t.Errorf("on hosts it is %+v", m)
 	}
 }
@@ -171,6 +175,31 @@ func TestFilesThatAreNoModel(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.await("it is gone", func() bool { return b.model("bad").Status == "" })
+}
+
+// What is in a storage already is not copied, and stays there.
+func TestAModelOfAFileThatIsInAStorageAlready(t *testing.T) {
+	b := newBench(t, newShelf(), newHosts())
+	b.shelf.contents["bucket/theirs/m.gguf"], b.shelf.files["bucket/theirs/m.gguf"] = "GGUF theirs", "there"
+	p := Parcel{Name: "theirs", Files: []ParcelFile{{Path: "m.gguf", SizeBytes: 11, Stored: &fleet.ModelFile{Storage: "bucket", Key: "theirs/m.gguf", SizeBytes: 11}}}}
+	if err := b.Take(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	want := []fleet.ModelFile{{Path: "m.gguf", Storage: "bucket", Key: "theirs/m.gguf", SizeBytes: 11, SHA256: digestOf([]byte("GGUF theirs")), Borrowed: true}}
+	if diff := cmp.Diff(want, b.model("theirs").Files); diff != "" {
+		t.Errorf("its files (-want +got)\n%s", diff)
+	}
+	if err := b.Delete(t.Context(), "theirs", Deletion{Purge: true}); err != nil {
+		t.Fatal(err)
+	}
+	b.await("it is gone", func() bool { return b.model("theirs").Status == "" })
+	if keys := b.shelf.keys(); len(keys) != 1 {
+		t.Errorf("in the storage are %v", keys)
+	}
+	p.Files[0].Stored.SHA256, p.Files[0].Stored.SizeBytes, p.Files[0].SizeBytes = "", 12, 12
+	if err := b.Take(t.Context(), p); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("one that is of another length than it was said to be: %v", err)
+	}
 }
 
 // A version that is refused leaves the one that is there alone.

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"io"
 	"sync"
 	"time"
 
@@ -20,6 +21,8 @@ type View interface {
 	// Changed returns a channel that is closed at the next change of a host, an instance
 	// or a model.
 	Changed() <-chan struct{}
+	// Prefer says which digests models stand for where hosts disagree.
+	Prefer(digests map[string]string)
 }
 
 // Storages are where files are kept. The empty name is the storage that is meant where
@@ -27,6 +30,8 @@ type View interface {
 type Storages interface {
 	// Put stores a file of this machine, and returns the name of the storage.
 	Put(ctx context.Context, storage, key, localPath string) (string, error)
+	// Open reads a file from its beginning.
+	Open(ctx context.Context, storage, key string) (io.ReadCloser, error)
 	// Delete removes a file. That there is none is no error.
 	Delete(ctx context.Context, storage, key string) error
 	// Source returns from where a host can read a file.
@@ -111,7 +116,19 @@ func (s *Service) Load(ctx context.Context) error {
 	for _, p := range placements {
 		s.placed[placeOf(&p)] = p
 	}
+	s.prefer()
 	return nil
+}
+
+// prefer has calls go to what the catalogue has. s.mu is held.
+func (s *Service) prefer() {
+	digests := make(map[string]string, len(s.models))
+	for name, m := range s.models {
+		if m.Digest != "" {
+			digests[name] = m.Digest
+		}
+	}
+	s.View.Prefer(digests)
 }
 
 // Changed returns a channel that is closed at the next change of the catalogue.
@@ -168,6 +185,7 @@ func (s *Service) save(ctx context.Context, m fleet.StoredModel) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.models[fleet.CanonicalModel(m.Name)] = m
+	s.prefer()
 	s.announce()
 	return nil
 }

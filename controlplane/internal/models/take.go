@@ -3,8 +3,11 @@ package models
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
 	"path"
 	"slices"
 	"strings"
@@ -28,8 +31,10 @@ type Parcel struct {
 
 // ParcelFile is one file of a parcel.
 type ParcelFile struct {
-	Path      string // relative, as whoever brought it calls it
-	Local     string // where it is on this machine; empty where the catalogue has its content
+	Path  string // relative, as whoever brought it calls it
+	Local string // where it is on this machine; empty where the catalogue has its content
+	// Stored is where it is already, and stays; nil is nowhere.
+	Stored    *fleet.ModelFile
 	SizeBytes int64
 	SHA256    string // in hexadecimal
 }
@@ -189,6 +194,12 @@ func (s *Service) shelve(ctx context.Context, name string, p *Parcel, job *opera
 	for _, f := range p.Files {
 		stored, have := s.reserve(name, p.Storage, f)
 		switch {
+		case f.Stored != nil:
+			stored, err = s.digest(ctx, *f.Stored, func(n int64) { job.Progress("hashing", done+n, total, "") })
+			if err != nil {
+				return nil, err
+			}
+			stored.Path, stored.Borrowed = f.Path, true
 		case have:
 		case f.Local == "":
 			return nil, fault.New(fault.Conflict, "the file %q was here when it was announced, and has been deleted since; upload it again", f.Path).On(fault.Caller)
@@ -215,6 +226,43 @@ func (s *Service) shelveOne(ctx context.Context, name, storage string, f ParcelF
 	return stored, nil
 }
 
+// digest returns a file with its sha256, which is found out where nobody knows it.
+func (s *Service) digest(ctx context.Context, f fleet.ModelFile, told func(doneBytes int64)) (_ fleet.ModelFile, err error) {
+	if f.SHA256 != "" {
+		return f, nil
+	}
+	in, err := s.Storages.Open(ctx, f.Storage, f.Key)
+	if err != nil {
+		return f, err
+	}
+	defer func() { err = errors.Join(err, in.Close()) }()
+	sum := sha256.New()
+	n, err := io.CopyBuffer(counted{sum, told, new(int64)}, in, make([]byte, 1<<20))
+	if err != nil {
+		return f, err
+	}
+	if n != f.SizeBytes {
+		return f, fault.New(fault.Conflict, "the file %q was replaced while it was read", f.Key)
+	}
+	f.SHA256 = hex.EncodeToString(sum.Sum(nil))
+	return f, nil
+}
+
+// counted tells how much has been written.
+type counted struct {
+	io.Writer
+
+	told func(int64)
+	n    *int64
+}
+
+func (c counted) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	*c.n += int64(n)
+	c.told(*c.n)
+	return n, err
+}
+
 // keyOf returns where in a storage a file is: such that a person finds it, and that two
 // versions of it are two files.
 func keyOf(name string, f ParcelFile) string {
@@ -228,7 +276,7 @@ func (s *Service) reserve(name, storage string, f ParcelFile) (fleet.ModelFile, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	have, ok := s.fileOf(storage, f.SHA256)
-	if !ok {
+	if !ok || f.SHA256 == "" || f.Stored != nil {
 		return have, false
 	}
 	have.Path = f.Path
@@ -308,7 +356,7 @@ func (s *Service) enter(ctx context.Context, name string, p *Parcel, files []fle
 func (s *Service) drop(ctx context.Context, files []fleet.ModelFile) error {
 	var errs []error
 	for _, f := range files {
-		if !s.uses(f) {
+		if !f.Borrowed && !s.uses(f) {
 			errs = append(errs, s.Storages.Delete(ctx, f.Storage, f.Key))
 		}
 	}

@@ -8,7 +8,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
-// AllHosts, in the place of a host's name, is all that there are and will be.
+// AllHosts stands in the place of a host's name for all that there are and will be.
 const AllHosts = "all"
 
 // Where says which hosts are meant.
