@@ -2,7 +2,9 @@ package controlplane
 
 import (
 	"context"
+	"crypto/rand"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/controlplane/internal/uploads"
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/loader"
 )
 
 const (
@@ -35,7 +38,7 @@ func (c *ControlPlane) uploads(
 	arrivals := models.NewArrivals(known.Service, filepath.Join(dir, arrivalFolder))
 	sink := &modelSink{known: known, arrivals: arrivals, registry: registry, storages: kept, settings: manager, jobs: map[string]*operations.Job{}}
 	return uploads.New(uploads.Options{
-		Store: store, Sink: sink, Folder: filepath.Join(dir, uploadFolder), ReserveBytes: reserveBytes, KeepFor: keepUploads,
+		Store: store, Sink: sink, Importer: sink, Folder: filepath.Join(dir, uploadFolder), ReserveBytes: reserveBytes, KeepFor: keepUploads,
 		MaxBytes: func() int64 { return maxModelSize(manager) },
 		Log:      c.log.Named("uploads"), Now: c.now,
 	}), arrivals
@@ -108,6 +111,25 @@ func (s *modelSink) Changed(u fleet.Upload, receivedBytes int64) {
 	}
 }
 
+// Import implements [uploads.Importer].
+func (s *modelSink) Import(ctx context.Context, _ string, want fleet.Import, source string) (fleet.Model, error) {
+	at, err := s.storages.Locate(ctx, source, loader.MaxFiles)
+	if err != nil {
+		return fleet.Model{}, err
+	}
+	p := models.Parcel{Name: want.Name, Description: want.Description, Quantize: want.Quantize, Hosts: want.Hosts}
+	for _, f := range at.Files {
+		p.Files = append(p.Files, models.ParcelFile{
+			Path: strings.TrimPrefix(f.Path, at.Prefix), SizeBytes: f.Size,
+			Stored: &fleet.ModelFile{Storage: at.Storage, Key: f.Path, SizeBytes: f.Size, SHA256: f.SHA256},
+		})
+	}
+	if err := s.arrivals.Accept(rand.Text(), p); err != nil {
+		return fleet.Model{}, err
+	}
+	return s.model(want.Name)
+}
+
 // Take implements [uploads.Sink].
 func (s *modelSink) Take(_ context.Context, f uploads.Finished) (fleet.Model, error) {
 	p := models.Parcel{Name: f.Name, Description: f.Description, Storage: f.Storage, Quantize: f.Quantize, Hosts: f.Hosts}
@@ -117,10 +139,15 @@ func (s *modelSink) Take(_ context.Context, f uploads.Finished) (fleet.Model, er
 	if err := s.arrivals.Accept(f.ID, p); err != nil {
 		return fleet.Model{}, err
 	}
+	return s.model(f.Name)
+}
+
+// model returns a model that has just come.
+func (s *modelSink) model(name string) (fleet.Model, error) {
 	for _, m := range s.known.Models() {
-		if fleet.SameModel(m.Name, f.Name) {
+		if fleet.SameModel(m.Name, name) {
 			return m, nil
 		}
 	}
-	return fleet.Model{}, fault.New(fault.Internal, "the model %q is gone as soon as it has come", f.Name)
+	return fleet.Model{}, fault.New(fault.Internal, "the model %q is gone as soon as it has come", name)
 }

@@ -43,6 +43,11 @@ func TestAModelIsFoundByNameByIDAndByDigest(t *testing.T) {
 	for _, ref := range []string{"tiny", "tiny:latest", " tiny", fleet.ModelID("tiny"), "tiny@sha256:d1", fleet.ModelID("tiny") + "@sha256:d1"} {
 		wantHolders(t, r, ref, common...)
 	}
+	r.Prefer(map[string]string{"tiny:latest": "d2", "other:latest": "d9"})
+	wantHolders(t, r, "tiny", "h3/a") // fewer hold it, and it is what the catalogue has
+	wantHolders(t, r, "other", "h2/a")
+	r.Prefer(nil)
+	wantHolders(t, r, "tiny", common...)
 	wantHolders(t, r, "tiny@sha256:d2", "h3/a")
 	wantHolders(t, r, "tiny@sha256:d9")
 	wantHolders(t, r, "other", "h2/a")

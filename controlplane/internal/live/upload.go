@@ -15,6 +15,7 @@ import (
 type Uploads interface {
 	Create(ctx context.Context, start uploads.Start) (fleet.Upload, error)
 	Begin(ownerID string, atMostBytes int64) (*uploads.Batch, error)
+	Import(ctx context.Context, ownerID string, want fleet.Import, source string) (fleet.Model, error)
 }
 
 // uploadRequest is the data of upload_model.
@@ -48,7 +49,10 @@ func (s *session) upload(ctx context.Context, r request) error {
 	}
 	switch {
 	case asked.Source != "":
-		return fault.New(fault.NotImplemented, "models can't be taken from a storage yet")
+		return s.later(ctx, r, func() (func() error, error) {
+			m, err := s.live.uploads.Import(ctx, start.OwnerID, start.Import, asked.Source)
+			return func() error { return s.answer(r, aboutProgress.String(), beginning(m.Name, "")) }, err
+		})
 	case asked.Content != nil:
 		content, err := base64.StdEncoding.DecodeString(*asked.Content)
 		if err != nil {

@@ -26,6 +26,9 @@ const (
 // those before a file can refuse it before it has come.
 func (a *API) form(ctx context.Context, r *edge.Request) (*edge.Response, error) {
 	media, params, err := mime.ParseMediaType(r.ContentType)
+	if media == "application/json" {
+		return a.fromStorage(ctx, r)
+	}
 	if err != nil || media != "multipart/form-data" || params["boundary"] == "" {
 		return nil, fault.New(fault.Invalid, "a model is uploaded as multipart/form-data, with its file in the part %q", "file").On(fault.Caller)
 	}

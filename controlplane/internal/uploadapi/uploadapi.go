@@ -21,6 +21,7 @@ type Uploads interface {
 	Look(ctx context.Context, id string) (fleet.Upload, error)
 	Remove(ctx context.Context, id string) error
 	Begin(ownerID string, atMostBytes int64) (*uploads.Batch, error)
+	Import(ctx context.Context, ownerID string, want fleet.Import, source string) (fleet.Model, error)
 }
 
 // API is the routes of uploads. Its methods may be called concurrently.

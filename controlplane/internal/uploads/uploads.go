@@ -22,6 +22,8 @@ import (
 type Options struct {
 	Store fleet.UploadStore
 	Sink  Sink
+	// Importer is asked where no bytes come, but the URL of a storage.
+	Importer Importer
 	// Folder is where files lie while they are uploads. It is the service's alone, and
 	// made when it is missing.
 	Folder string
