@@ -53,7 +53,9 @@ func TestTheGuideForAuthorsRuns(t *testing.T) {
 		"corral-plugin test . -c config.yaml\n":                  `(?m)^\d+ passed, \d+ not declared$`,
 		"corral-plugin dev ":                                     `(?s)notes 0\.1\.0 serves.*docs/readme has \d+ bytes.*1 objects.*\nput +8388608 bytes`,
 		"corral-plugin test . -c config.yaml --junit report.xml": `(?s)it can: .*copy.*passed +ST-COPY-001.*passed, `,
-		"describe": `"name": "notes"(?s:.*)"endpoint"(?s:.*)"secrets": \[\s*"password"`,
+		"corral-plugin test . --samples testdata\n":              `(?m)^\d+ passed, 1 not declared$`,
+		"probe testdata/good/small\n":                            `(?s)boxed 0\.1\.0 serves.*confidence +100.*"architecture": "llama".*"quantize": "q8_0"`,
+		"describe":                                               `"name": "notes"(?s:.*)"endpoint"(?s:.*)"secrets": \[\s*"password"`,
 	} {
 		found := false
 		for block, out := range printed {
@@ -88,7 +90,7 @@ func TestTheContractPageKnowsTheWire(t *testing.T) {
 	t.Parallel()
 	page := contract(t)
 	methods := regexp.MustCompile(`(?m)^  rpc (\w+)\(`)
-	for _, schema := range []string{"plugin", "storage"} {
+	for _, schema := range []string{"plugin", "storage", "loader"} {
 		text := read(t, filepath.Join(repository, "sdk", "proto", "corral", schema, "v1", schema+".proto"))
 		for _, method := range methods.FindAllStringSubmatch(text, -1) {
 			if !strings.Contains(page, "`"+method[1]+"`") {

@@ -29,6 +29,7 @@ func folders() map[string]string {
 		"corral-plugin-storage-azblob": "plugins/storage-azblob",
 		"corral-plugin-storage-gcs":    "plugins/storage-gcs",
 		"corral-plugin-storage-rclone": "plugins/storage-rclone",
+		"corral-plugin-loader-gguf":    "plugins/loader-gguf",
 	}
 }
 

@@ -38,6 +38,9 @@ type settings struct {
 
 // pluginAs is a plugin in memory, and how it is bad.
 func pluginAs(which string) int {
+	if strings.HasPrefix(which, "loader") {
+		return loaderAs(which)
+	}
 	about := plugin.About{Name: "memory", Version: "0.1.0"}
 	switch which {
 	case "says other things":

@@ -40,7 +40,7 @@ func (f flowing) Read(p []byte) (int, error) {
 }
 
 func endsCalls(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, a *host.Storage) error {
+	return s.withStorage(ctx, func(p *host.Process, a *host.Storage) error {
 		b, err := p.OpenStorage(ctx, s.config)
 		if err != nil {
 			return err
@@ -54,9 +54,8 @@ func endsCalls(ctx context.Context, s *subject) error {
 		if err != nil {
 			return err
 		}
-		defer in.Close() // it was only read
 		if _, err := io.ReadFull(in, make([]byte, 1)); err != nil {
-			return err
+			return errors.Join(err, in.Close())
 		}
 		uploading, cancel := context.WithCancel(ctx)
 		defer cancel()
@@ -66,22 +65,23 @@ func endsCalls(ctx context.Context, s *subject) error {
 		select {
 		case <-src.half:
 		case err := <-uploaded:
-			return fmt.Errorf("an upload ended before its source did: %w", errOr(err))
+			return errors.Join(fmt.Errorf("an upload ended before its source did: %w", errOr(err)), in.Close())
 		}
 		return endsWith(ctx, a, b, in, uploaded, written)
 	})
 }
 
-// endsWith wants a download and an upload to end with their instance.
-func endsWith(ctx context.Context, a, b *host.Storage, in io.Reader, uploaded <-chan error, written string) error {
+// endsWith wants a download, which it closes, and an upload to end with their instance.
+func endsWith(ctx context.Context, a, b *host.Storage, in io.ReadCloser, uploaded <-chan error, written string) error {
 	ctx, cancel := context.WithTimeout(ctx, endWithin)
 	defer cancel()
 	if err := a.CloseInstance(ctx); err != nil {
-		return fmt.Errorf("close: %w", err)
+		return errors.Join(fmt.Errorf("close: %w", err), in.Close())
 	}
 	downloaded := make(chan error, 1)
 	go func() {
 		_, err := io.Copy(io.Discard, in)
+		in.Close() // by whoever reads it, who may go on when this has been given up
 		downloaded <- err
 	}()
 	for name, ended := range map[string]<-chan error{"upload": uploaded, "download": downloaded} {

@@ -32,9 +32,9 @@ func configuringChecks() []processCheck {
 		{id: "PL-CONFIG-007", sentence: "Migrate leaves a configuration of the present version as it is, its secrets too, and refuses a newer one: fault.Invalid.", try: migrates},
 		{id: "PL-INSTANCE-002", sentence: "That an instance was closed already is no error.", try: closesTwice},
 		{id: "PL-INSTANCE-003", sentence: "Many instances may be open at once, and leave nothing open when they are closed.", try: opensMany},
-		{id: "PL-INSTANCE-004", sentence: "An upload and a download that are under way when their instance is closed end early, within five seconds, and the upload is not stored.", try: endsCalls},
-		{id: "PL-KEY-001", sentence: "What is no key is refused: fault.Invalid.", try: refusesKeys},
-		{id: "PL-KEY-002", sentence: "What no key can begin with is refused as a prefix: fault.Invalid.", try: refusesPrefixes},
+		{id: "PL-INSTANCE-004", kind: storageKind, sentence: "An upload and a download that are under way when their instance is closed end early, within five seconds, and the upload is not stored.", try: endsCalls},
+		{id: "PL-KEY-001", kind: storageKind, sentence: "What is no key is refused: fault.Invalid.", try: refusesKeys},
+		{id: "PL-KEY-002", kind: storageKind, sentence: "What no key can begin with is refused as a prefix: fault.Invalid.", try: refusesPrefixes},
 	}
 }
 
@@ -74,7 +74,7 @@ func refusesUnknown(ctx context.Context, s *subject) error {
 	if err != nil {
 		return err
 	}
-	return s.with(ctx, func(p *host.Process, _ *host.Storage) error { return wantsFault(ctx, p, c, unknown) })
+	return s.with(ctx, func(p *host.Process, _ instance) error { return wantsFault(ctx, p, c, unknown) })
 }
 
 func refusesTypes(ctx context.Context, s *subject) error {
@@ -96,13 +96,13 @@ func refusesTypes(ctx context.Context, s *subject) error {
 		if err != nil {
 			return err
 		}
-		return s.with(ctx, func(running *host.Process, _ *host.Storage) error { return wantsFault(ctx, running, c, field) })
+		return s.with(ctx, func(running *host.Process, _ instance) error { return wantsFault(ctx, running, c, field) })
 	}
 	return errNotDeclared
 }
 
 func refusesOthers(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, _ *host.Storage) error {
+	return s.with(ctx, func(p *host.Process, _ instance) error {
 		for _, body := range []string{"[1]", "7", `"text"`, "{", `{"a":`} {
 			if err := wantsFault(ctx, p, host.Configuration{JSON: json.RawMessage(body), Secrets: s.config.Secrets}, ""); err != nil {
 				return fmt.Errorf("%s: %w", body, err)
@@ -119,7 +119,7 @@ func refusesSecrets(ctx context.Context, s *subject) error {
 		secrets = map[string]string{}
 	}
 	secrets[unknown] = "anything"
-	return s.with(ctx, func(p *host.Process, _ *host.Storage) error {
+	return s.with(ctx, func(p *host.Process, _ instance) error {
 		return wantsFault(ctx, p, host.Configuration{JSON: s.config.JSON, Secrets: secrets}, unknown)
 	})
 }
@@ -129,8 +129,8 @@ func opensNoFaults(ctx context.Context, s *subject) error {
 	if err != nil {
 		return err
 	}
-	return s.with(ctx, func(p *host.Process, _ *host.Storage) error {
-		if _, err := p.OpenStorage(ctx, c); fault.KindOf(err) != fault.Invalid {
+	return s.with(ctx, func(p *host.Process, _ instance) error {
+		if _, err := s.instance(ctx, p, c); fault.KindOf(err) != fault.Invalid {
 			return fmt.Errorf("it is opened with %w", errOr(err))
 		}
 		return nil
@@ -145,11 +145,11 @@ func (s *subject) newer() host.Configuration {
 }
 
 func refusesNewer(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, _ *host.Storage) error {
+	return s.with(ctx, func(p *host.Process, _ instance) error {
 		if err := wantsFault(ctx, p, s.newer(), ""); err != nil {
 			return err
 		}
-		_, err := p.OpenStorage(ctx, s.newer())
+		_, err := s.instance(ctx, p, s.newer())
 		if fault.KindOf(err) != fault.Invalid || fault.MessageOf(err) == "" {
 			return fmt.Errorf("it is opened with %w", errOr(err))
 		}
@@ -159,7 +159,7 @@ func refusesNewer(ctx context.Context, s *subject) error {
 
 func migrates(ctx context.Context, s *subject) error {
 	present := max(1, s.description.ConfigVersion)
-	return s.with(ctx, func(p *host.Process, _ *host.Storage) error {
+	return s.with(ctx, func(p *host.Process, _ instance) error {
 		c := s.config
 		c.Version = present
 		now, err := p.Migrate(ctx, c)
@@ -194,18 +194,18 @@ func sameJSON(a, b json.RawMessage) bool {
 }
 
 func closesTwice(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(_ *host.Process, b *host.Storage) error {
+	return s.with(ctx, func(_ *host.Process, b instance) error {
 		return errors.Join(b.CloseInstance(ctx), b.CloseInstance(ctx))
 	})
 }
 
 func opensMany(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, _ *host.Storage) error {
+	return s.with(ctx, func(p *host.Process, _ instance) error {
 		before := 0
 		for round := range 2 { // the first one opens what stays open
-			var all []*host.Storage
+			var all []instance
 			for range manyInstances {
-				b, err := p.OpenStorage(ctx, s.config)
+				b, err := s.instance(ctx, p, s.config)
 				if err != nil {
 					return err
 				}
@@ -229,7 +229,7 @@ func opensMany(ctx context.Context, s *subject) error {
 }
 
 func refusesKeys(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(_ *host.Process, b *host.Storage) error {
+	return s.withStorage(ctx, func(_ *host.Process, b *host.Storage) error {
 		var errs []error
 		for _, key := range []string{"", "/a", "a/", "a//b", "../x", "a/../b", "a/./b", "a\x00b", "a\nb", storage.Reserved + "/x", string(make([]byte, storage.MaxKeyBytes+1))} {
 			_, stat := b.Stat(ctx, key)
@@ -245,7 +245,7 @@ func refusesKeys(ctx context.Context, s *subject) error {
 }
 
 func refusesPrefixes(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(_ *host.Process, b *host.Storage) error {
+	return s.withStorage(ctx, func(_ *host.Process, b *host.Storage) error {
 		for _, prefix := range []string{"/", "../", "a//", "a\x00"} {
 			var last error
 			for _, err := range b.List(ctx, prefix) {

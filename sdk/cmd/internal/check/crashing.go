@@ -15,7 +15,7 @@ import (
 
 func leavesNothing(ctx context.Context, s *subject) error {
 	before := []byte("what was there before")
-	err := s.with(ctx, func(p *host.Process, b *host.Storage) error {
+	err := s.withStorage(ctx, func(p *host.Process, b *host.Storage) error {
 		if err := b.Put(ctx, "st/old", storage.Bytes(before)); err != nil {
 			return err
 		}
@@ -43,7 +43,7 @@ func leavesNothing(ctx context.Context, s *subject) error {
 	if err != nil {
 		return err
 	}
-	return s.with(ctx, func(_ *host.Process, b *host.Storage) error {
+	return s.withStorage(ctx, func(_ *host.Process, b *host.Storage) error {
 		defer b.Delete(context.WithoutCancel(ctx), "st/old") //nolint:errcheck // the next clearing tells
 		if _, err := b.Stat(ctx, "st/new"); fault.KindOf(err) != fault.NotFound {
 			return fmt.Errorf("the new object: %w", errOr(err))
@@ -71,7 +71,7 @@ func leavesNothing(ctx context.Context, s *subject) error {
 func keepsAcknowledged(ctx context.Context, s *subject) error {
 	content := func(i int) []byte { return bytes.Repeat([]byte{byte('a' + i)}, 100_000+i) }
 	key := func(i int) string { return fmt.Sprintf("st/kept-%d", i) }
-	err := s.with(ctx, func(p *host.Process, b *host.Storage) error {
+	err := s.withStorage(ctx, func(p *host.Process, b *host.Storage) error {
 		for i := range acknowledged {
 			if err := b.Put(ctx, key(i), storage.Bytes(content(i))); err != nil {
 				return err
@@ -82,7 +82,7 @@ func keepsAcknowledged(ctx context.Context, s *subject) error {
 	if err != nil {
 		return err
 	}
-	return s.with(ctx, func(_ *host.Process, b *host.Storage) error {
+	return s.withStorage(ctx, func(_ *host.Process, b *host.Storage) error {
 		var gone, wrong []string
 		for i := range acknowledged {
 			got, err := readAll(ctx, b, key(i))
@@ -125,7 +125,7 @@ func readAll(ctx context.Context, b storage.Backend, key string) ([]byte, error)
 
 func sweepsLeftovers(ctx context.Context, s *subject) error {
 	before := []byte("what was there before")
-	err := s.with(ctx, func(p *host.Process, b *host.Storage) error {
+	err := s.withStorage(ctx, func(p *host.Process, b *host.Storage) error {
 		if _, ok := storage.As[storage.Sweeper](b); !ok {
 			return errNotDeclared
 		}
@@ -150,7 +150,7 @@ func sweepsLeftovers(ctx context.Context, s *subject) error {
 	if err != nil {
 		return err
 	}
-	return s.with(ctx, func(_ *host.Process, b *host.Storage) error {
+	return s.withStorage(ctx, func(_ *host.Process, b *host.Storage) error {
 		defer b.Delete(context.WithoutCancel(ctx), "st/old") //nolint:errcheck // the next clearing tells
 		if _, err := b.Sweep(ctx, 0); err != nil {
 			return err
@@ -170,7 +170,7 @@ func keepsTokens(ctx context.Context, s *subject) error {
 	key := func(i int) string { return fmt.Sprintf("st/page-%d", i) }
 	request := storage.PageRequest{Prefix: "st/page-", Limit: 2}
 	seen := map[string]int{}
-	err := s.with(ctx, func(_ *host.Process, b *host.Storage) error {
+	err := s.withStorage(ctx, func(_ *host.Process, b *host.Storage) error {
 		for i := range objects {
 			if err := b.Put(ctx, key(i), storage.Bytes(nil)); err != nil {
 				return err
@@ -189,7 +189,7 @@ func keepsTokens(ctx context.Context, s *subject) error {
 	if err != nil {
 		return err
 	}
-	return s.with(ctx, func(_ *host.Process, b *host.Storage) error {
+	return s.withStorage(ctx, func(_ *host.Process, b *host.Storage) error {
 		if _, err := b.Stat(ctx, key(0)); fault.KindOf(err) == fault.NotFound {
 			return errNotDeclared // it keeps nothing beyond its process
 		}

@@ -51,7 +51,7 @@ func describesAlike(ctx context.Context, s *subject) error {
 	if err != nil {
 		return err
 	}
-	return s.with(ctx, func(p *host.Process, _ *host.Storage) error {
+	return s.with(ctx, func(p *host.Process, _ instance) error {
 		toHost, err := p.Describe(ctx)
 		if err != nil {
 			return err

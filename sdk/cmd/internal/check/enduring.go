@@ -24,30 +24,30 @@ const (
 
 func enduringChecks() []processCheck {
 	return []processCheck{
-		{id: "PL-CRASH-002", sentence: "What was acknowledged is there when a process that was killed is started again.", try: keepsAcknowledged},
-		{id: "PL-SWEEP-001", sentence: "What an upload has left whose process was killed is swept, and no object.", try: sweepsLeftovers},
-		{id: "PL-PAGE-001", sentence: "A page's token works in another process.", try: keepsTokens},
-		{id: "PL-FREEZE-002", sentence: "An upload whose process was frozen for a while goes on.", try: goesOn},
-		{id: "PL-END-002", sentence: "A plugin ends within five seconds of its host, with an upload under way.", try: endsWithUploads},
+		{id: "PL-CRASH-002", kind: storageKind, sentence: "What was acknowledged is there when a process that was killed is started again.", try: keepsAcknowledged},
+		{id: "PL-SWEEP-001", kind: storageKind, sentence: "What an upload has left whose process was killed is swept, and no object.", try: sweepsLeftovers},
+		{id: "PL-PAGE-001", kind: storageKind, sentence: "A page's token works in another process.", try: keepsTokens},
+		{id: "PL-FREEZE-002", kind: storageKind, sentence: "An upload whose process was frozen for a while goes on.", try: goesOn},
+		{id: "PL-END-002", kind: storageKind, sentence: "A plugin ends within five seconds of its host, with an upload under way.", try: endsWithUploads},
 		{id: "PL-END-003", sentence: "A plugin goes on when its group gets a signal that is meant for the host.", try: bearsSignals},
-		{id: "PL-CANCEL-001", sentence: "Downloads that are given up leave nothing open.", try: givesUp},
-		{id: "PL-LOAD-001", sentence: "64 calls at once are served.", try: servesMany},
+		{id: "PL-CANCEL-001", kind: storageKind, sentence: "Downloads that are given up leave nothing open.", try: givesUp},
+		{id: "PL-LOAD-001", kind: storageKind, sentence: "64 calls at once are served.", try: servesMany},
 		{id: "PL-SECRET-002", sentence: "No secret is in the environment or the arguments of a process.", try: passesNoSecrets},
 		{id: "PL-LISTEN-001", sentence: "Nothing is listened for but on unix sockets.", try: listensNowhere},
-		{id: "PL-MEMORY-001", soak: true, sentence: "Objects pass without being held: 256 MiB take no more than 128 MiB of memory.", try: holdsNothing},
+		{id: "PL-MEMORY-001", kind: storageKind, soak: true, sentence: "Objects pass without being held: 256 MiB take no more than 128 MiB of memory.", try: holdsNothing},
 		{id: "PL-STDOUT-001", sentence: "Nothing is printed to stdout but the line of the handshake.", try: printsNothing}, // of all that was before
 	}
 }
 
 func bearsSignals(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, b *host.Storage) error {
+	return s.with(ctx, func(p *host.Process, b instance) error {
 		for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 			if err := syscall.Kill(-p.PID(), signal); err != nil {
 				return err
 			}
 			for range 20 { // the signal is on its way
-				if _, err := b.Stat(ctx, "st/x"); fault.KindOf(err) != fault.NotFound {
-					return fmt.Errorf("after %v: %w", signal, errOr(err))
+				if err := b.ask(ctx); err != nil {
+					return fmt.Errorf("after %v: %w", signal, err)
 				}
 				select {
 				case <-p.Exited():
@@ -61,7 +61,7 @@ func bearsSignals(ctx context.Context, s *subject) error {
 }
 
 func givesUp(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, b *host.Storage) error {
+	return s.withStorage(ctx, func(p *host.Process, b *host.Storage) error {
 		if err := b.Put(ctx, "st/a", storage.Bytes(make([]byte, 8<<20))); err != nil {
 			return err
 		}
@@ -105,7 +105,7 @@ func settles(ctx context.Context, pid, before int) error {
 }
 
 func servesMany(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(_ *host.Process, b *host.Storage) error {
+	return s.withStorage(ctx, func(_ *host.Process, b *host.Storage) error {
 		if err := b.Put(ctx, "st/a", storage.Bytes([]byte("x"))); err != nil {
 			return err
 		}

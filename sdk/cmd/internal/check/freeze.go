@@ -66,28 +66,28 @@ func standsStill(pid int) (bool, error) {
 }
 
 func thaws(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, b *host.Storage) error {
+	return s.with(ctx, func(p *host.Process, b instance) error {
 		if err := freeze(ctx, p.PID()); err != nil {
 			return err
 		}
 		short, cancel := context.WithTimeout(ctx, frozenFor)
 		defer cancel()
-		_, err := b.Stat(short, "st/x")
+		err := b.call(short)
 		if thawed := syscall.Kill(p.PID(), syscall.SIGCONT); thawed != nil {
 			return thawed
 		}
 		if fault.KindOf(err) != fault.Timeout {
 			return fmt.Errorf("a call while it was frozen: %w", errOr(err))
 		}
-		if _, err := b.Stat(ctx, "st/x"); fault.KindOf(err) != fault.NotFound {
-			return fmt.Errorf("a call afterwards: %w", errOr(err))
+		if err := b.ask(ctx); err != nil {
+			return fmt.Errorf("a call afterwards: %w", err)
 		}
 		return nil
 	})
 }
 
 func goesOn(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, b *host.Storage) error {
+	return s.withStorage(ctx, func(p *host.Process, b *host.Storage) error {
 		in, out := io.Pipe()
 		ended := make(chan error, 1)
 		go func() {

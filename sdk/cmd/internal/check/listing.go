@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/corral-fleet/corral/sdk/loader/loadertest"
 	"github.com/corral-fleet/corral/sdk/storage/storagetest"
 )
 
@@ -20,8 +21,15 @@ func Cases() []Case {
 	for _, c := range storagetest.Checks() {
 		all = append(all, Case{c.ID, c.Sentence, c.Needs.String()})
 	}
+	for _, c := range loadertest.Checks() {
+		all = append(all, Case{ID: c.ID, Sentence: c.Sentence})
+	}
+	seen := map[string]bool{}
 	for _, c := range processChecks() {
-		all = append(all, Case{ID: c.id, Sentence: c.sentence})
+		if !seen[c.id] { // those of both kinds may go about it differently
+			all = append(all, Case{ID: c.id, Sentence: c.sentence})
+		}
+		seen[c.id] = true
 	}
 	return all
 }

@@ -17,6 +17,7 @@ import (
 // processCheck is one sentence of what a plugin's process has to be like.
 type processCheck struct {
 	id, sentence string
+	kind         string        // of the plugins that it is for; "" is any
 	soak         bool          // it takes long, and is run where that is asked for
 	within       time.Duration // how long it may take; 0 is as long as any
 	try          func(ctx context.Context, s *subject) error
@@ -30,7 +31,7 @@ const (
 )
 
 func processChecks() []processCheck {
-	return slices.Concat(basicChecks(), configuringChecks(), enduringChecks())
+	return slices.Concat(basicChecks(), configuringChecks(), loadingChecks(), enduringChecks())
 }
 
 func basicChecks() []processCheck {
@@ -40,23 +41,23 @@ func basicChecks() []processCheck {
 		{id: "PL-CONFIG-001", sentence: "A field that the configuration does not have is refused, by its name.", try: refusesUnknown},
 		{id: "PL-INSTANCE-001", sentence: "An instance that was closed is gone, and others are not.", try: closesOne},
 		{id: "PL-SECRET-001", sentence: "No secret is logged, printed, or part of an error.", try: keepsSecrets},
-		{id: "PL-CRASH-001", sentence: "An upload whose process is killed leaves nothing to see, and what was there is whole.", try: leavesNothing},
+		{id: "PL-CRASH-001", kind: storageKind, sentence: "An upload whose process is killed leaves nothing to see, and what was there is whole.", try: leavesNothing},
 		{id: "PL-FREEZE-001", sentence: "A process that was frozen serves on when it is not any more.", try: thaws},
 		{id: "PL-END-001", sentence: "A plugin ends by itself, with status 0, when its host lets go of it.", try: ends},
-		{id: "PL-LEAK-001", sentence: "A thousand calls leave no files open.", try: leaksNothing},
+		{id: "PL-LEAK-001", kind: storageKind, sentence: "A thousand calls leave no files open.", try: leaksNothing},
 	}
 }
 
 func closesOne(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, a *host.Storage) error {
-		b, err := p.OpenStorage(ctx, s.config)
+	return s.with(ctx, func(p *host.Process, a instance) error {
+		b, err := s.instance(ctx, p, s.config)
 		if err != nil {
 			return err
 		}
 		if err := a.CloseInstance(ctx); err != nil {
 			return err
 		}
-		if _, err := a.Stat(ctx, "st/x"); fault.KindOf(err) != fault.NotFound {
+		if err := a.call(ctx); fault.KindOf(err) != fault.NotFound {
 			return fmt.Errorf("the one that was closed: %w", errOr(err))
 		}
 		return b.Check(ctx)
@@ -74,7 +75,7 @@ func errOr(err error) error {
 func ends(ctx context.Context, s *subject) error {
 	var exit host.Exit
 	began := time.Now()
-	err := s.with(ctx, func(p *host.Process, _ *host.Storage) error {
+	err := s.with(ctx, func(p *host.Process, _ instance) error {
 		began = time.Now()
 		p.Stop()
 		exit = p.Exit()
@@ -90,7 +91,7 @@ func ends(ctx context.Context, s *subject) error {
 }
 
 func leaksNothing(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, b *host.Storage) error {
+	return s.withStorage(ctx, func(p *host.Process, b *host.Storage) error {
 		if err := b.Put(ctx, "st/a", storage.Bytes(make([]byte, 100_000))); err != nil {
 			return err
 		}
@@ -117,7 +118,7 @@ func openFiles(pid int) (int, error) {
 }
 
 func endsWithUploads(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, b *host.Storage) error {
+	return s.withStorage(ctx, func(p *host.Process, b *host.Storage) error {
 		upload, cancel := context.WithCancel(ctx)
 		defer cancel()
 		ended, err := uploading(upload, b, "st/a", 3<<20)

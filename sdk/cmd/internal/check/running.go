@@ -11,6 +11,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/config"
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/host"
+	"github.com/corral-fleet/corral/sdk/loader/loadertest"
 	"github.com/corral-fleet/corral/sdk/storage"
 	"github.com/corral-fleet/corral/sdk/storage/storagetest"
 )
@@ -18,7 +19,7 @@ import (
 // limits are how long a plugin may take; tests shorten them.
 type limits struct {
 	call    time.Duration // for what is asked of it before the checks, and between them
-	storage time.Duration // for a check of its storage
+	storage time.Duration // for a check of its storage or its loader
 	process time.Duration // for a check of its process
 }
 
@@ -37,27 +38,22 @@ func (s *subject) check(ctx context.Context) (*Report, error) {
 		return nil, err
 	}
 	defer running.Stop()
-	b, err := s.open(ctx, running)
+	i, err := s.open(ctx, running)
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range storagetest.Checks() {
-		if !s.runs(c.ID) {
-			continue
-		}
-		r, err := s.tryStorage(ctx, b, c)
-		if err != nil {
-			return nil, err
-		}
-		if !s.goesOn(c.ID, c.Sentence, r) {
-			return &s.report, nil
-		}
+	on := s.checkStorage
+	if s.description.Kind == loaderKind {
+		on = s.checkLoader
 	}
-	if err := s.clear(ctx, b); err != nil {
+	if err := on(ctx, i); err != nil {
 		return nil, err
 	}
+	if s.report.Stopped {
+		return &s.report, nil
+	}
 	for _, c := range processChecks() {
-		if !s.runs(c.id) || c.soak && !s.Soak {
+		if !s.runs(c.id) || c.soak && !s.Soak || c.kind != "" && c.kind != s.description.Kind {
 			continue
 		}
 		r := s.tryProcess(ctx, c)
@@ -71,15 +67,55 @@ func (s *subject) check(ctx context.Context) (*Report, error) {
 	return &s.report, nil
 }
 
+// checkStorage runs the checks of a storage.
+func (s *subject) checkStorage(ctx context.Context, i instance) error {
+	b := i.(storageInstance).Storage
+	for _, c := range storagetest.Checks() {
+		if !s.runs(c.ID) {
+			continue
+		}
+		r, err := s.tryStorage(ctx, b, c)
+		if err != nil {
+			return err
+		}
+		if !s.goesOn(c.ID, c.Sentence, r) {
+			return nil
+		}
+	}
+	return s.clear(ctx, b)
+}
+
+// checkLoader runs the checks of a loader.
+func (s *subject) checkLoader(ctx context.Context, i instance) error {
+	l := i.(loaderInstance).Loader
+	samples, err := s.samples(ctx, l)
+	if err != nil {
+		return err
+	}
+	for _, c := range loadertest.Checks() {
+		if !s.runs(c.ID) {
+			continue
+		}
+		r := s.tryLoader(ctx, l, c, samples)
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if !s.goesOn(c.ID, c.Sentence, r) {
+			return nil
+		}
+	}
+	return nil
+}
+
 // open learns what the plugin is, and opens the instance that is checked.
-func (s *subject) open(ctx context.Context, running *host.Process) (*host.Storage, error) {
+func (s *subject) open(ctx context.Context, running *host.Process) (instance, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limits.call)
 	defer cancel()
 	if err := s.learn(ctx, running); err != nil {
 		return nil, err
 	}
 	s.report = Report{Plugin: s.description.Name, Version: s.description.Version, Kind: s.description.Kind, SHA256: s.program.SHA256}
-	if s.description.Kind != "storage" {
+	if s.description.Kind != storageKind && s.description.Kind != loaderKind {
 		return nil, fault.New(fault.NotImplemented, "there are no checks for a plugin of the kind %q", s.description.Kind)
 	}
 	switch faults, err := running.Check(ctx, s.config, false); {
@@ -88,12 +124,14 @@ func (s *subject) open(ctx context.Context, running *host.Process) (*host.Storag
 	case len(faults) > 0:
 		return nil, &config.Faults{List: faults}
 	}
-	b, err := running.OpenStorage(ctx, s.config)
+	i, err := s.instance(ctx, running, s.config)
 	if err != nil {
 		return nil, fmt.Errorf("open an instance of the configuration: %w", err)
 	}
-	s.report.Capabilities = b.Capabilities().String()
-	return b, nil
+	if b, ok := i.(storageInstance); ok {
+		s.report.Capabilities = b.Capabilities().String()
+	}
+	return i, nil
 }
 
 // goesOn notes what came of a check, and reports whether there is to be another one.

@@ -20,7 +20,7 @@ func keepsSecrets(ctx context.Context, s *subject) error {
 		return nil
 	}
 	const canary = "canary-3f9b1c77e2"
-	return s.with(ctx, func(p *host.Process, _ *host.Storage) error {
+	return s.with(ctx, func(p *host.Process, _ instance) error {
 		wrong := host.Configuration{JSON: s.config.JSON, Secrets: map[string]string{}}
 		for _, name := range s.description.Secrets {
 			wrong.Secrets[name] = canary
@@ -37,7 +37,7 @@ func keepsSecrets(ctx context.Context, s *subject) error {
 }
 
 func passesNoSecrets(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, b *host.Storage) error {
+	return s.with(ctx, func(p *host.Process, b instance) error {
 		if err := b.Check(ctx); err != nil {
 			return err
 		}

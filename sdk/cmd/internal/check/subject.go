@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"sync"
 
 	"github.com/corral-fleet/corral/sdk/cmd/internal/configfile"
@@ -60,15 +59,25 @@ func (s *subject) learn(ctx context.Context, running *host.Process) error {
 }
 
 // with starts a process of its own, opens an instance, and stops it afterwards.
-func (s *subject) with(ctx context.Context, do func(*host.Process, *host.Storage) error) error {
+func (s *subject) with(ctx context.Context, do func(*host.Process, instance) error) error {
 	running, err := host.Start(ctx, s.program)
 	if err != nil {
 		return err
 	}
 	defer running.Stop()
-	b, err := running.OpenStorage(ctx, s.config)
+	i, err := s.instance(ctx, running, s.config)
 	if err != nil {
 		return err
 	}
-	return errors.Join(do(running, b))
+	return do(running, i)
+}
+
+// withStorage is with for a storage.
+func (s *subject) withStorage(ctx context.Context, do func(*host.Process, *host.Storage) error) error {
+	return s.with(ctx, func(p *host.Process, i instance) error { return do(p, i.(storageInstance).Storage) })
+}
+
+// withLoader is with for a loader.
+func (s *subject) withLoader(ctx context.Context, do func(*host.Process, *host.Loader) error) error {
+	return s.with(ctx, func(p *host.Process, i instance) error { return do(p, i.(loaderInstance).Loader) })
 }

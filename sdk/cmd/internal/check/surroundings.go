@@ -54,7 +54,7 @@ func signalFamily(pid int, signal syscall.Signal) error {
 }
 
 func listensNowhere(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, b *host.Storage) error {
+	return s.with(ctx, func(p *host.Process, b instance) error {
 		if err := b.Check(ctx); err != nil {
 			return err
 		}
@@ -95,7 +95,7 @@ func listeners(pid int) map[string]string {
 }
 
 func holdsNothing(ctx context.Context, s *subject) error {
-	return s.with(ctx, func(p *host.Process, b *host.Storage) error {
+	return s.withStorage(ctx, func(p *host.Process, b *host.Storage) error {
 		before := memoryPeak(p.PID())
 		err := b.Put(ctx, "st/soak", storage.Once(io.LimitReader(zeros{}, soakBytes), soakBytes))
 		if k := fault.KindOf(err); k == fault.TooLarge || k == fault.NoSpace {

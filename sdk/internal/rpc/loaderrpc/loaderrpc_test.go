@@ -199,6 +199,29 @@ func TestAnErrorOfFilesEndsAnInspection(t *testing.T) {
 	}
 }
 
+// boasting are files that are said to be longer than they are.
+type boasting struct{ loader.Files }
+
+func (b boasting) List() []loader.File {
+	files := b.Files.List()
+	files[0].SizeBytes += 1000
+	return files
+}
+
+func TestAFileThatIsShorterThanItIsSaidToBe(t *testing.T) {
+	l := over(t, fake{inspect: func(ctx context.Context, files loader.Files) (loader.Info, error) {
+		in, err := loader.Open(ctx, files, "a")
+		if err != nil {
+			return loader.Info{}, err
+		}
+		_, err = io.Copy(io.Discard, in)
+		return loader.Info{}, err
+	}})
+	if _, err := l.Inspect(t.Context(), boasting{loader.Bytes(content)}); fault.KindOf(err) != fault.Corrupt || fault.SideOf(err) != fault.Caller {
+		t.Errorf("%v on the side of %v", err, fault.SideOf(err))
+	}
+}
+
 func TestWhoReadsTooMuchIsEnded(t *testing.T) {
 	l := over(t, fake{inspect: func(ctx context.Context, files loader.Files) (loader.Info, error) {
 		p := make([]byte, 1<<20)

@@ -73,7 +73,7 @@ func (r *remote) read(path string, p []byte, offset int64) (int, error) {
 	}
 	n := copy(p, answer.GetData().GetBytes())
 	if n < len(p) {
-		return n, io.ErrUnexpectedEOF
+		return n, fault.New(fault.Corrupt, "the file %q is shorter than it is said to be", path).On(fault.Caller)
 	}
 	return n, nil
 }
