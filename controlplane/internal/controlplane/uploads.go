@@ -3,6 +3,7 @@ package controlplane
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -36,12 +37,14 @@ func (c *ControlPlane) uploads(
 ) (*uploads.Service, *models.Arrivals) {
 	dir := c.loaded.Config.DataDir
 	arrivals := models.NewArrivals(known.Service, filepath.Join(dir, arrivalFolder))
-	sink := &modelSink{known: known, arrivals: arrivals, registry: registry, storages: kept, settings: manager, jobs: map[string]*operations.Job{}}
-	return uploads.New(uploads.Options{
+	sink := &modelSink{known: known, arrivals: arrivals, registry: registry, storages: kept, settings: manager, jobs: map[string]*receiving{}}
+	s := uploads.New(uploads.Options{
 		Store: store, Sink: sink, Importer: sink, Folder: filepath.Join(dir, uploadFolder), ReserveBytes: reserveBytes, KeepFor: keepUploads,
 		MaxBytes: func() int64 { return maxModelSize(manager) },
 		Log:      c.log.Named("uploads"), Now: c.now,
-	}), arrivals
+	})
+	sink.end = s.Remove
+	return s, arrivals
 }
 
 func maxModelSize(m *settings.Manager) int64 { return int64(m.Current().Models.MaxModelSize) }
@@ -53,14 +56,22 @@ type modelSink struct {
 	registry *fleet.Registry
 	storages *storages.Service
 	settings *settings.Manager
+	end      func(ctx context.Context, id string) error // an upload
 
 	mu   sync.Mutex
-	jobs map[string]*operations.Job // of uploads under way, by their ids
+	jobs map[string]*receiving // uploads under way, by their ids
+}
+
+// receiving is the operation that an upload is.
+type receiving struct {
+	*operations.Job
+
+	done context.CancelFunc
 }
 
 // Known implements [uploads.Sink].
-func (s *modelSink) Known(_ context.Context, sha256 string) (int64, error) {
-	return s.known.Known(sha256)
+func (s *modelSink) Known(_ context.Context, want fleet.Import, sha256 string) (int64, error) {
+	return s.known.Known(want.Storage, sha256)
 }
 
 // Check implements [uploads.Sink].
@@ -92,22 +103,26 @@ func (s *modelSink) Changed(u fleet.Upload, receivedBytes int64) {
 	s.mu.Lock()
 	job := s.jobs[u.ID]
 	if job == nil {
-		job = s.known.operations.Begin(operations.What{Kind: fleet.UploadOperation, Model: fleet.ShownModel(u.Name), TotalBytes: max(0, u.SizeBytes)})
+		job = s.receive(u.ID, u.Name, max(0, u.SizeBytes))
 		s.jobs[u.ID] = job
 	}
-	if u.State != fleet.UploadReceiving && u.State != fleet.UploadReceived {
+	ended := u.State != fleet.UploadReceiving && u.State != fleet.UploadReceived
+	if ended {
 		delete(s.jobs, u.ID)
 	}
 	s.mu.Unlock()
+	job.Progress("receiving", receivedBytes, max(0, u.SizeBytes), "")
+	if !ended {
+		return
+	}
+	job.done()
 	switch u.State {
-	case fleet.UploadDone:
-		job.End(nil)
 	case fleet.UploadFailed:
 		job.End(fault.New(fault.Invalid, "%s", u.Problem).On(fault.Caller))
 	case fleet.UploadRemoved:
 		job.End(operations.ErrCancelled)
 	default:
-		job.Progress("receiving", receivedBytes, max(0, u.SizeBytes), "")
+		job.End(nil)
 	}
 }
 
@@ -128,6 +143,19 @@ func (s *modelSink) Import(ctx context.Context, _ string, want fleet.Import, sou
 		return fleet.Model{}, err
 	}
 	return s.model(want.Name)
+}
+
+// receive begins the operation of an upload. Whoever cancels it ends the upload.
+func (s *modelSink) receive(id, model string, sizeBytes int64) *receiving {
+	job := s.known.operations.Begin(operations.What{Kind: fleet.UploadOperation, Model: fleet.ShownModel(model), TotalBytes: sizeBytes})
+	ctx, done := job.Start(context.Background())
+	context.AfterFunc(ctx, func() {
+		if errors.Is(context.Cause(ctx), operations.ErrCancelled) {
+			// One that has just ended is not there any more, and needs no end.
+			_ = s.end(context.WithoutCancel(ctx), id)
+		}
+	})
+	return &receiving{Job: job, done: done}
 }
 
 // Take implements [uploads.Sink].

@@ -183,7 +183,7 @@ func start(t *testing.T, ask chatFunc, change func(*pace)) *fixture {
 	f.summary = &counted{looked: make(chan struct{}, 1)}
 	log := hclog.NewNullLogger()
 	f.operations = operations.New(forgetful{}, at, log)
-	f.Live = New(Options{Summary: f.summary, Chat: ask, Registry: f.registry, Storages: shelf{}, Operations: f.operations, Catalogue: func() <-chan struct{} { return nil }, Authenticator: f.keys, Log: log, Now: at})
+	f.Live = New(Options{Summary: f.summary, Chat: ask, Registry: f.registry, Storages: shelf{}, Uploads: fullDisk{}, Operations: f.operations, Catalogue: func() <-chan struct{} { return nil }, Authenticator: f.keys, Log: log, Now: at})
 	f.summary.Summary = summary.New(f.registry, noRequests{}, f.Connections, func() []summary.StorageStatus { return []summary.StorageStatus{} },
 		func() []fleet.Model { return fleet.ModelsOf(f.registry.Hosts()) }, "1.2.3", at)
 	// Those who want it otherwise say so.

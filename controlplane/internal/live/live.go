@@ -45,13 +45,13 @@ type Operations interface {
 	Since(version uint64) ([]fleet.Operation, uint64, <-chan struct{})
 }
 
-// Options are what a [Live] is made of; all of them but Uploads are required.
+// Options are what a [Live] is made of; all of them are required.
 type Options struct {
 	Summary  Summary
 	Chat     Chat
 	Registry Registry
 	Storages Storages
-	Uploads  Uploads // nil takes none
+	Uploads  Uploads
 	// Operations are those on models; Catalogue returns a channel that is closed at the
 	// next change of which models are stored.
 	Operations Operations
@@ -95,7 +95,7 @@ type Live struct {
 	chat       Chat
 	registry   Registry
 	storages   Storages
-	uploads    Uploads // may be nil
+	uploads    Uploads
 	operations Operations
 	catalogue  func() <-chan struct{}
 	auth       edge.Authenticator

@@ -35,7 +35,7 @@ func TestRawErrors(t *testing.T) {
 	c := f.raw()
 	for _, step := range []struct{ frame, event, code, part string }{
 		{`{"event":"nonsense","id":3}`, `"nonsense"`, "not_found", "no such event"},
-		{`{"event":"upload_model","data":{}}`, `"upload_model"`, "not_implemented", "yet"},
+		{`{"event":"upload_model","data":{}}`, `"upload_model"`, "invalid", "size"},
 		{`{"event":"chat_request"}`, `"chat_request"`, "invalid", `message`},
 		{`{"event":"chat_request","data":{"message":"x"}}`, `"chat_request"`, "invalid", `model`},
 		{`{"event":"chat_request","data":{"message":5}}`, `"chat_request"`, "invalid", `message`},

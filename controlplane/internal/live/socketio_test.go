@@ -68,7 +68,7 @@ func TestSocketIOConversation(t *testing.T) {
 	c.sayBinary("x")
 	c.say(`451-9["upload_model",{"name":"x","content":{"_placeholder":true,"num":0}}]`)
 	c.sayBinary("GGUF")
-	if got := c.hear(); !strings.HasPrefix(got, `439[{"event":"upload_model","code":"not_implemented"`) {
+	if got := c.hear(); !strings.HasPrefix(got, `439[{"event":"upload_model","code":"no_space"`) {
 		t.Error(got)
 	}
 	c.say(`6`) // noop

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"os"
@@ -15,7 +16,40 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/sqlite"
 	"github.com/corral-fleet/corral/controlplane/internal/uploads"
 	"github.com/corral-fleet/corral/controlplane/internal/uploads/uploadstest"
+	"github.com/corral-fleet/corral/sdk/fault"
 )
+
+// fullDisk takes no uploads.
+type fullDisk struct{}
+
+func (fullDisk) Create(context.Context, uploads.Start) (fleet.Upload, error) {
+	return fleet.Upload{}, fault.New(fault.NoSpace, "the disk is full")
+}
+
+func (fullDisk) Begin(context.Context, string, int64) (*uploads.Batch, error) {
+	return nil, fault.New(fault.NoSpace, "the disk is full")
+}
+
+func (fullDisk) Import(_ context.Context, _ string, want fleet.Import, source string) (fleet.Model, error) {
+	if source != "s3://bucket/m.gguf" {
+		return fleet.Model{}, fault.New(fault.NotFound, "%q is in no storage", source)
+	}
+	return fleet.Model{Name: want.Name}, nil // which needs no disk
+}
+
+// A model of what a storage has needs no bytes.
+func TestAModelOfAFileInAStorage(t *testing.T) {
+	f := start(t, echoes, nil)
+	c := f.raw()
+	c.say(`{"event":"upload_model","data":{"name":"m:latest","source":"s3://bucket/m.gguf"},"id":1}`)
+	if got := c.hearFrame(); got.Type != "model_progress" || !strings.Contains(string(got.Data), `"name":"m:latest"`) {
+		t.Errorf("heard %s %s", got.Type, got.Data)
+	}
+	c.say(`{"event":"upload_model","data":{"name":"m:latest","source":"s3://other/m.gguf"},"id":2}`)
+	if got := c.hearFrame(); got.Type != "error" || !strings.Contains(string(got.Data), "in no storage") {
+		t.Errorf("heard %s %s", got.Type, got.Data)
+	}
+}
 
 // takeUploads lets a fixture take uploads, and push how far they are.
 func (f *fixture) takeUploads() (*uploads.Service, *uploadstest.Sink) {
@@ -88,7 +122,6 @@ func TestUploadOfASmallFile(t *testing.T) {
 		`{"name":"x"}`:                     `"code":"invalid","error":"the field \"size\" is missing`,
 		`{"name":"x","size":-1}`:           `"code":"invalid"`,
 		`{"name":"x","size":1048577}`:      `"code":"too_large"`,
-		`{"name":"x","source":"s3://b/k"}`: `"code":"not_implemented"`,
 		`{"name":5}`:                       `"code":"invalid"`,
 	} {
 		c.say(`{"event":"upload_model","data":` + data + `}`)

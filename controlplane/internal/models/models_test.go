@@ -276,10 +276,10 @@ func TestFilesThatTwoModelsHaveAreStoredOnceAndStayWithTheOther(t *testing.T) {
 	if keys := b.shelf.keys(); len(keys) != 1 {
 		t.Errorf("in the storage are %v", keys)
 	}
-	if size, err := b.Known(digestOf([]byte("GGUF same"))); err != nil || size != 9 {
+	if size, err := b.Known("", digestOf([]byte("GGUF same"))); err != nil || size != 9 {
 		t.Errorf("what is there is known with %d bytes, %v", size, err)
 	}
-	if _, err := b.Known(digestOf([]byte("other"))); fault.KindOf(err) != fault.NotFound {
+	if _, err := b.Known("elsewhere", digestOf([]byte("GGUF same"))); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("what isn't there: %v", err)
 	}
 	if err := b.Delete(t.Context(), "one", Deletion{Purge: true}); err != nil {

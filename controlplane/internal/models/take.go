@@ -312,12 +312,12 @@ func (s *Service) fileOf(storage, sha256 string) (fleet.ModelFile, bool) {
 	return fleet.ModelFile{}, false
 }
 
-// Known returns the size of a file that the catalogue has, by its digest; one that it
-// doesn't have is fault.NotFound.
-func (s *Service) Known(sha256 string) (sizeBytes int64, err error) {
+// Known returns the size of a file that the catalogue has in a storage, by its digest;
+// the empty name is any storage. One that it doesn't have there is fault.NotFound.
+func (s *Service) Known(storage, sha256 string) (sizeBytes int64, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	if f, ok := s.fileOf("", sha256); ok {
+	if f, ok := s.fileOf(storage, sha256); ok {
 		return f.SizeBytes, nil
 	}
 	return 0, fault.New(fault.NotFound, "no model has a file of this digest")

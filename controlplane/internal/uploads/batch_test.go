@@ -2,8 +2,10 @@ package uploads_test
 
 import (
 	"bytes"
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -14,17 +16,17 @@ import (
 
 func TestABatchIsOneModel(t *testing.T) {
 	f := start(t, nil)
-	b, err := f.Begin("k1", -1)
+	b, err := f.Begin(t.Context(), "k1", -1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	parts := [][]byte{random(600_001), random(3)}
 	for i, name := range []string{"x/model-00001-of-00002.gguf", "model-00002-of-00002.gguf"} {
-		if err := b.Add(t.Context(), name, bytes.NewReader(parts[i])); err != nil {
+		if err := b.Add(name, bytes.NewReader(parts[i])); err != nil {
 			t.Fatal(err)
 		}
 	}
-	model, err := b.Finish(t.Context(), fleet.Import{Name: "both", Description: "d"}, []string{digest(parts[0]), ""})
+	model, err := b.Finish(fleet.Import{Name: "both", Description: "d"}, []string{digest(parts[0]), ""})
 	if err != nil || model.ID != fleet.ModelID("both") || model.SizeBytes != 600_004 {
 		t.Errorf("%+v, %v", model, err)
 	}
@@ -52,11 +54,11 @@ func TestABatchIsOneModel(t *testing.T) {
 func TestABatchThatBecomesNoModelLeavesNothing(t *testing.T) {
 	f := start(t, func(o *uploads.Options) { o.MaxBytes = func() int64 { return 10 } })
 	add := func(name, text string) func(*uploads.Batch) error {
-		return func(b *uploads.Batch) error { return b.Add(t.Context(), name, strings.NewReader(text)) }
+		return func(b *uploads.Batch) error { return b.Add(name, strings.NewReader(text)) }
 	}
 	finish := func(want fleet.Import, digests ...string) func(*uploads.Batch) error {
 		return func(b *uploads.Batch) error {
-			_, err := b.Finish(t.Context(), want, digests)
+			_, err := b.Finish(want, digests)
 			return err
 		}
 	}
@@ -72,11 +74,11 @@ func TestABatchThatBecomesNoModelLeavesNothing(t *testing.T) {
 		"too few digests":       {fault.Invalid, []func(*uploads.Batch) error{add("a", "1"), add("b", "1"), finish(fleet.Import{Name: "a"}, digest([]byte("1")))}},
 		"a storage that is not": {fault.NotFound, []func(*uploads.Batch) error{add("a", "1"), finish(fleet.Import{Storage: "s3"})}},
 		"a name that can't be": {fault.Invalid, []func(*uploads.Batch) error{func(b *uploads.Batch) error {
-			return b.Want(t.Context(), fleet.Import{Name: "a b"})
+			return b.Want(fleet.Import{Name: "a b"})
 		}}},
 		"nothing more": {fault.None, []func(*uploads.Batch) error{add("a", "1")}},
 	} {
-		b, err := f.Begin("", 5)
+		b, err := f.Begin(t.Context(), "", 5)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,4 +99,36 @@ func TestABatchThatBecomesNoModelLeavesNothing(t *testing.T) {
 	if len(f.sink.Took()) != 0 {
 		t.Error("the sink has got something")
 	}
+}
+
+// A batch can be ended by its id, as any upload.
+func TestABatchIsEnded(t *testing.T) {
+	f := start(t, nil)
+	b, err := f.Begin(t.Context(), "", -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Want(fleet.Import{Name: "a"}); err != nil {
+		t.Fatal(err)
+	}
+	in := newLine()
+	stop := context.AfterFunc(b.Context(), func() { in.cut(context.Cause(b.Context())) })
+	defer stop()
+	added := make(chan error, 1)
+	go func() { added <- b.Add("f", in) }()
+	if _, err := in.send.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	for len(f.sink.Changes()) == 0 { // until the read has been noted
+		time.Sleep(time.Millisecond)
+	}
+	if err := f.Remove(t.Context(), f.sink.Changes()[0].Upload.ID); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, <-added, fault.Canceled)
+	if err := b.Close(); err != nil {
+		t.Error(err)
+	}
+	f.wantLeft()
+	wantKind(t, f.Remove(t.Context(), f.sink.Changes()[0].Upload.ID), fault.NotFound)
 }

@@ -8,9 +8,9 @@ import (
 
 // Sink is where files go that are complete. Its methods may be called concurrently.
 type Sink interface {
-	// Known returns the size of content that the sink has, by its sha256 in lower case
-	// hexadecimal. What it doesn't have is fault.NotFound.
-	Known(ctx context.Context, sha256 string) (sizeBytes int64, err error)
+	// Known returns the size of content that the sink has where a model is wanted, by its
+	// sha256 in lower case hexadecimal. What it doesn't have there is fault.NotFound.
+	Known(ctx context.Context, want fleet.Import, sha256 string) (sizeBytes int64, err error)
 	// Check says, before any byte is taken, why a model can't be made as it is wanted,
 	// such as for a storage that isn't there. The name may still be empty.
 	Check(ctx context.Context, want fleet.Import) error

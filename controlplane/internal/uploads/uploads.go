@@ -44,6 +44,9 @@ type Service struct {
 	turns      turns
 	memory     sync.Pool // of *pieceSet
 	flushBytes int64
+
+	mu      sync.Mutex
+	batches map[string]context.CancelCauseFunc // those under way, by their ids
 }
 
 // New returns a service; see [Service.Load].
@@ -54,7 +57,7 @@ func New(o Options) *Service {
 		turns:   turns{byID: map[string]*turn{}},
 		memory:  sync.Pool{New: func() any { return new(pieceSet) }},
 
-		flushBytes: flushBytes,
+		flushBytes: flushBytes, batches: map[string]context.CancelCauseFunc{},
 	}
 }
 
@@ -161,7 +164,7 @@ func (s *Service) known(ctx context.Context, u *fleet.Upload) (bool, error) {
 	if u.SHA256 == "" {
 		return false, nil
 	}
-	size, err := s.Sink.Known(ctx, u.SHA256)
+	size, err := s.Sink.Known(ctx, u.Import, u.SHA256)
 	switch {
 	case fault.KindOf(err) == fault.NotFound:
 		return false, nil
@@ -182,8 +185,16 @@ func (s *Service) Look(ctx context.Context, id string) (fleet.Upload, error) {
 	return s.find(context.WithoutCancel(ctx), id)
 }
 
-// Remove ends an upload, and whoever works on it. Its bytes are gone when it returns.
+// Remove ends an upload, and whoever works on it. Its bytes are gone when it returns, or
+// in the case of a batch, soon.
 func (s *Service) Remove(ctx context.Context, id string) error {
+	s.mu.Lock()
+	end := s.batches[id]
+	s.mu.Unlock()
+	if end != nil {
+		end(errEnded)
+		return nil
+	}
 	_, leave, err := s.turns.take(ctx, id)
 	if err != nil {
 		return err
@@ -196,6 +207,9 @@ func (s *Service) Remove(ctx context.Context, id string) error {
 	}
 	return s.remove(ctx, u)
 }
+
+// errEnded is why a batch ends that somebody ended.
+var errEnded = fault.New(fault.Canceled, "somebody ended this upload")
 
 // remove has to be called with the upload's turn.
 func (s *Service) remove(ctx context.Context, u fleet.Upload) error {

@@ -63,7 +63,7 @@ func (s *Sink) Content(sha256 string) ([]byte, error) {
 }
 
 // Known implements [uploads.Sink].
-func (s *Sink) Known(_ context.Context, sha256 string) (int64, error) {
+func (s *Sink) Known(_ context.Context, _ fleet.Import, sha256 string) (int64, error) {
 	is, err := os.Stat(filepath.Join(s.Dir, sha256))
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, fault.New(fault.NotFound, "nothing has this sha256")
