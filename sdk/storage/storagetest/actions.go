@@ -44,6 +44,20 @@ func (t *trial) read(key string, r storage.Range) []byte {
 	return content
 }
 
+// begin reads the first 1000 bytes of an object, and leaves the rest to be read.
+func (t *trial) begin(ctx context.Context, key string) (io.ReadCloser, []byte) {
+	in, err := t.Get(ctx, key, storage.Range{})
+	if err != nil {
+		t.fatalf("Get: %v", err)
+	}
+	first := make([]byte, 1000)
+	if _, err := io.ReadFull(in, first); err != nil {
+		in.Close()
+		t.fatalf("Read: %v", err)
+	}
+	return in, first
+}
+
 func (t *trial) tryRead(key string, r storage.Range) ([]byte, error) {
 	in, err := t.Get(t.ctx, key, r)
 	if err != nil {

@@ -47,15 +47,8 @@ var readingChecks = []Check{
 	{ID: "ST-GET-008", Sentence: "What is read is one version of the object, even if it is deleted meanwhile, or the reader fails.", try: func(t *trial) {
 		whole := pattern(1<<20, 1)
 		t.put(key("a"), whole)
-		in, err := t.Get(t.ctx, key("a"), storage.Range{})
-		if err != nil {
-			t.fatalf("Get: %v", err)
-		}
+		in, first := t.begin(t.ctx, key("a"))
 		defer in.Close()
-		first := make([]byte, 1000)
-		if _, err := io.ReadFull(in, first); err != nil {
-			t.fatalf("Read: %v", err)
-		}
 		if err := t.Delete(t.ctx, key("a")); err != nil {
 			t.fatalf("Delete: %v", err)
 		}
@@ -83,15 +76,8 @@ var readingChecks = []Check{
 		t.put(key("a"), whole)
 		ctx, cancel := withCancel(t.ctx)
 		defer cancel()
-		in, err := t.Get(ctx, key("a"), storage.Range{})
-		if err != nil {
-			t.fatalf("Get: %v", err)
-		}
+		in, first := t.begin(ctx, key("a"))
 		defer in.Close()
-		first := make([]byte, 1000)
-		if _, err := io.ReadFull(in, first); err != nil {
-			t.fatalf("Read: %v", err)
-		}
 		cancel()
 		began := time.Now()
 		rest, err := io.ReadAll(in)
