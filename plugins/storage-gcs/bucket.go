@@ -89,31 +89,19 @@ func infoOf(key string, attrs *gcs.ObjectAttrs) storage.Info {
 
 // Get implements [storage.Backend].
 func (b *bucket) Get(ctx context.Context, key string, r storage.Range) (io.ReadCloser, error) {
-	if _, _, err := r.Of(1 << 62); err != nil {
-		return nil, err
-	}
-	first := b.fetch.PartBytes
-	if r.LengthBytes > 0 {
-		first = min(first, r.LengthBytes)
-	}
-	in, err := b.get(ctx, b.at(key), key, r.OffsetBytes, first)
-	if statusOf(err) == http.StatusRequestedRangeNotSatisfiable {
-		return b.getNothing(ctx, key, r)
-	}
-	if err != nil {
-		return nil, err
-	}
-	offset, length, err := r.Of(in.Attrs.Size)
-	if err != nil {
-		return nil, errors.Join(err, in.Close())
-	}
-	one := b.at(key).Generation(in.Attrs.Generation)
-	return b.fetch.Fetch(ctx, transfer.Section{
-		Begin: in, BeginBytes: min(first, length), Offset: offset, Bytes: length,
-		More: func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-			return b.get(ctx, one, key, offset, length)
-		},
-	}), nil
+	return b.fetch.Get(ctx, r, transfer.Object{Key: key, Stat: b.Stat, Open: func(ctx context.Context, offset, length int64) (transfer.Part, error) {
+		in, err := b.get(ctx, b.at(key), key, offset, length)
+		if err != nil {
+			return transfer.Part{}, err
+		}
+		one := b.at(key).Generation(in.Attrs.Generation)
+		return transfer.Part{
+			Body: in, Bytes: min(length, in.Attrs.Size-offset), TotalBytes: in.Attrs.Size,
+			More: func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+				return b.get(ctx, one, key, offset, length)
+			},
+		}, nil
+	}})
 }
 
 func (b *bucket) get(ctx context.Context, object *gcs.ObjectHandle, key string, offset, length int64) (*gcs.Reader, error) {
@@ -122,24 +110,9 @@ func (b *bucket) get(ctx context.Context, object *gcs.ObjectHandle, key string, 
 		return nil, absent(key)
 	}
 	if statusOf(err) == http.StatusRequestedRangeNotSatisfiable {
-		return nil, err
+		return nil, transfer.ErrNoPart
 	}
 	return in, explained(ctx, err, "read the object %q", key)
-}
-
-// getNothing is a Get of what the service has no part of: an object may be empty.
-func (b *bucket) getNothing(ctx context.Context, key string, r storage.Range) (io.ReadCloser, error) {
-	info, err := b.Stat(ctx, key)
-	if err != nil {
-		return nil, err
-	}
-	if _, _, err := r.Of(info.SizeBytes); err != nil {
-		return nil, err
-	}
-	if info.SizeBytes > 0 {
-		return nil, fault.New(fault.Conflict, "the object %q was replaced while it was read", key).On(fault.Service)
-	}
-	return http.NoBody, nil
 }
 
 // Delete implements [storage.Backend].

@@ -89,40 +89,22 @@ func tag(etag *string) string { return strings.Trim(aws.ToString(etag), `"`) }
 
 // Get implements [storage.Backend].
 func (b *bucket) Get(ctx context.Context, key string, r storage.Range) (io.ReadCloser, error) {
-	if _, _, err := r.Of(1 << 62); err != nil {
-		return nil, err
-	}
-	first := b.cut.PartBytes
-	if r.LengthBytes > 0 {
-		first = min(first, r.LengthBytes)
-	}
-	out, err := b.get(ctx, key, r.OffsetBytes, first, nil)
-	if statusOf(err) == http.StatusRequestedRangeNotSatisfiable {
-		return b.getNothing(ctx, key, r)
-	}
-	if err != nil {
-		return nil, b.explainedGet(ctx, err, key)
-	}
-	total, ok := totalOf(out)
-	if !ok {
-		_ = out.Body.Close() // it is not what was asked for
-		return nil, fault.New(fault.Internal, "the service does not say which part of the object %q it sends", key).On(fault.Service)
-	}
-	offset, length, err := r.Of(total)
-	if err != nil {
-		_ = out.Body.Close() // nothing of it is wanted
-		return nil, err
-	}
-	return b.cut.Fetch(ctx, transfer.Section{
-		Begin: out.Body, BeginBytes: aws.ToInt64(out.ContentLength), Offset: offset, Bytes: length,
-		More: func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
-			more, err := b.get(ctx, key, offset, length, out.ETag)
-			if err != nil {
-				return nil, b.explainedGet(ctx, err, key)
-			}
-			return more.Body, nil
-		},
-	}), nil
+	return b.cut.Get(ctx, r, transfer.Object{Key: key, Stat: b.Stat, Open: func(ctx context.Context, offset, length int64) (transfer.Part, error) {
+		out, err := b.get(ctx, key, offset, length, nil)
+		if err != nil {
+			return transfer.Part{}, b.explainedGet(ctx, err, key)
+		}
+		return transfer.Part{
+			Body: out.Body, Bytes: aws.ToInt64(out.ContentLength), TotalBytes: totalOf(out),
+			More: func(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
+				more, err := b.get(ctx, key, offset, length, out.ETag)
+				if err != nil {
+					return nil, b.explainedGet(ctx, err, key)
+				}
+				return more.Body, nil
+			},
+		}, nil
+	}})
 }
 
 func (b *bucket) get(ctx context.Context, key string, offset, length int64, version *string) (*s3.GetObjectOutput, error) {
@@ -132,35 +114,24 @@ func (b *bucket) get(ctx context.Context, key string, offset, length int64, vers
 	})
 }
 
-// totalOf returns how large the object is of which a part comes.
-func totalOf(out *s3.GetObjectOutput) (int64, bool) {
+// totalOf returns how large the object is of which a part comes, -1 where nothing says.
+func totalOf(out *s3.GetObjectOutput) int64 {
 	_, size, ok := strings.Cut(aws.ToString(out.ContentRange), "/")
-	if !ok { // all of it comes, as an empty object does at some services
-		return aws.ToInt64(out.ContentLength), out.ContentLength != nil && *out.ContentLength == 0
+	if !ok && out.ContentLength != nil && *out.ContentLength == 0 {
+		return 0 // all of it comes, as an empty object does at some services
 	}
-	total, err := strconv.ParseInt(size, 10, 64)
-	return total, err == nil
-}
-
-// getNothing is a Get of what the service has no part of: an object may be empty.
-func (b *bucket) getNothing(ctx context.Context, key string, r storage.Range) (io.ReadCloser, error) {
-	info, err := b.Stat(ctx, key)
-	if err != nil {
-		return nil, err
+	if total, err := strconv.ParseInt(size, 10, 64); ok && err == nil {
+		return total
 	}
-	if _, _, err := r.Of(info.SizeBytes); err != nil {
-		return nil, err
-	}
-	if info.SizeBytes > 0 {
-		return nil, fault.New(fault.Conflict, "the object %q was replaced while it was read", key).On(fault.Service)
-	}
-	return http.NoBody, nil
+	return -1
 }
 
 func (b *bucket) explainedGet(ctx context.Context, err error, key string) error {
 	switch {
 	case codeOf(err) == "NoSuchKey", codeOf(err) == "NotFound":
 		return absent(key)
+	case statusOf(err) == http.StatusRequestedRangeNotSatisfiable:
+		return transfer.ErrNoPart
 	case statusOf(err) == http.StatusPreconditionFailed:
 		return fault.Wrap(fault.Conflict, err, "the object %q was replaced while it was read", key).On(fault.Service)
 	}
