@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -89,17 +90,27 @@ func startForJavaScript(t *testing.T, port string, hosts ...string) []string {
 			agent.AwaitModel(serveLimit, corraltest.Hello)
 		}
 	}
+	file := filepath.Join(t.TempDir(), "tiny.gguf")
+	if err := os.WriteFile(file, tiny(t, tinymodel.Options{Seed: 2}), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	return []string{
+		"CORRAL_GGUF=" + file,
 		"CORRAL_URL=" + withKeys.URL(), "CORRAL_KEY=" + withKeys.Key(corraltest.Operator), "CORRAL_HOSTS=" + strings.Join(hosts, ","),
 		"CORRAL_MODEL=" + corraltest.Hello, "CORRAL_ENDLESS_MODEL=" + corraltest.Endless, "CORRAL_ROAMING_MODEL=" + roaming,
 		"CORRAL_KEYLESS_URL=" + open.URL(),
 	}
 }
 
+// installing is held by the test that installs modules.
+var installing sync.Mutex
+
 // installModules installs the modules of a folder, exactly as locked, unless
 // they are there and no older than the lock.
 func installModules(t *testing.T, folder string) {
 	t.Helper()
+	installing.Lock()
+	defer installing.Unlock()
 	lock, err := os.Stat(filepath.Join(folder, "package-lock.json"))
 	if err != nil {
 		t.Fatal(err)

@@ -76,7 +76,7 @@ test('raw: what fails is told, and the connection stays', async (t) => {
   assertFailure(await failure('nonsense'), 'nonsense', 'not_found')
   assertFailure(await failure('chat_request', { model }), 'chat_request', 'invalid')
   assertFailure(await failure('chat_request', { message: 'x', model: 'no-such-model' }), 'chat_request', 'not_found')
-  assertFailure(await failure('upload_model', { name: 'x', filename: 'x.gguf', content: 'R0dVRg==' }), 'upload_model', 'not_implemented')
+  assertFailure(await failure('upload_model', { name: 'x', filename: 'x.gguf', content: '?' }), 'upload_model', 'invalid')
   assertFailure(await failure('browse_storage', { storage: 'none' }), 'browse_storage', 'not_found')
   for (const broken of ['{"event":', 'hello', '[]', '{}']) {
     client.send(broken)

@@ -18,9 +18,12 @@ export const endlessModel = process.env.CORRAL_ENDLESS_MODEL ?? model
 export const hosts = process.env.CORRAL_HOSTS?.split(',') ?? []
 export const roamingModel = process.env.CORRAL_ROAMING_MODEL
 export const keylessURL = process.env.CORRAL_KEYLESS_URL?.replace(/\/$/, '') // lets everybody in
+export const ggufFile = process.env.CORRAL_GGUF // of a model that no host has
 export const wrongKey = 'crl_' + 'A'.repeat(43)
 
 export const needsKeyless = { skip: keylessURL ? false : 'CORRAL_KEYLESS_URL is not set' }
+
+export const needsGGUF = { skip: ggufFile ? false : 'CORRAL_GGUF is not set' }
 
 export const needsHosts = { skip: hosts.length > 1 && roamingModel ? false : 'CORRAL_HOSTS does not name several hosts, or CORRAL_ROAMING_MODEL is not set' }
 

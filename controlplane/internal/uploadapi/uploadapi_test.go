@@ -422,7 +422,7 @@ func TestForm(t *testing.T) {
 	for what, parts := range map[string][]part{
 		"fields first": {name, described, hosts, more, sum, file},
 		"file first":   {file, hosts, more, name, described, sum, {"later", "", "unknown"}},
-		"in between":   {hosts, name, file, more, sum, described},
+		"in between":   {hosts, name, {"hosts", "", ""}, file, more, sum, described},
 	} {
 		f := start(t)
 		body, contentType := form(parts...)

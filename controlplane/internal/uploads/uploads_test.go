@@ -311,6 +311,9 @@ func TestWhatIsRefusedBeforeAByteCame(t *testing.T) {
 		}
 	}
 	f.wantLeft()
+	if u, err := f.Create(t.Context(), uploads.Start{Filename: "f", Import: fleet.Import{Hosts: []string{}}}); err != nil || u.Hosts != nil {
+		t.Errorf("no hosts are %v, %v", u.Hosts, err)
+	}
 	for filename, want := range map[string][2]string{
 		"Llama-3.2-1B.Q4_K_M.gguf":      {"Llama-3.2-1B.Q4_K_M.gguf", "Llama-3.2-1B.Q4_K_M:latest"},
 		"../../x/Löwe v2.gguf":          {"Löwe v2.gguf", "L-we-v2:latest"},

@@ -43,6 +43,9 @@ func checkImport(want fleet.Import) (fleet.Import, error) {
 	if want.Name != "" {
 		want.Name = fleet.ShownModel(want.Name)
 	}
+	if len(want.Hosts) == 0 {
+		want.Hosts = nil // none, in whatever way it was said
+	}
 	return want, nil
 }
 
