@@ -197,7 +197,11 @@ func (b *bad) Put(ctx context.Context, key string, src storage.Source) error {
 	if b.which == "gives up what is slow" {
 		src = impatient{src}
 	}
-	return b.Backend.Put(ctx, key, src)
+	err := b.Backend.Put(ctx, key, src)
+	if b.which == "waits for uploads" && ctx.Err() != nil {
+		select {} // as one does that does not heed its context
+	}
+	return err
 }
 
 func (b *bad) Create(ctx context.Context, key string, src storage.Source) error {
