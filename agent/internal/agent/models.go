@@ -29,7 +29,7 @@ func (a *Agent) modelJobs(id *identity.Identity, supervisor *ollama.Supervisor, 
 			joined := id.Membership()
 			models, ours := supervisor.ModelsDir()
 			return order.Host{
-				Ollama: "http://" + hostPort, ModelsDir: models, Ours: ours,
+				ID: joined.HostID, Ollama: "http://" + hostPort, ModelsDir: models, Ours: ours,
 				DataDir: filepath.Join(a.cfg.DataDir, "models"),
 				Servers: a.serversFrom(joined, inUse()), Authorities: joined.CACertificates,
 				AuthoritiesFile: a.cfg.ServerCAFile, Insecure: a.cfg.Insecure,

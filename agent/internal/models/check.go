@@ -9,6 +9,7 @@ import (
 	"github.com/corral-fleet/corral/agent/internal/models/api"
 	"github.com/corral-fleet/corral/agent/internal/models/registry"
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/loader"
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
 
@@ -26,6 +27,27 @@ func (e *Executor) check(ctx context.Context, name string, img *image) error {
 		return fault.Wrap(fault.Corrupt, err, "Ollama on this host took the model in and cannot read it").On(fault.Ollama)
 	}
 	return agrees(shown, img.config)
+}
+
+// judge says whether Ollama understands what it has made of a recipe.
+func judge(shown *api.Shown, recipe *loader.Recipe) error {
+	var config map[string]any
+	if len(recipe.Config) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(recipe.Config, &config); err != nil {
+		return fault.Wrap(fault.Invalid, err, "the configuration in the recipe is no JSON object")
+	}
+	if recipe.Quantize != "" {
+		config["file_type"] = recipe.Quantize
+	} else if recipe.Convert {
+		delete(config, "file_type") // Ollama chooses it
+	}
+	text, err := json.Marshal(config)
+	if err != nil {
+		return err
+	}
+	return agrees(shown, text)
 }
 
 // agrees says whether Ollama understands a model as its configuration has it.

@@ -21,6 +21,7 @@ import (
 	"github.com/corral-fleet/corral/agent/internal/models/api"
 	"github.com/corral-fleet/corral/agent/internal/models/fetch"
 	"github.com/corral-fleet/corral/agent/internal/models/order"
+	"github.com/corral-fleet/corral/agent/internal/models/store"
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
@@ -31,12 +32,17 @@ type Executor struct {
 	progress *Progress
 	log      hclog.Logger
 	ollama   *api.Client
+	store    *store.Store // nil where the folder isn't known
 	timing   fetch.Timing
 }
 
 // New returns an executor that tells its progress.
 func New(host order.Host, progress *Progress, log hclog.Logger) *Executor {
-	return &Executor{host: host, progress: progress, log: log, ollama: api.New(host.Ollama)}
+	e := &Executor{host: host, progress: progress, log: log, ollama: api.New(host.Ollama)}
+	if host.ModelsDir != "" {
+		e.store = store.New(host.ModelsDir, host.ID)
+	}
+	return e
 }
 
 // Close closes what is kept open to Ollama.

@@ -136,7 +136,7 @@ func (r *layerReader) Close() error {
 
 // identify finds out the layer's digest where the recipe doesn't say it, by reading it
 // all, and tells of each piece. One that stands in the recipe is held to what it says.
-func (l *layer) identify(ctx context.Context, read func(n int)) error {
+func (l *layer) identify(ctx context.Context, read func(n int64)) error {
 	if l.SHA256 != "" && l.ofFiles() {
 		return nil // held to it when it is taken in
 	}
@@ -164,12 +164,12 @@ func (l *layer) identify(ctx context.Context, read func(n int)) error {
 // counting tells of each piece that is read.
 type counting struct {
 	io.Reader
-	read func(n int)
+	read func(n int64)
 }
 
 // Read implements [io.Reader].
 func (c *counting) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
-	c.read(n)
+	c.read(int64(n))
 	return n, err
 }

@@ -2,11 +2,13 @@ package models
 
 import (
 	"context"
+	"errors"
 	"slices"
 
 	"github.com/corral-fleet/corral/agent/internal/models/api"
 	"github.com/corral-fleet/corral/agent/internal/models/order"
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/loader"
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
 
@@ -19,7 +21,8 @@ const (
 
 // load makes a model of a recipe.
 func (e *Executor) load(ctx context.Context, job *work.Job) (*work.Result, error) {
-	if _, err := e.version(ctx, job.Recipe.Requires); err != nil {
+	version, err := e.version(ctx, job.Recipe.Requires)
+	if err != nil {
 		return nil, err
 	}
 	from, err := e.source(job)
@@ -34,17 +37,41 @@ func (e *Executor) load(ctx context.Context, job *work.Job) (*work.Result, error
 	if err := e.identify(ctx, layers); err != nil {
 		return nil, err
 	}
+	e.progress.step()
+	if onlyCreated(job.Recipe) {
+		return e.create(ctx, job, layers, version)
+	}
 	img, err := newImage(job.Recipe, layers)
 	if err != nil {
 		return nil, err
 	}
+	made := &work.Result{Digest: img.digest, SizeBytes: img.sizeBytes}
 	if there, err := e.has(ctx, job.Model, img.digest); err != nil || there {
-		return &work.Result{Digest: img.digest, SizeBytes: img.sizeBytes}, err
+		return made, err
 	}
-	if err := e.pull(ctx, job.Model, img); err != nil {
+	made.Path = wayPull
+	placed, err := e.place(ctx, layers)
+	if err != nil {
 		return nil, err
 	}
-	return &work.Result{Digest: img.digest, SizeBytes: img.sizeBytes, Path: wayPull}, nil
+	if placed {
+		made.Path = wayPlace
+	}
+	err = e.pull(ctx, job.Model, img)
+	if _, can := errors.AsType[notPulledError](err); can {
+		e.log.Warn("this Ollama does not pull from this host; the model is created", "version", version, "error", err)
+		return e.create(ctx, job, layers, version)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return made, nil
+}
+
+// onlyCreated reports whether no registry can have the model: Ollama makes it of other
+// files, or of a model that it has.
+func onlyCreated(r *loader.Recipe) bool {
+	return r.Converted() || r.From != "" || slices.ContainsFunc(r.Layers, func(l loader.Layer) bool { return mediaType(l.Role) == "" })
 }
 
 // identify finds out the digests that the recipe doesn't say. A model's bytes then come
@@ -63,7 +90,7 @@ func (e *Executor) identify(ctx context.Context, layers []*layer) error {
 			e.progress.enter(work.Preparing, "the digest of the model is found out")
 		}
 		counted := l.SHA256 == ""
-		err := l.identify(ctx, func(n int) {
+		err := l.identify(ctx, func(n int64) {
 			if counted {
 				e.progress.add(n)
 			}

@@ -47,14 +47,20 @@ func (p *Progress) reach(done int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.now.DoneBytes = max(p.now.DoneBytes, p.base+done)
-	if p.now.TotalBytes > 0 {
-		p.now.DoneBytes = min(p.now.DoneBytes, p.now.TotalBytes)
-	}
+	p.clamp()
 }
 
 // add says that so many more are done.
-func (p *Progress) add(n int) {
+func (p *Progress) add(n int64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.now.DoneBytes += int64(n)
+	p.now.DoneBytes += n
+	p.clamp()
+}
+
+// clamp keeps what is done within what there is: a fallback begins anew.
+func (p *Progress) clamp() {
+	if p.now.TotalBytes > 0 {
+		p.now.DoneBytes = min(p.now.DoneBytes, p.now.TotalBytes)
+	}
 }

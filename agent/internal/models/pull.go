@@ -3,6 +3,8 @@ package models
 import (
 	"context"
 	"errors"
+	"net/http"
+	"strings"
 	"time"
 
 	"github.com/corral-fleet/corral/agent/internal/models/api"
@@ -37,11 +39,13 @@ func (e *Executor) pullAs(ctx context.Context, img *image) (name string, err err
 	if err != nil {
 		return "", err
 	}
+	if err := e.checkRoom(missing-e.partialBytes(img), "the model"); err != nil {
+		return "", err
+	}
 	e.progress.enter(work.Fetching, "")
-	e.progress.step()
 	anew := false
 	for began := time.Now(); ; {
-		name, served, err := e.pullOnce(ctx, img)
+		name, r, err := e.pullOnce(ctx, img)
 		refused, ok := errors.AsType[*api.RefusalError](err)
 		switch {
 		case ctx.Err() != nil:
@@ -52,14 +56,33 @@ func (e *Executor) pullAs(ctx context.Context, img *image) (name string, err err
 			if err := pause(ctx, askAgain); err != nil {
 				return "", err
 			}
-		case contains(refused.Message, mismatch) && served < missing && !anew:
+		case contains(refused.Message, mismatch) && r.ServedBytes() < missing && !anew:
 			// What an earlier pull had left was not of the model. It is gone now.
 			e.log.Warn("what was fetched earlier is another file's; it is fetched anew")
 			anew = true
+		case fault.KindOf(storeFault(refused)) == fault.Unavailable && (!r.Asked() || r.ServedBytes() == 0 && missing > 0):
+			return "", notPulledError{storeFault(refused)}
 		default:
 			return "", storeFault(refused)
 		}
 	}
+}
+
+// notPulledError is that this Ollama can't or won't pull from here, as one in a
+// container of its own, or one that wants something else of a registry.
+type notPulledError struct{ error }
+
+func (e notPulledError) Unwrap() error { return e.error }
+
+// partialBytes is how much of the disk unfinished downloads of the model have taken.
+func (e *Executor) partialBytes(img *image) (n int64) {
+	if e.store == nil {
+		return 0
+	}
+	for digest := range img.Blobs {
+		n += e.store.PartialBytes(strings.TrimPrefix(digest, "sha256:"))
+	}
+	return n
 }
 
 // missingBytes is how much of the model isn't in Ollama's store.
@@ -82,14 +105,14 @@ type sourceError struct{ error }
 
 func (e sourceError) Unwrap() error { return e.error }
 
-// pullOnce pulls the model, and returns its name meanwhile and how many bytes of it
-// Ollama took.
-func (e *Executor) pullOnce(ctx context.Context, img *image) (name string, servedBytes int64, err error) {
+// pullOnce pulls the model, and returns its name meanwhile and the registry, which has
+// ended.
+func (e *Executor) pullOnce(ctx context.Context, img *image) (name string, r *registry.Registry, err error) {
 	pulling, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	r, err := registry.New(ctx, img.Content, func(err error) { cancel(sourceError{err}) })
+	r, err = registry.New(ctx, img.Content, func(err error) { cancel(sourceError{err}) })
 	if err != nil {
-		return "", 0, err
+		return "", nil, err
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- r.Run(pulling) }()
@@ -114,7 +137,7 @@ func (e *Executor) pullOnce(ctx context.Context, img *image) (name string, serve
 	if served := <-ended; err == nil {
 		err = served
 	}
-	return r.Name(), r.ServedBytes(), err
+	return r.Name(), r, err
 }
 
 // mismatch is Ollama's word for bytes that are not those of their digest.
@@ -128,7 +151,14 @@ func storeFault(refused *api.RefusalError) error {
 	case contains(refused.Message, "no space left on device", "disk quota exceeded"):
 		return fault.Wrap(fault.NoSpace, refused, "the disk of Ollama's models on this host is full").On(fault.Host)
 	}
-	return fault.Wrap(fault.Unavailable, refused, "Ollama on this host did not take the model in: %s", refused.Message).On(fault.Ollama)
+	kind := fault.Unavailable
+	switch {
+	case contains(refused.Message, "unsupported", "not supported", "unknown type", "unknown data type"):
+		kind = fault.NotImplemented
+	case refused.Status == http.StatusBadRequest:
+		kind = fault.Invalid
+	}
+	return fault.Wrap(kind, refused, "Ollama on this host did not take the model in: %s", refused.Message).On(fault.Ollama)
 }
 
 func pause(ctx context.Context, d time.Duration) error {

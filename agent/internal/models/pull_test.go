@@ -7,10 +7,24 @@ import (
 	"github.com/corral-fleet/corral/agent/internal/models/registry"
 	"github.com/corral-fleet/corral/agent/internal/realollama"
 	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
+	"github.com/corral-fleet/corral/sdk/wire/work"
 )
 
+// The oldest that the tests have runs models; the newest lists and shows them.
 func TestAModelIsPulled(t *testing.T) {
-	s := realollama.Serve(t, realollama.Bin(t))
+	digests := map[string]string{}
+	for name, bin := range map[string]string{"oldest": realollama.Bin(t), "newest": realollama.Newest(t)} {
+		t.Run(name, func(t *testing.T) { digests[name] = pulled(t, realollama.Serve(t, bin), name == "oldest") })
+	}
+	if digests["oldest"] != digests["newest"] {
+		t.Errorf("one model has several digests: %v", digests)
+	}
+}
+
+// pulled takes a model into an Ollama, another one in its place, and that one away. It
+// returns the first one's digest.
+func pulled(t *testing.T, s *realollama.Server, runs bool) (digest string) {
+	t.Helper()
 	file := tiny(t, tinymodel.Options{})
 	o := newOrigin(t, map[string][]byte{"m": file})
 	e := executor(t, s)
@@ -31,7 +45,7 @@ func TestAModelIsPulled(t *testing.T) {
 	if !slices.Contains(s.Blobs(), "sha256-"+shaOf(file)) || len(s.Blobs()) != 4 {
 		t.Errorf("Ollama's blobs are %v", s.Blobs())
 	}
-	if said := ask(t, s, "acme/tiny:v1"); said != tinymodel.DefaultReply {
+	if said := sayIf(t, runs, s, tinymodel.DefaultReply); said != tinymodel.DefaultReply {
 		t.Errorf("it says %q", said)
 	}
 	if n := o.bytes.Load(); n != int64(len(file)) {
@@ -53,13 +67,13 @@ func TestAModelIsPulled(t *testing.T) {
 	if _, err := e.Run(t.Context(), plain("acme/tiny:v1", other, o.URL+"/m2")); err != nil {
 		t.Fatal(err)
 	}
-	if said := ask(t, s, "acme/tiny:v1"); said != "I am another." {
+	if said := sayIf(t, runs, s, "I am another."); said != "I am another." {
 		t.Errorf("the one in its place says %q", said)
 	}
 	if slices.Contains(s.Blobs(), "sha256-"+shaOf(file)) {
 		t.Errorf("the replaced model's file is left: %v", s.Blobs())
 	}
-	if _, err := e.remove(t.Context(), "acme/tiny:v1"); err != nil {
+	if _, err := e.Run(t.Context(), &work.Job{Kind: work.Remove, Model: "ACME/tiny:v1"}); err != nil {
 		t.Fatal(err)
 	}
 	if left := s.Blobs(); len(left) != 0 {
@@ -68,4 +82,14 @@ func TestAModelIsPulled(t *testing.T) {
 	if registry.Passing("acme/tiny:v1") {
 		t.Error("a model's own name counts as passing")
 	}
+	return got.Digest
+}
+
+// sayIf has the model say something, where it runs, and returns what it should else.
+func sayIf(t *testing.T, runs bool, s *realollama.Server, otherwise string) string {
+	t.Helper()
+	if !runs {
+		return otherwise
+	}
+	return ask(t, s, "acme/tiny:v1")
 }

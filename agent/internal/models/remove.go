@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"slices"
+	"time"
 
 	"github.com/corral-fleet/corral/agent/internal/models/order"
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -19,19 +20,44 @@ func (e *Executor) remove(ctx context.Context, model string) (*work.Result, erro
 		return &work.Result{}, nil
 	}
 	e.progress.enter(work.Tidying, "")
-	loaded, err := e.ollama.Loaded(ctx)
-	if err != nil {
+	if err := e.unload(ctx, model); err != nil {
 		return nil, err
-	}
-	if slices.ContainsFunc(loaded, func(name string) bool { return order.Canonical(name) == order.Canonical(model) }) {
-		if err := e.ollama.Unload(ctx, model); err != nil {
-			return nil, err
-		}
 	}
 	if err := e.ollama.Delete(ctx, model); err != nil && fault.KindOf(err) != fault.NotFound {
 		return nil, err
 	}
 	return &work.Result{FreedBytes: before}, nil
+}
+
+// How long a model may take to leave the memory. One that answers goes when it is done.
+const (
+	unloadTime  = 30 * time.Second
+	unloadEvery = 50 * time.Millisecond
+)
+
+// unload takes a model out of memory and waits for that, but not for ever: what runs is
+// run from memory, also when its file is gone.
+func (e *Executor) unload(ctx context.Context, model string) error {
+	asked := false
+	for began := time.Now(); ; {
+		loaded, err := e.ollama.Loaded(ctx)
+		if err != nil {
+			return err
+		}
+		in := slices.ContainsFunc(loaded, func(name string) bool { return order.Canonical(name) == order.Canonical(model) })
+		if !in || time.Since(began) > unloadTime {
+			return nil
+		}
+		if !asked {
+			if err := e.ollama.Unload(ctx, model); err != nil {
+				return err
+			}
+			asked = true
+		}
+		if err := pause(ctx, unloadEvery); err != nil {
+			return err
+		}
+	}
 }
 
 // storedBytes is the size of a model as Ollama tells it, and negative where there is none.
@@ -46,10 +72,4 @@ func (e *Executor) storedBytes(ctx context.Context, model string) (int64, error)
 		}
 	}
 	return -1, nil
-}
-
-// collect deletes what no model refers to.
-func (e *Executor) collect(ctx context.Context) (*work.Result, error) {
-	e.tidy(ctx)
-	return &work.Result{}, nil
 }

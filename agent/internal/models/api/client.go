@@ -144,6 +144,44 @@ func (c *Client) Pull(ctx context.Context, model string, each func(Progress)) er
 	return c.follow(ctx, "/api/pull", map[string]any{"model": model, "insecure": true}, each)
 }
 
+// Creation is what a model is to be created of.
+type Creation struct {
+	Model      string            `json:"model"`
+	From       string            `json:"from,omitempty"`
+	Files      map[string]string `json:"files,omitempty"` // digests by names, as are the others
+	Adapters   map[string]string `json:"adapters,omitempty"`
+	DraftFiles map[string]string `json:"draft_files,omitempty"`
+	Template   string            `json:"template,omitempty"`
+	System     string            `json:"system,omitempty"`
+	License    []string          `json:"license,omitempty"`
+	Parameters map[string]any    `json:"parameters,omitempty"`
+	Messages   []any             `json:"messages,omitempty"`
+	Quantize   string            `json:"quantize,omitempty"`
+	Renderer   string            `json:"renderer,omitempty"`
+	Parser     string            `json:"parser,omitempty"`
+	Requires   string            `json:"requires,omitempty"`
+}
+
+// Create has Ollama make a model of what was uploaded.
+func (c *Client) Create(ctx context.Context, creation *Creation, each func(Progress)) error {
+	return c.follow(ctx, "/api/create", creation, each)
+}
+
+// Upload puts a blob, "sha256:…", into Ollama's store.
+func (c *Client) Upload(ctx context.Context, digest string, content io.Reader, sizeBytes int64) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/api/blobs/"+digest, content)
+	if err != nil {
+		return fmt.Errorf("ask ollama: %w", err)
+	}
+	req.ContentLength = sizeBytes
+	req.Header.Set("Content-Type", "application/octet-stream")
+	res, err := c.do(ctx, req)
+	if err != nil {
+		return err
+	}
+	return res.Body.Close()
+}
+
 // follow sends a request and reads its stream. An error in the stream is a RefusalError, and
 // an end without the last line, "success", is fault.Unavailable.
 func (c *Client) follow(ctx context.Context, path string, body any, each func(Progress)) error {
@@ -203,17 +241,16 @@ func (c *Client) send(ctx context.Context, method, path string, body any) (*http
 		}
 		content = bytes.NewReader(text)
 	}
-	return c.do(ctx, method, path, "application/json", content)
-}
-
-func (c *Client) do(ctx context.Context, method, path, kind string, content io.Reader) (*http.Response, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, content)
 	if err != nil {
 		return nil, fmt.Errorf("ask ollama %s: %w", path, err)
 	}
-	if content != nil {
-		req.Header.Set("Content-Type", kind)
-	}
+	req.Header.Set("Content-Type", "application/json")
+	return c.do(ctx, req)
+}
+
+func (c *Client) do(ctx context.Context, req *http.Request) (*http.Response, error) {
+	path := req.URL.Path
 	res, err := c.http.Do(req)
 	if err != nil {
 		return nil, c.lost(ctx, path, err)

@@ -23,6 +23,7 @@ type Order struct {
 
 // Host is what an agent knows that its worker needs.
 type Host struct {
+	ID     string `json:"id"`     // the control plane's name for the host
 	Ollama string `json:"ollama"` // "http://host:port", where the instance serves
 	// ModelsDir is the instance's folder of models, where it is known; Ours says that
 	// the Ollama is the agent's own, so that the folder may be written to.

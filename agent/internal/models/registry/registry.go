@@ -24,14 +24,28 @@ import (
 	"time"
 )
 
-// namespacePrefix begins the namespace under which models pass.
-const namespacePrefix = "corral-"
+// Models pass under a namespace that begins so, and this name.
+const (
+	namespacePrefix = "corral-"
+	passingModel    = "model:latest"
+)
 
 // passing are names of models on their way, as Ollama lists them.
 var passing = regexp.MustCompile(`^127\.0\.0\.1:\d+/` + namespacePrefix + `[0-9a-f]{32}/`)
 
 // Passing reports whether a name is that of a model on its way, which nobody should use.
 func Passing(name string) bool { return passing.MatchString(name) }
+
+// NewName returns a name for a model that passes without a registry.
+func NewName() string {
+	return "127.0.0.1:0/" + newToken() + "/" + passingModel
+}
+
+func newToken() string {
+	token := make([]byte, 16)
+	_, _ = rand.Read(token) // it never fails
+	return namespacePrefix + hex.EncodeToString(token)
+}
 
 // Content is what a registry has: a manifest, and blobs by their digests.
 type Content struct {
@@ -59,20 +73,16 @@ type Registry struct {
 // New listens on loopback. It calls failed, from any goroutine and perhaps more than
 // once, when bytes of a blob can't be had, since Ollama would go on asking for minutes.
 func New(ctx context.Context, content Content, failed func(error)) (*Registry, error) {
-	token := make([]byte, 16)
-	if _, err := rand.Read(token); err != nil {
-		return nil, err
-	}
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp4", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen for ollama: %w", err)
 	}
-	return &Registry{content: content, token: namespacePrefix + hex.EncodeToString(token), listener: listener, failed: failed}, nil
+	return &Registry{content: content, token: newToken(), listener: listener, failed: failed}, nil
 }
 
 // Name is the model's name while it passes. It is a secret: who has it may read the model.
 func (r *Registry) Name() string {
-	return r.listener.Addr().String() + "/" + r.token + "/model:latest"
+	return r.listener.Addr().String() + "/" + r.token + "/" + passingModel
 }
 
 // Asked reports whether Ollama has found the registry.
