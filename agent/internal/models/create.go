@@ -27,10 +27,13 @@ const abandonTime = 3 * time.Second
 // only Ollama knows.
 func (e *Executor) create(ctx context.Context, job *work.Job, layers []*layer, version string) (*work.Result, error) {
 	if base := job.Recipe.From; base != "" {
-		if there, err := e.has(ctx, base, ""); err != nil || !there {
+		if found, err := e.find(ctx, base); err != nil || found == nil {
 			// Ollama would look for it elsewhere, and perhaps find another.
 			return nil, orFault(err, fault.New(fault.NotFound, "the model is based on %q, which this host doesn't have", base))
 		}
+	}
+	if _, err := e.replaces(ctx, job); err != nil {
+		return nil, err
 	}
 	request, files, err := creationOf(ctx, job.Recipe, layers)
 	if err != nil {
@@ -55,7 +58,8 @@ func (e *Executor) create(ctx context.Context, job *work.Job, layers []*layer, v
 		e.abandon(ctx, request.Model)
 		return nil, err
 	}
-	if err := e.rename(ctx, request.Model, job.Model, made.Digest); err != nil {
+	if err := e.rename(ctx, request.Model, job, made.Digest); err != nil {
+		e.abandon(ctx, request.Model)
 		return nil, err
 	}
 	return &work.Result{Digest: made.Digest, SizeBytes: made.Size, Path: wayCreate, FreedBytes: e.drop(uploaded)}, nil

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"slices"
 
-	"github.com/corral-fleet/corral/agent/internal/models/api"
-	"github.com/corral-fleet/corral/agent/internal/models/order"
-	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/loader"
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
@@ -49,6 +46,9 @@ func (e *Executor) load(ctx context.Context, job *work.Job) (*work.Result, error
 	if there, err := e.has(ctx, job.Model, img.digest); err != nil || there {
 		return made, err
 	}
+	if _, err := e.replaces(ctx, job); err != nil {
+		return nil, err
+	}
 	made.Path = wayPull
 	placed, err := e.place(ctx, layers)
 	if err != nil {
@@ -57,7 +57,7 @@ func (e *Executor) load(ctx context.Context, job *work.Job) (*work.Result, error
 	if placed {
 		made.Path = wayPlace
 	}
-	err = e.pull(ctx, job.Model, img)
+	err = e.pull(ctx, job, img)
 	if _, can := errors.AsType[notPulledError](err); can {
 		e.log.Warn("this Ollama does not pull from this host; the model is created", "version", version, "error", err)
 		return e.create(ctx, job, layers, version)
@@ -99,37 +99,5 @@ func (e *Executor) identify(ctx context.Context, layers []*layer) error {
 			return err
 		}
 	}
-	return nil
-}
-
-// has reports whether the model is there already, with this digest.
-func (e *Executor) has(ctx context.Context, model, digest string) (bool, error) {
-	models, err := e.ollama.Models(ctx)
-	return slices.ContainsFunc(models, func(m api.Model) bool {
-		return order.Canonical(m.Name) == order.Canonical(model) && (digest == "" || m.Digest == digest)
-	}), err
-}
-
-// rename gives the model that passed its checks its own name, in one step, and takes
-// away the name that it had meanwhile. Of a model that had the name before nothing stays.
-func (e *Executor) rename(ctx context.Context, passing, model, digest string) error {
-	replaces, err := e.has(ctx, model, "")
-	if err == nil && replaces {
-		err = e.ollama.Copy(ctx, model, replacedName(passing))
-	}
-	if err != nil {
-		return err
-	}
-	if err := e.ollama.Copy(ctx, passing, model); err != nil {
-		return err
-	}
-	there, err := e.has(ctx, model, digest)
-	if err != nil {
-		return err
-	}
-	if !there {
-		return fault.New(fault.Corrupt, "Ollama on this host took the model in, and lists it with another digest than %s", digest).On(fault.Ollama)
-	}
-	e.tidy(ctx)
 	return nil
 }

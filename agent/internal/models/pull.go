@@ -21,16 +21,20 @@ const (
 )
 
 // pull has Ollama pull the model from a registry of its own, and gives it its name.
-func (e *Executor) pull(ctx context.Context, model string, img *image) error {
+func (e *Executor) pull(ctx context.Context, job *work.Job, img *image) error {
 	passing, err := e.pullAs(ctx, img)
 	if err != nil {
 		return err
 	}
 	e.progress.enter(work.Checking, "")
-	if err := e.check(ctx, passing, img); err != nil {
-		return err
+	err = e.check(ctx, passing, img)
+	if err == nil {
+		err = e.rename(ctx, passing, job, img.digest)
 	}
-	return e.rename(ctx, passing, model, img.digest)
+	if err != nil && ctx.Err() == nil { // else it is whole, and waits for another try
+		e.abandon(ctx, passing)
+	}
+	return err
 }
 
 // pullAs pulls the model and returns the name under which it is there.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/corral-fleet/corral/agent/internal/models/registry"
 	"github.com/corral-fleet/corral/agent/internal/realollama"
+	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
@@ -64,7 +65,15 @@ func pulled(t *testing.T, s *realollama.Server, runs bool) (digest string) {
 	o.mu.Lock()
 	o.files["m2"] = other
 	o.mu.Unlock()
-	if _, err := e.Run(t.Context(), plain("acme/tiny:v1", other, o.URL+"/m2")); err != nil {
+	replacing := plain("acme/tiny:v1", other, o.URL+"/m2")
+	if _, err := e.Run(t.Context(), replacing); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("in the place of somebody's model: %v", err)
+	}
+	if n := o.bytes.Load(); n != int64(len(file)) {
+		t.Errorf("what may not be is fetched: %d bytes", n)
+	}
+	replacing.Replaces = []string{"other", got.Digest}
+	if _, err := e.Run(t.Context(), replacing); err != nil {
 		t.Fatal(err)
 	}
 	if said := sayIf(t, runs, s, "I am another."); said != "I am another." {

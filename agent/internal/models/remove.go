@@ -12,11 +12,11 @@ import (
 
 // remove takes a model out of memory and away. One that isn't there is done already.
 func (e *Executor) remove(ctx context.Context, model string) (*work.Result, error) {
-	before, err := e.storedBytes(ctx, model)
+	found, err := e.find(ctx, model)
 	if err != nil {
 		return nil, err
 	}
-	if before < 0 {
+	if found == nil {
 		return &work.Result{}, nil
 	}
 	e.progress.enter(work.Tidying, "")
@@ -26,7 +26,7 @@ func (e *Executor) remove(ctx context.Context, model string) (*work.Result, erro
 	if err := e.ollama.Delete(ctx, model); err != nil && fault.KindOf(err) != fault.NotFound {
 		return nil, err
 	}
-	return &work.Result{FreedBytes: before}, nil
+	return &work.Result{FreedBytes: found.Size}, nil
 }
 
 // How long a model may take to leave the memory. One that answers goes when it is done.
@@ -58,18 +58,4 @@ func (e *Executor) unload(ctx context.Context, model string) error {
 			return err
 		}
 	}
-}
-
-// storedBytes is the size of a model as Ollama tells it, and negative where there is none.
-func (e *Executor) storedBytes(ctx context.Context, model string) (int64, error) {
-	models, err := e.ollama.Models(ctx)
-	if err != nil {
-		return 0, err
-	}
-	for _, m := range models {
-		if order.Canonical(m.Name) == order.Canonical(model) {
-			return m.Size, nil
-		}
-	}
-	return -1, nil
 }

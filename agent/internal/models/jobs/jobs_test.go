@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -355,4 +356,71 @@ func TestAnAgentsSecretsStayThere(t *testing.T) {
 	if diff := cmp.Diff([]string{"HTTPS_PROXY=p", "PATH=/bin"}, got); diff != "" {
 		t.Error(diff)
 	}
+}
+
+// zeros are a file that takes no memory.
+type zeros struct{ size int64 }
+
+func (z zeros) ReadAt(p []byte, at int64) (int, error) {
+	n := min(int64(len(p)), z.size-at)
+	clear(p[:n])
+	if n < int64(len(p)) {
+		return int(n), io.EOF
+	}
+	return int(n), nil
+}
+
+// TestAWorkersMemoryIsFlat brings 400 MB to an Ollama, which asks for four ranges of them
+// at once. They are no model, which Ollama finds out at the end.
+func TestAWorkersMemoryIsFlat(t *testing.T) {
+	const size, most = 400_000_000, 60 << 20 // of the program with the race detector, too
+	ollama := realollama.Serve(t, realollama.Bin(t))
+	file := zeros{size}
+	sum := sha256.New()
+	if _, err := io.Copy(sum, io.NewSectionReader(file, 0, size)); err != nil {
+		t.Fatal(err)
+	}
+	source := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "", time.Time{}, io.NewSectionReader(file, 0, size))
+	}))
+	t.Cleanup(source.Close)
+	job := &work.Job{
+		ID: "7", Kind: work.Load, Model: "none",
+		Recipe: &loader.Recipe{Layers: []loader.Layer{
+			{Role: loader.RoleModel, Parts: []loader.Part{{File: "f", LengthBytes: size}}, SizeBytes: size, SHA256: hex.EncodeToString(sum.Sum(nil))},
+		}},
+		Sources: map[string]work.Source{"f": {SizeBytes: size, URLs: []string{source.URL}}},
+	}
+	var peak int
+	f := failed(t.Context(), t, runner("worker", order.Host{Ollama: ollama.URL(), DataDir: t.TempDir()}), job, func(work.Event) {
+		peak = max(peak, peakMemory(t))
+	})
+	if f.Kind != "corrupt" || f.Side != "ollama" {
+		t.Errorf("it failed with %+v", f)
+	}
+	t.Logf("it took up to %d MiB", peak>>20)
+	if peak == 0 || peak > most {
+		t.Errorf("its memory grew to %d bytes", peak)
+	}
+}
+
+// peakMemory is the most that the worker has had in memory, in bytes; 0 is that it has
+// ended.
+func peakMemory(t *testing.T) int {
+	t.Helper()
+	below, err := procs.Descendants(os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range below {
+		if as, _, err := p.Env(role); err != nil || as != "worker" {
+			continue
+		}
+		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.PID))
+		_, rest, _ := strings.Cut(string(status), "VmHWM:")
+		var kib int
+		_, _ = fmt.Sscan(rest, &kib)
+		return kib << 10
+	}
+	return 0
 }
