@@ -84,6 +84,30 @@ func TestRequests(t *testing.T) {
 		{"GET /api/hosts/a%2Fb%20c%3F ", func() error { _, err := c.Host(ctx, "a/b c?"); return err }},
 		{"GET /api/hosts/%2E%2E ", func() error { _, err := c.Host(ctx, ".."); return err }},
 		{"GET /api/models ", func() error { _, err := c.Models(ctx); return err }},
+		{"GET /api/models/acme%2Floop:8b ", func() error { _, err := c.Model(ctx, "acme/loop:8b"); return err }},
+		{"POST /api/models/m_1/download {}", func() error { _, err := c.DownloadModel(ctx, "m_1", client.Placement{}); return err }},
+		{`POST /api/models/m_1/download {"hosts":["all"],"labels":{"a":"b"},"count":2}`, func() error {
+			_, err := c.DownloadModel(ctx, "m_1", client.Placement{Hosts: []string{client.AllHosts}, Labels: map[string]string{"a": "b"}, Count: 2})
+			return err
+		}},
+		{"DELETE /api/models/m_1 ", func() error { _, err := c.DeleteModel(ctx, "m_1", client.Deletion{}); return err }},
+		{"DELETE /api/models/m_1?hosts=a%2Cb&purge=true ", func() error {
+			_, err := c.DeleteModel(ctx, "m_1", client.Deletion{Hosts: []string{"a", "b"}, Purge: true})
+			return err
+		}},
+		{"POST /api/models/m_1/restore ", func() error { _, err := c.RestoreModel(ctx, "m_1"); return err }},
+		{`PATCH /api/models/m_1 {"labels":{},"pinned":false}`, func() error {
+			_, err := c.ChangeModel(ctx, "m_1", client.ModelPatch{Labels: map[string]string{}, Pinned: new(false)})
+			return err
+		}},
+		{"GET /api/operations ", func() error { _, err := c.Operations(ctx, client.OperationQuery{}); return err }},
+		{"GET /api/operations?model=tiny&state=failed ", func() error {
+			_, err := c.Operations(ctx, client.OperationQuery{Model: "tiny", State: client.OperationFailed})
+			return err
+		}},
+		{"GET /api/operations/op_1 ", func() error { _, err := c.Operation(ctx, "op_1"); return err }},
+		{"POST /api/operations/op_1/cancel ", func() error { _, err := c.CancelOperation(ctx, "op_1"); return err }},
+		{"POST /api/operations/op_1/retry ", func() error { _, err := c.RetryOperation(ctx, "op_1"); return err }},
 		{"GET /api/metrics ", func() error { _, err := c.Metrics(ctx); return err }},
 		{"POST /api/hosts/gpu-1/drain ", func() error { _, err := c.Drain(ctx, "gpu-1"); return err }},
 		{"POST /api/hosts/gpu-1/undrain ", func() error { _, err := c.Undrain(ctx, "gpu-1"); return err }},

@@ -45,7 +45,7 @@ func kindOf(code string, status int) fault.Kind {
 		return fault.Unauthenticated
 	case http.StatusForbidden:
 		return fault.Forbidden
-	case http.StatusNotFound, http.StatusMethodNotAllowed:
+	case http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusGone:
 		return fault.NotFound
 	case http.StatusConflict:
 		return fault.Conflict

@@ -2,10 +2,12 @@ package client
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -28,6 +30,9 @@ type call struct {
 
 	content      io.Reader // sent as it is, in place of body
 	contentBytes int64     // how much of it there is; -1 is unknown
+	contentType  string    // empty is bytes that are nothing in particular
+
+	header http.Header // beside what goes without saying
 }
 
 // get is a call for the path's segments.
@@ -82,12 +87,13 @@ func (c *Client) send(ctx context.Context, what call) (*http.Response, error) {
 		req.Header.Set("Content-Type", "application/json")
 	}
 	if what.content != nil {
-		req.Header.Set("Content-Type", "application/octet-stream")
+		req.Header.Set("Content-Type", cmp.Or(what.contentType, "application/octet-stream"))
 		req.ContentLength = what.contentBytes
 		if what.contentBytes == 0 {
 			req.Body = http.NoBody // else it counts as unknown
 		}
 	}
+	maps.Copy(req.Header, what.header)
 	req.Header.Set("User-Agent", c.userAgent)
 	if c.key != "" {
 		req.Header.Set("Authorization", "Bearer "+c.key)

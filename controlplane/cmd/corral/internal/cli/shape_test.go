@@ -27,6 +27,7 @@ func TestTheClientKnowsEveryField(t *testing.T) {
 		{&fleet.GPUProcess{}, &client.GPUProcess{}},
 		{&fleet.Token{}, &client.Token{}},
 		{&fleet.Model{}, &client.Model{}},
+		{&shownOperation{}, &client.Operation{}},
 		{&fleet.Decision{}, &client.Decision{}},
 		{&fleet.Breaker{}, &client.Breaker{}},
 		{&fleet.Line{}, &client.Queue{}},
@@ -67,6 +68,14 @@ func TestTheClientKnowsEveryField(t *testing.T) {
 			}
 		})
 	}
+}
+
+// shownOperation is an operation as the API shows it.
+type shownOperation struct {
+	fleet.Operation
+
+	Progress         int    `json:"progress"`
+	RemainingSeconds *int64 `json:"remaining_seconds"`
 }
 
 func object(t *testing.T, raw []byte) map[string]any {

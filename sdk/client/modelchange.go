@@ -1,0 +1,69 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// AllHosts in the place of hosts, alone, is all that there are and will be.
+const AllHosts = "all"
+
+// Placement says which hosts are to have a model. The zero value leaves the choice of
+// one to the control plane.
+type Placement struct {
+	Hosts  []string          `json:"hosts,omitempty"`  // ids or names, or [AllHosts]
+	Labels map[string]string `json:"labels,omitempty"` // that a host has to have, each of them
+	Count  int               `json:"count,omitempty"`  // how many, those where it fits best; 0 is all that have the labels
+}
+
+// DownloadModel has hosts get a model of the catalogue, and keep it. It returns the
+// model, as soon as that is noted; WantedOn has the hosts. It needs the role operator.
+func (c *Client) DownloadModel(ctx context.Context, model string, p Placement) (*Model, error) {
+	what := post("api", "models", model, "download")
+	what.body = p
+	return c.askModel(ctx, what)
+}
+
+// Deletion says what is to be deleted of a model.
+type Deletion struct {
+	// Hosts are the ids or names of those that are to let go of it; empty is all of them,
+	// the storage, and the catalogue.
+	Hosts []string
+	// Purge has the files go at once, and not after a day.
+	Purge bool
+}
+
+// DeleteModel has a model go from hosts, or from everywhere, and returns it as it is
+// then: it goes from each host when that can be reached. It needs the role operator.
+func (c *Client) DeleteModel(ctx context.Context, model string, d Deletion) (*Model, error) {
+	what := call{method: http.MethodDelete, path: []string{"api", "models", model}, query: url.Values{}}
+	if len(d.Hosts) > 0 {
+		what.query.Set("hosts", strings.Join(d.Hosts, ","))
+	}
+	if d.Purge {
+		what.query.Set("purge", "true")
+	}
+	return c.askModel(ctx, what)
+}
+
+// RestoreModel takes the deletion of a model back, as long as its files are there. Hosts
+// don't get it again by that. One that is not deleted, or whose files are gone, is
+// fault.Conflict. It needs the role operator.
+func (c *Client) RestoreModel(ctx context.Context, model string) (*Model, error) {
+	return c.askModel(ctx, post("api", "models", model, "restore"))
+}
+
+// ModelPatch is what may be said of a model of the catalogue. What is nil stays as it is.
+type ModelPatch struct {
+	Description *string           `json:"description,omitempty"`
+	Labels      map[string]string `json:"labels,omitzero"` // replace all that there were; empty takes all away
+	Pinned      *bool             `json:"pinned,omitempty"`
+}
+
+// ChangeModel changes what is said of a model, and returns it as it is then. A model that
+// only hosts have is fault.NotFound. It needs the role operator.
+func (c *Client) ChangeModel(ctx context.Context, model string, patch ModelPatch) (*Model, error) {
+	return c.askModel(ctx, call{method: http.MethodPatch, path: []string{"api", "models", model}, body: patch})
+}

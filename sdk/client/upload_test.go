@@ -1,0 +1,517 @@
+package client_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/corral-fleet/corral/sdk/client"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// tusServer takes uploads as tus 1.0 has them, and fails as it is told to.
+type tusServer struct {
+	t *testing.T
+	// cut, where it isn't nil, returns after how many bytes of a piece the connection breaks;
+	// negative is not at all.
+	cut func(patches int) int64
+	// broken, where it isn't nil, hears of that before the client does.
+	broken func()
+	// fail, where it isn't nil, may answer a request in the server's place.
+	fail func(w http.ResponseWriter, r *http.Request) bool
+	// known is the sha256 of content that is there already.
+	known string
+
+	mu       sync.Mutex
+	uploads  map[string]*tusUpload
+	requests []string
+	patches  int
+}
+
+type tusUpload struct {
+	size     int64
+	content  bytes.Buffer
+	metadata map[string]string
+}
+
+func newTus(t *testing.T) *tusServer {
+	return &tusServer{t: t, uploads: map[string]*tusUpload{}}
+}
+
+func (s *tusServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	s.requests = append(s.requests, r.Method+" "+r.URL.Path)
+	s.mu.Unlock()
+	if s.fail != nil && s.fail(w, r) {
+		return
+	}
+	if name, ok := strings.CutPrefix(r.URL.Path, "/api/models/"); ok {
+		fmt.Fprintf(w, `{"id":"m_1","name":%q,"status":"uploading"}`, name)
+		return
+	}
+	if v := r.Header.Get("Tus-Resumable"); v != "1.0.0" {
+		s.t.Errorf("%s %s: Tus-Resumable is %q", r.Method, r.URL.Path, v)
+	}
+	w.Header().Set("Tus-Resumable", "1.0.0")
+	if r.Method == http.MethodPost {
+		s.create(w, r)
+		return
+	}
+	s.mu.Lock()
+	u := s.uploads[strings.TrimPrefix(r.URL.Path, "/api/uploads/")]
+	s.mu.Unlock()
+	if u == nil {
+		w.WriteHeader(http.StatusNotFound)
+		return
+	}
+	switch r.Method {
+	case http.MethodHead:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		w.Header().Set("Upload-Offset", strconv.Itoa(u.content.Len()))
+		w.Header().Set("Upload-Length", strconv.FormatInt(u.size, 10))
+	case http.MethodPatch:
+		s.patch(w, r, u)
+	}
+}
+
+func (s *tusServer) create(w http.ResponseWriter, r *http.Request) {
+	u := &tusUpload{metadata: map[string]string{}}
+	var err error
+	if u.size, err = strconv.ParseInt(r.Header.Get("Upload-Length"), 10, 64); err != nil {
+		s.t.Error(err)
+	}
+	for pair := range strings.SplitSeq(r.Header.Get("Upload-Metadata"), ",") {
+		key, encoded, _ := strings.Cut(pair, " ")
+		value, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil {
+			s.t.Error(err)
+		}
+		u.metadata[key] = string(value)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	id := fmt.Sprintf("u_%d", len(s.uploads)+1)
+	s.uploads[id] = u
+	w.Header().Set("Location", "http://elsewhere.example/k/crl_test/api/uploads/"+id)
+	if s.known != "" && u.metadata["sha256"] == s.known {
+		w.Header().Set("Upload-Offset", strconv.FormatInt(u.size, 10))
+	}
+	w.WriteHeader(http.StatusCreated)
+}
+
+func (s *tusServer) patch(w http.ResponseWriter, r *http.Request, u *tusUpload) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.patches++
+	if r.Header.Get("Content-Type") != "application/offset+octet-stream" {
+		s.t.Errorf("a piece has the type %q", r.Header.Get("Content-Type"))
+	}
+	if r.Header.Get("Upload-Offset") != strconv.Itoa(u.content.Len()) {
+		w.WriteHeader(http.StatusConflict)
+		return
+	}
+	limit := int64(-1)
+	if s.cut != nil {
+		limit = s.cut(s.patches)
+	}
+	if limit >= 0 {
+		if _, err := io.CopyN(&u.content, r.Body, limit); err != nil {
+			s.t.Error(err)
+		}
+		if s.broken != nil {
+			s.broken()
+		}
+		panic(http.ErrAbortHandler)
+	}
+	if _, err := io.Copy(&u.content, r.Body); err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	w.Header().Set("Upload-Offset", strconv.Itoa(u.content.Len()))
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// only returns the single upload that there is.
+func (s *tusServer) only() *tusUpload {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.uploads) != 1 {
+		s.t.Fatalf("%d uploads were begun", len(s.uploads))
+	}
+	return s.uploads["u_1"]
+}
+
+// count returns how many requests begin so.
+func (s *tusServer) count(prefix string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range s.requests {
+		if strings.HasPrefix(r, prefix) {
+			n++
+		}
+	}
+	return n
+}
+
+// content is bytes that are no others'.
+func content(sizeBytes int) []byte {
+	b := make([]byte, sizeBytes)
+	rand.NewChaCha8([32]byte{7}).Read(b)
+	return b
+}
+
+func digestOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
+func upload(b []byte) client.ModelUpload {
+	return client.ModelUpload{
+		Name: "tiny", Description: "Größer, and\nlonger", Storage: "default", Hosts: []string{"gpu-1", "gpu-2"}, Quantize: "q4_K_M",
+		Files: []client.UploadFile{{Name: "tiny.gguf", Content: bytes.NewReader(b), SizeBytes: int64(len(b))}},
+	}
+}
+
+func TestUploadModel(t *testing.T) {
+	server, file := newTus(t), content(3<<20)
+	var states []client.UploadState
+	var last client.UploadProgress
+	m, err := serve(t, server.ServeHTTP).UploadModel(t.Context(), upload(file), client.UploadOptions{
+		Keep: func(s client.UploadState) { states = append(states, s) },
+		Progress: func(p client.UploadProgress) {
+			if p.TotalBytes != int64(len(file)) || p.Phase == last.Phase && p.DoneBytes < last.DoneBytes {
+				t.Errorf("progress goes from %+v to %+v", last, p)
+			}
+			last = p
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m.Name != "tiny" || m.Status != "uploading" {
+		t.Errorf("the model is %+v", m)
+	}
+	u := server.only()
+	if !bytes.Equal(u.content.Bytes(), file) {
+		t.Error("other bytes came")
+	}
+	if diff := cmp.Diff(map[string]string{
+		"name": "tiny", "filename": "tiny.gguf", "description": "Größer, and\nlonger", "storage": "default", "hosts": "gpu-1,gpu-2",
+		"quantize": "q4_K_M", "sha256": digestOf(file),
+	}, u.metadata); diff != "" {
+		t.Errorf("metadata (-want +got)\n%s", diff)
+	}
+	if last.Phase != client.UploadSending || last.DoneBytes != int64(len(file)) {
+		t.Errorf("the last progress is %+v", last)
+	}
+	if diff := cmp.Diff([]client.UploadState{{SHA256: digestOf(file)}, {SHA256: digestOf(file), ID: "u_1"}, {}}, states); diff != "" {
+		t.Errorf("states (-want +got)\n%s", diff)
+	}
+}
+
+func TestAnUploadGoesOnWhereItsConnectionBroke(t *testing.T) {
+	server, file := newTus(t), content(2<<20)
+	server.cut = func(patches int) int64 {
+		if patches <= 10 {
+			return 150_000
+		}
+		return -1
+	}
+	waits := 0
+	_, err := serve(t, server.ServeHTTP).UploadModel(t.Context(), upload(file), client.UploadOptions{Progress: func(p client.UploadProgress) {
+		if p.Phase != client.UploadWaiting {
+			return
+		}
+		waits++
+		if fault.KindOf(p.Err) != fault.Unavailable {
+			t.Errorf("it waits for %v", p.Err)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u := server.only(); !bytes.Equal(u.content.Bytes(), file) {
+		t.Errorf("%d bytes came, and not those of the file", u.content.Len())
+	}
+	if n := server.count("PATCH"); n != 11 || waits != 10 {
+		t.Errorf("%d pieces were sent, and it waited %d times", n, waits)
+	}
+}
+
+func TestAnUploadGoesOnInAnotherRun(t *testing.T) {
+	server, file := newTus(t), content(1<<20)
+	ctx, interrupt := context.WithCancel(t.Context())
+	server.cut, server.broken = func(int) int64 { return 1 << 19 }, interrupt
+	var state client.UploadState
+	keep := func(s client.UploadState) { state = s }
+	c := serve(t, server.ServeHTTP)
+	if _, err := c.UploadModel(ctx, upload(file), client.UploadOptions{Keep: keep}); fault.KindOf(err) != fault.Canceled {
+		t.Fatalf("got %v, want fault.Canceled", err)
+	}
+	server.cut = nil
+	_, err := c.UploadModel(t.Context(), upload(file), client.UploadOptions{State: state, Keep: keep, Progress: func(p client.UploadProgress) {
+		if p.Phase != client.UploadSending || p.DoneBytes < 1<<19 {
+			t.Errorf("it does again what was done: %+v", p)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u := server.only(); !bytes.Equal(u.content.Bytes(), file) {
+		t.Error("other bytes came")
+	}
+	if state != (client.UploadState{}) {
+		t.Errorf("%+v is left to go on with", state)
+	}
+}
+
+func TestAnUploadThatIsGoneBeginsAnew(t *testing.T) {
+	server, file := newTus(t), content(1000)
+	_, err := serve(t, server.ServeHTTP).UploadModel(t.Context(), upload(file), client.UploadOptions{State: client.UploadState{SHA256: digestOf(file), ID: "u_7"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if u := server.only(); !bytes.Equal(u.content.Bytes(), file) {
+		t.Error("other bytes came")
+	}
+}
+
+func TestAFileThatIsKnownIsNotSent(t *testing.T) {
+	server, file := newTus(t), content(1000)
+	server.known = digestOf(file)
+	if _, err := serve(t, server.ServeHTTP).UploadModel(t.Context(), upload(file), client.UploadOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if n := server.count("PATCH"); n != 0 {
+		t.Errorf("%d pieces were sent", n)
+	}
+}
+
+func TestAnEmptyFile(t *testing.T) {
+	server := newTus(t)
+	if _, err := serve(t, server.ServeHTTP).UploadModel(t.Context(), upload(nil), client.UploadOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if u := server.only(); u.size != 0 || u.content.Len() != 0 {
+		t.Errorf("it has %d of %d bytes", u.content.Len(), u.size)
+	}
+}
+
+func TestTheAnswerToTheLastByteIsLost(t *testing.T) {
+	server, file := newTus(t), content(1000)
+	server.cut = func(patches int) int64 {
+		if patches == 1 {
+			return 1000
+		}
+		return -1
+	}
+	if _, err := serve(t, server.ServeHTTP).UploadModel(t.Context(), upload(file), client.UploadOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if u := server.only(); !bytes.Equal(u.content.Bytes(), file) {
+		t.Error("other bytes came")
+	}
+}
+
+func TestUploadsThatAreRefused(t *testing.T) {
+	refuse := func(method string, status int, body string) func(http.ResponseWriter, *http.Request) bool {
+		return func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == method {
+				w.WriteHeader(status)
+				io.WriteString(w, body)
+			}
+			return r.Method == method
+		}
+	}
+	const says = `{"error":"it says why","code":%q}`
+	for _, tc := range []struct {
+		name  string
+		fail  func(http.ResponseWriter, *http.Request) bool
+		kind  fault.Kind
+		state client.UploadState // that is left
+	}{
+		{"too large", refuse("POST", 413, fmt.Sprintf(says, "too_large")), fault.TooLarge, client.UploadState{SHA256: digestOf(content(1000))}},
+		{"no such storage", refuse("POST", 404, fmt.Sprintf(says, "not_found")), fault.NotFound, client.UploadState{}},
+		{"stored already", refuse("POST", 409, fmt.Sprintf(says, "conflict")), fault.Conflict, client.UploadState{SHA256: digestOf(content(1000))}},
+		{"no room", refuse("PATCH", 507, fmt.Sprintf(says, "no_space")), fault.NoSpace, client.UploadState{SHA256: digestOf(content(1000)), ID: "u_1"}},
+		{"no model", refuse("PATCH", 400, fmt.Sprintf(says, "invalid")), fault.Invalid, client.UploadState{}},
+		{"over", func(w http.ResponseWriter, r *http.Request) bool {
+			return refuse("PATCH", 410, fmt.Sprintf(says, "conflict"))(w, r) || refuse("HEAD", 410, "")(w, r)
+		}, fault.Conflict, client.UploadState{}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			server := newTus(t)
+			server.fail = tc.fail
+			var state client.UploadState
+			_, err := serve(t, server.ServeHTTP).UploadModel(t.Context(), upload(content(1000)), client.UploadOptions{Keep: func(s client.UploadState) { state = s }})
+			if fault.KindOf(err) != tc.kind || fault.MessageOf(err) != "it says why" {
+				t.Errorf("got %v, want %v", err, tc.kind)
+			}
+			if state != tc.state {
+				t.Errorf("left is %+v, want %+v", state, tc.state)
+			}
+		})
+	}
+}
+
+func TestAnUploadThatStandsStillIsBrokenOff(t *testing.T) {
+	server, file := newTus(t), content(16<<20)
+	var why error
+	var stood atomic.Bool
+	brokenOff := make(chan struct{})
+	server.fail = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPatch || stood.Swap(true) {
+			return false
+		}
+		<-brokenOff // without a byte being read
+		panic(http.ErrAbortHandler)
+	}
+	_, err := serve(t, server.ServeHTTP).UploadModel(t.Context(), upload(file), client.UploadOptions{
+		Patience: 2500 * time.Millisecond,
+		Progress: func(p client.UploadProgress) {
+			if p.Phase == client.UploadWaiting && why == nil {
+				why = p.Err
+				close(brokenOff)
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if why == nil || !strings.Contains(why.Error(), "nothing came through") {
+		t.Errorf("it was broken off for %v", why)
+	}
+	if u := server.only(); !bytes.Equal(u.content.Bytes(), file) {
+		t.Error("other bytes came")
+	}
+}
+
+func TestAnUploadIsGivenUp(t *testing.T) {
+	server := newTus(t)
+	server.cut = func(int) int64 { return 0 }
+	_, err := serve(t, server.ServeHTTP).UploadModel(t.Context(), upload(content(1000)), client.UploadOptions{Patience: time.Second})
+	if fault.KindOf(err) != fault.Unavailable {
+		t.Fatalf("got %v, want fault.Unavailable", err)
+	}
+	if n := server.count("PATCH"); n < 2 {
+		t.Errorf("it was tried %d times", n)
+	}
+}
+
+func TestAFileThatChanges(t *testing.T) {
+	u := upload(content(1000))
+	u.Files[0].SizeBytes = 2000
+	c := serve(t, newTus(t).ServeHTTP)
+	for _, state := range []client.UploadState{{}, {SHA256: digestOf(nil)}} { // while it is hashed, and while it is sent
+		_, err := c.UploadModel(t.Context(), u, client.UploadOptions{State: state})
+		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "shorter") {
+			t.Errorf("got %v, want fault.Invalid", err)
+		}
+	}
+	if _, err := c.UploadModel(t.Context(), client.ModelUpload{}, client.UploadOptions{}); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("no file is %v, want fault.Invalid", err)
+	}
+}
+
+// zeros are as many as one reads.
+type zeros struct{}
+
+func (zeros) ReadAt(p []byte, _ int64) (int, error) {
+	clear(p)
+	return len(p), nil
+}
+
+func TestAnUploadTakesLittleMemory(t *testing.T) {
+	const size = 256 << 20
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		n, err := io.Copy(io.Discard, r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		w.Header().Set("Location", "/api/uploads/u_1")
+		w.Header().Set("Upload-Offset", strconv.FormatInt(n, 10))
+		io.WriteString(w, "{}")
+	})
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := c.UploadModel(t.Context(), client.ModelUpload{Name: "x", Files: []client.UploadFile{{Name: "x", Content: zeros{}, SizeBytes: size}}}, client.UploadOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if took := after.TotalAlloc - before.TotalAlloc; took > 8<<20 { // of which 1 MiB is for hashing
+		t.Errorf("%d bytes were allocated for %d", took, size)
+	}
+}
+
+func TestUploadOfSeveralFiles(t *testing.T) {
+	first, second := content(300_000), content(5)
+	var got []string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || r.URL.Path != "/api/models" || r.ContentLength <= 300_005 {
+			t.Errorf("%s %s of %d bytes", r.Method, r.URL.Path, r.ContentLength)
+		}
+		parts, err := r.MultipartReader()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for {
+			part, err := parts.NextPart()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			b, err := io.ReadAll(part)
+			if err != nil {
+				t.Error(err)
+			}
+			if part.FormName() == "file" {
+				b = []byte(part.FileName() + " " + digestOf(b))
+			}
+			got = append(got, part.FormName()+" "+string(b))
+		}
+		io.WriteString(w, `{"name":"tiny"}`)
+	})
+	u := client.ModelUpload{Name: "tiny", Hosts: []string{"a", "b"}, Files: []client.UploadFile{
+		{Name: "one.gguf", Content: bytes.NewReader(first), SizeBytes: 300_000}, {Name: "two.gguf", Content: bytes.NewReader(second), SizeBytes: 5},
+	}}
+	var last client.UploadProgress
+	m, err := c.UploadModel(t.Context(), u, client.UploadOptions{Progress: func(p client.UploadProgress) { last = p }})
+	if err != nil || m.Name != "tiny" {
+		t.Fatalf("%+v, %v", m, err)
+	}
+	if want := []string{
+		"name tiny", "hosts a,b", "file one.gguf " + digestOf(first), "file two.gguf " + digestOf(second),
+		"sha256 " + digestOf(first), "sha256 " + digestOf(second),
+	}; !slices.Equal(got, want) {
+		t.Error(cmp.Diff(want, got))
+	}
+	if last != (client.UploadProgress{Phase: client.UploadSending, DoneBytes: 300_005, TotalBytes: 300_005}) {
+		t.Errorf("the last progress is %+v", last)
+	}
+	u.Files[1].SizeBytes = 6
+	c = serve(t, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })
+	if _, err := c.UploadModel(t.Context(), u, client.UploadOptions{}); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("a file that is too short is %v, want fault.Invalid", err)
+	}
+}
