@@ -137,7 +137,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	if err != nil {
 		return nil, err
 	}
-	known, err := c.catalogue(ctx, db, registry, link, kept, serving.manager)
+	known, err := c.catalogue(ctx, db, registry, link, kept, serving.manager, manager)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models"
 	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
+	"github.com/corral-fleet/corral/controlplane/internal/settings"
 	"github.com/corral-fleet/corral/controlplane/internal/sqlite"
 	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/sdk/host/plugins"
@@ -28,7 +29,7 @@ type catalogue struct {
 
 // catalogue returns the models, with what was stored of them.
 func (c *ControlPlane) catalogue(
-	ctx context.Context, db *sqlite.DB, view models.View, workers models.Workers, kept *storages.Service, manager *plugins.Manager,
+	ctx context.Context, db *sqlite.DB, view models.View, workers models.Workers, kept *storages.Service, serving *plugins.Manager, manager *settings.Manager,
 ) (*catalogue, error) {
 	log := c.log.Named("models")
 	jobs := operations.New(db, c.now, log)
@@ -38,14 +39,19 @@ func (c *ControlPlane) catalogue(
 	tickets := models.NewTickets(c.now)
 	s := models.New(models.Options{
 		Store: db, View: view, Storages: &modelStorages{Service: kept, tickets: tickets, log: log},
-		Loaders: newModelLoaders(manager, kept, log), Workers: workers, Operations: jobs,
-		Rate: func() int64 { return 0 }, Log: log, Now: c.now,
+		Loaders: newModelLoaders(serving, kept, log), Workers: workers, Operations: jobs,
+		CacheBytes: func() int64 { return int64(manager.Current().Models.CacheSize) },
+		LastUses:   func(ctx context.Context) ([]fleet.LastUse, error) { return db.LastUses(ctx, c.now().Add(-exactUses)) },
+		Rate:       func() int64 { return 0 }, Log: log, Now: c.now,
 	})
 	if err := s.Load(ctx); err != nil {
 		return nil, fmt.Errorf("load models: %w", err)
 	}
 	return &catalogue{Service: s, operations: jobs, tickets: tickets}, nil
 }
+
+// exactUses is how far back it is of interest when exactly a model was used.
+const exactUses = 24 * time.Hour
 
 // modelStorages keeps the files of models in storages.
 type modelStorages struct {

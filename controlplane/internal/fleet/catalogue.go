@@ -63,6 +63,9 @@ type Placement struct {
 	HostID   string
 	Instance string
 	Wanted   bool // false until the host has let go of it
+	// Cached is that the placement chose this host, and nobody else: the model may go from
+	// there again to make room.
+	Cached bool
 	// Digest is what was put there, without its algorithm; empty until something was. A
 	// model of this name with another digest is somebody else's.
 	Digest string

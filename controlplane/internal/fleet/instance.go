@@ -49,6 +49,16 @@ func (i *Instance) loaded(name, digest string) (LoadedModel, bool) {
 	return LoadedModel{}, false
 }
 
+// Resident returns how the instance has a model in memory, of whatever digest.
+func (i *Instance) Resident(name string) (LoadedModel, bool) {
+	for _, l := range i.Loaded {
+		if SameModel(l.Name, name) {
+			return l, true
+		}
+	}
+	return LoadedModel{}, false
+}
+
 // Unit is how systemd has an instance, in systemd's words.
 type Unit struct {
 	Name         string `json:"name"`

@@ -76,6 +76,13 @@ type UsageFilter struct {
 	KeyID    string // empty is of callers without a key
 }
 
+// LastUse is when a model was asked for on a host.
+type LastUse struct {
+	Model  string
+	HostID string
+	At     time.Time
+}
+
 // UsagePlace is where a list of requests goes on: behind the one that came at
 // this time and has this number. The zero value is the list's beginning.
 type UsagePlace struct {
@@ -95,6 +102,9 @@ type UsageStore interface {
 	// others with the most requests first. Totals are kept by the hour: From
 	// counts from the beginning of its hour, and To to the end of its hour.
 	UsageTotals(ctx context.Context, f UsageFilter, by UsageGroup, limit int) ([]UsageTotal, error)
+	// LastUses returns for each model and host when the latest request came: exactly where
+	// that was since a time, else at the beginning of its hour. It is by model and host.
+	LastUses(ctx context.Context, exactSince time.Time) ([]LastUse, error)
 	// Capture returns what the request with this id asked and was answered. Where
 	// that is not kept it is fault.NotFound.
 	Capture(ctx context.Context, id string) (Capture, error)

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -297,6 +298,8 @@ type bench struct {
 	hosts *hosts
 	ops   *operations.Operations
 	clock *clock
+	cache atomic.Int64
+	uses  []fleet.LastUse
 	stop  func()
 }
 
@@ -326,6 +329,7 @@ func newBench(t *testing.T, shelf *shelf, hosts *hosts) *bench {
 	}
 	b.Service = New(Options{
 		Store: shelf, View: hosts, Storages: shelf, Loaders: oracle{}, Workers: hosts, Operations: b.ops,
+		CacheBytes: b.cache.Load, LastUses: func(context.Context) ([]fleet.LastUse, error) { return b.uses, nil },
 		Rate: func() int64 { return 0 }, Log: hclog.NewNullLogger(), Now: b.clock.now,
 	})
 	if err := b.Load(t.Context()); err != nil {

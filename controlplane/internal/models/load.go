@@ -13,7 +13,7 @@ import (
 
 // load has a host make a model of the catalogue its own.
 func (s *Service) load(ctx context.Context, t *task, job *operations.Job) error {
-	order, err := s.order(ctx, t, job.ID())
+	order, err := s.jobFor(ctx, t, job.ID())
 	if err != nil {
 		return err
 	}
@@ -26,8 +26,8 @@ func (s *Service) load(ctx context.Context, t *task, job *operations.Job) error 
 	return s.loaded(context.WithoutCancel(ctx), t, result.Digest)
 }
 
-// order returns what a worker is asked for.
-func (s *Service) order(ctx context.Context, t *task, id string) (work.Job, error) {
+// jobFor returns what a worker is asked for.
+func (s *Service) jobFor(ctx context.Context, t *task, id string) (work.Job, error) {
 	var info loader.Info
 	if err := json.Unmarshal(t.model.Info, &info); err != nil {
 		return work.Job{}, fault.Wrap(fault.Corrupt, err, "what is stored of the model %q can't be read", t.model.Name)
@@ -91,7 +91,7 @@ func (s *Service) loaded(ctx context.Context, t *task, digest string) error {
 	if !placed {
 		return nil
 	}
-	p.Wanted, p.Since = now.Wanted, now.Since
+	p.Wanted, p.Cached, p.Since = now.Wanted, now.Cached, now.Since
 	return s.place(ctx, []fleet.Placement{p})
 }
 

@@ -1,9 +1,12 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -88,6 +91,9 @@ func (s *Service) reconcile(ctx context.Context, working *sync.WaitGroup) time.D
 	if err := s.forget(ctx, hosts); err != nil {
 		s.Log.Warn("placements on hosts that are gone are left over", "error", err)
 	}
+	if err := s.evict(ctx, all); err != nil {
+		s.Log.Warn("hosts keep more models than they may", "error", err)
+	}
 	tasks, next := s.due(hosts)
 	for _, t := range tasks {
 		working.Go(func() { s.perform(ctx, t) })
@@ -110,8 +116,8 @@ func (s *Service) due(hosts map[string]*fleet.HostView) (tasks []*task, next tim
 			under++
 		}
 	}
-	for at, p := range s.placed {
-		t := s.taskAt(at, p, hosts[at.hostID])
+	for _, at := range s.order() {
+		t := s.taskAt(at, s.placed[at], hosts[at.hostID])
 		if t == nil || busy[at.hostID] || under >= maxAtOnce {
 			continue
 		}
@@ -135,6 +141,17 @@ func (s *Service) due(hosts map[string]*fleet.HostView) (tasks []*task, next tim
 		tasks = append(tasks, t)
 	}
 	return tasks, next
+}
+
+// order returns all places, first those that are to be let go of: what goes makes room
+// for what comes. s.mu is held.
+func (s *Service) order() []place {
+	list := slices.Collect(maps.Keys(s.placed))
+	slices.SortFunc(list, func(a, b place) int {
+		p, q := s.placed[a], s.placed[b]
+		return cmp.Or(compareBool(p.Wanted, q.Wanted), p.Since.Compare(q.Since), cmp.Compare(a.model, b.model), cmp.Compare(a.hostID, b.hostID))
+	})
+	return list
 }
 
 // taskAt returns what is to be done at a place, nil for nothing. s.mu is held.

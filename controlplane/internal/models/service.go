@@ -61,6 +61,10 @@ type Options struct {
 	Loaders    Loaders
 	Workers    Workers
 	Operations *operations.Operations
+	// CacheBytes is how many bytes of models each host keeps; 0 is no limit.
+	CacheBytes func() int64
+	// LastUses returns when each model was last asked for on each host.
+	LastUses func(ctx context.Context) ([]fleet.LastUse, error)
 	// Rate is how many bytes a second a host may fetch; 0 is no limit.
 	Rate func() int64
 	Log  hclog.Logger

@@ -50,7 +50,22 @@ func (s *Service) Want(ctx context.Context, name string, w Where) ([]fleet.HostV
 			return nil, err
 		}
 	}
-	return hosts, s.place(ctx, s.wantedOn(m.Name, hosts))
+	list := s.wantedOn(m.Name, hosts)
+	for i := range list {
+		list[i].Cached = w.open() && s.mayGo(&list[i])
+	}
+	return hosts, s.place(ctx, list)
+}
+
+// open reports whether it is left to the placement which hosts are meant.
+func (w *Where) open() bool { return len(w.Hosts)+len(w.Labels) == 0 && !w.All && w.Count == 0 }
+
+// mayGo reports whether nobody has said of a placement so far that it has to stay.
+func (s *Service) mayGo(p *fleet.Placement) bool {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	before, there := s.placed[placeOf(p)]
+	return !there || !before.Wanted || before.Cached
 }
 
 // wantedOn returns placements of a model on hosts, on the first instance of each.

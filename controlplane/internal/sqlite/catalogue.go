@@ -88,9 +88,9 @@ func (s *State) Place(ctx context.Context, placements []fleet.Placement) error {
 	return s.write(ctx, "place model", func(ctx context.Context, tx *sql.Tx) error {
 		for _, p := range placements {
 			if _, err := tx.ExecContext(ctx,
-				`INSERT INTO placements (model, host_id, instance, wanted, digest, since) VALUES ($1, $2, $3, $4, $5, $6)
-				ON CONFLICT (model, host_id, instance) DO UPDATE SET wanted = $4, digest = $5, since = $6`,
-				fleet.CanonicalModel(p.Model), p.HostID, p.Instance, p.Wanted, p.Digest, column(p.Since)); err != nil {
+				`INSERT INTO placements (model, host_id, instance, wanted, cached, digest, since) VALUES ($1, $2, $3, $4, $5, $6, $7)
+				ON CONFLICT (model, host_id, instance) DO UPDATE SET wanted = $4, cached = $5, digest = $6, since = $7`,
+				fleet.CanonicalModel(p.Model), p.HostID, p.Instance, p.Wanted, p.Cached, p.Digest, column(p.Since)); err != nil {
 				return err
 			}
 		}
@@ -106,10 +106,10 @@ func (s *State) Placements(ctx context.Context) (list []fleet.Placement, err err
 				p     fleet.Placement
 				since int64
 			)
-			err := row.Scan(&p.Model, &p.HostID, &p.Instance, &p.Wanted, &p.Digest, &since)
+			err := row.Scan(&p.Model, &p.HostID, &p.Instance, &p.Wanted, &p.Cached, &p.Digest, &since)
 			p.Since = timeOf(since)
 			return p, err
-		}, `SELECT model, host_id, instance, wanted, digest, since FROM placements ORDER BY model, host_id, instance`)
+		}, `SELECT model, host_id, instance, wanted, cached, digest, since FROM placements ORDER BY model, host_id, instance`)
 		return err
 	})
 	return list, err

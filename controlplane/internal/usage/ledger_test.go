@@ -57,6 +57,10 @@ func (s *shelf) UsageTotals(context.Context, fleet.UsageFilter, fleet.UsageGroup
 	return nil, errors.New("nobody reads here")
 }
 
+func (s *shelf) LastUses(context.Context, time.Time) ([]fleet.LastUse, error) {
+	return nil, errors.New("nobody reads here")
+}
+
 func (s *shelf) Capture(context.Context, string) (fleet.Capture, error) {
 	return fleet.Capture{}, errors.New("nobody reads here")
 }

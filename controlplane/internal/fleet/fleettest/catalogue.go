@@ -18,7 +18,7 @@ func catalogueSentences() []sentence {
 		}
 	}
 	placed := func(model, host string) fleet.Placement {
-		return fleet.Placement{Model: model, HostID: host, Instance: "default", Wanted: true, Digest: "abc", Since: noon()}
+		return fleet.Placement{Model: model, HostID: host, Instance: "default", Wanted: true, Cached: true, Digest: "abc", Since: noon()}
 	}
 	return []sentence{
 		{"Every field comes back, by name", func(t *testing.T, s Stores) {

@@ -90,6 +90,7 @@ func usageSentences() []sentence {
 			wantEqual(t, usageIDs(t, s, f, 1), []string{"d2"})
 		}},
 		{"Totals add up, in one append and in several", checkUsageTotals},
+		{"The last uses are known for each model and host", checkLastUses},
 		{"Totals are of whole hours", func(t *testing.T, s Stores) {
 			must(t, s.Usage.AppendUsage(t.Context(), []fleet.UsageRow{request(-30, "k", "m", "h"), request(0, "k", "m", "h"), request(90, "k", "m", "h")}))
 			f := fleet.UsageFilter{From: noon().Add(30 * time.Minute), To: noon().Add(31 * time.Minute)}
@@ -158,6 +159,18 @@ func usageSentences() []sentence {
 			wantEqual(t, len(usageIDs(t, s, ofAll(), 1000)), len(rows))
 		}},
 	}
+}
+
+func checkLastUses(t *testing.T, s Stores) {
+	must(t, s.Usage.AppendUsage(t.Context(), []fleet.UsageRow{
+		request(1, "a", "m1", "h1"), request(90, "b", "m1", "h1"), request(5, "a", "m2", "h1"), request(6, "a", "m1", "h2"), request(7, "a", "m1", ""),
+	}))
+	uses := func(exactSince time.Time) []fleet.LastUse { return got(s.Usage.LastUses(t.Context(), exactSince))(t) }
+	hour := noon().Truncate(time.Hour)
+	wantEqual(t, uses(noon().Add(time.Hour)), []fleet.LastUse{
+		{Model: "m1", HostID: "h1", At: noon().Add(90 * time.Minute)}, {Model: "m1", HostID: "h2", At: hour}, {Model: "m2", HostID: "h1", At: hour},
+	})
+	wantEqual(t, uses(noon())[2].At, noon().Add(5*time.Minute))
 }
 
 func checkUsageTotals(t *testing.T, s Stores) {

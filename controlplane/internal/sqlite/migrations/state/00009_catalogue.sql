@@ -25,6 +25,7 @@ CREATE TABLE placements (
     host_id  TEXT    NOT NULL,
     instance TEXT    NOT NULL,
     wanted   BOOLEAN NOT NULL,
+    cached   BOOLEAN NOT NULL,
     digest   TEXT    NOT NULL,
     since    BIGINT  NOT NULL,
     PRIMARY KEY (model, host_id, instance)

@@ -1,0 +1,121 @@
+package models
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+)
+
+// evict has models go from hosts that keep more than they may: the least recently used
+// first, and of those alone that the placement brought there, and that are neither pinned
+// nor in memory. They can be fetched again.
+func (s *Service) evict(ctx context.Context, hosts []fleet.HostView) error {
+	most := s.CacheBytes()
+	if most <= 0 {
+		return nil
+	}
+	var crowded []*fleet.HostView
+	for i := range hosts {
+		if hosts[i].State.Reachable() && s.excess(&hosts[i], most) > 0 {
+			crowded = append(crowded, &hosts[i])
+		}
+	}
+	if len(crowded) == 0 {
+		return nil
+	}
+	uses, err := s.LastUses(ctx)
+	if err != nil {
+		return err
+	}
+	used := map[place]time.Time{}
+	for _, u := range uses {
+		used[place{model: fleet.CanonicalModel(u.Model), hostID: u.HostID}] = u.At
+	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	var list []fleet.Placement
+	for _, h := range crowded {
+		list = append(list, s.evictions(h, s.excess(h, most), used)...)
+	}
+	return s.place(ctx, list)
+}
+
+// excess returns how many bytes more than most a host has, or will have when it has all
+// that it is to have and has let go of the rest.
+func (s *Service) excess(h *fleet.HostView, most int64) int64 {
+	in := instanceNamed(h, instanceOf(h))
+	if in == nil || !in.ModelsKnown {
+		return 0
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var sum int64
+	there := map[string]bool{}
+	for _, m := range in.Models {
+		name := fleet.CanonicalModel(m.Name)
+		there[name] = true
+		if p, placed := s.placed[place{name, h.ID, in.Name}]; !placed || p.Wanted {
+			sum += m.SizeBytes
+		}
+	}
+	for at, p := range s.placed {
+		if at.hostID == h.ID && at.instance == in.Name && p.Wanted && !there[at.model] {
+			m := s.models[at.model]
+			sum += m.SizeBytes()
+		}
+	}
+	return sum - most
+}
+
+// evictions returns placements of a host that go, so that it has so many bytes less, or
+// as many as can be.
+func (s *Service) evictions(h *fleet.HostView, excess int64, used map[place]time.Time) []fleet.Placement {
+	in := instanceNamed(h, instanceOf(h))
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var able []fleet.Placement
+	for at, p := range s.placed {
+		if at.hostID == h.ID && at.instance == in.Name && s.mayEvict(in, at, &p) {
+			able = append(able, p)
+		}
+	}
+	lastUse := func(p *fleet.Placement) time.Time {
+		at := used[place{model: p.Model, hostID: p.HostID}]
+		if at.Before(p.Since) { // what has just come was wanted then
+			return p.Since
+		}
+		return at
+	}
+	slices.SortFunc(able, func(a, b fleet.Placement) int {
+		return cmp.Or(lastUse(&a).Compare(lastUse(&b)), cmp.Compare(a.Model, b.Model))
+	})
+	var list []fleet.Placement
+	for _, p := range able {
+		if excess <= 0 {
+			break
+		}
+		has, _ := modelOn(in, p.Model)
+		excess -= has.SizeBytes
+		p.Wanted = false
+		list = append(list, p)
+		s.Log.Info("a model makes room for others", "model", p.Model, "host", h.Name, "size", has.SizeBytes, "last_use", lastUse(&p))
+	}
+	return list
+}
+
+// mayEvict reports whether a model may go to make room for others. s.mu is held.
+func (s *Service) mayEvict(in *fleet.Instance, at place, p *fleet.Placement) bool {
+	m, stored := s.models[at.model]
+	has, there := modelOn(in, at.model)
+	if !stored || !there || !p.Wanted || !p.Cached || m.Pinned || m.Everywhere {
+		return false
+	}
+	if len(m.Files) == 0 || !m.DeletedAt.IsZero() || has.Digest != p.Digest { // it could not be fetched again
+		return false
+	}
+	_, loaded := in.Resident(at.model)
+	return !loaded
+}
