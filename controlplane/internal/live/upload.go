@@ -14,7 +14,7 @@ import (
 // Uploads take files of models in, as [uploads.Service] does.
 type Uploads interface {
 	Create(ctx context.Context, start uploads.Start) (fleet.Upload, error)
-	Begin(ctx context.Context, ownerID string, atMostBytes int64) (*uploads.Batch, error)
+	Begin(ctx context.Context, ownerID string, atMostBytes int64) (context.Context, *uploads.Batch, error)
 	Import(ctx context.Context, ownerID string, want fleet.Import, source string) (fleet.Model, error)
 }
 
@@ -91,20 +91,20 @@ func (s *session) uploadInline(ctx context.Context, r request, start uploads.Sta
 	if start, err = start.Checked(); err != nil {
 		return err
 	}
-	batch, err := s.live.uploads.Begin(ctx, start.OwnerID, start.SizeBytes)
+	ctx, batch, err := s.live.uploads.Begin(ctx, start.OwnerID, start.SizeBytes)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, batch.Close()) }()
-	if err := batch.Want(start.Import); err != nil {
+	if err := batch.Want(ctx, start.Import); err != nil {
 		return err
 	}
 	if err := s.tell(r, aboutProgress.String(), beginning(start.Name, start.Filename)); err != nil {
 		return err
 	}
-	if err := batch.Add(start.Filename, bytes.NewReader(content)); err != nil {
+	if err := batch.Add(ctx, start.Filename, bytes.NewReader(content)); err != nil {
 		return err
 	}
-	_, err = batch.Finish(start.Import, []string{start.SHA256})
+	_, err = batch.Finish(ctx, start.Import, []string{start.SHA256})
 	return err
 }

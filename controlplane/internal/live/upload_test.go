@@ -26,8 +26,8 @@ func (fullDisk) Create(context.Context, uploads.Start) (fleet.Upload, error) {
 	return fleet.Upload{}, fault.New(fault.NoSpace, "the disk is full")
 }
 
-func (fullDisk) Begin(context.Context, string, int64) (*uploads.Batch, error) {
-	return nil, fault.New(fault.NoSpace, "the disk is full")
+func (fullDisk) Begin(context.Context, string, int64) (context.Context, *uploads.Batch, error) {
+	return nil, nil, fault.New(fault.NoSpace, "the disk is full")
 }
 
 func (fullDisk) Import(_ context.Context, _ string, want fleet.Import, source string) (fleet.Model, error) {
@@ -119,10 +119,10 @@ func TestUploadOfASmallFile(t *testing.T) {
 		`{"name":"x","content":"` + content + `","sha256":"` + sum + `"}`: `"code":"invalid","error":"the sha256 of \"x-latest\" is`,
 		`{"name":"a b","content":"` + content + `"}`:                      `"code":"invalid","error":"the field \"name\"`,
 		`{"name":"x","storage":"s3","content":"` + content + `"}`:         `"code":"not_found"`,
-		`{"name":"x"}`:                     `"code":"invalid","error":"the field \"size\" is missing`,
-		`{"name":"x","size":-1}`:           `"code":"invalid"`,
-		`{"name":"x","size":1048577}`:      `"code":"too_large"`,
-		`{"name":5}`:                       `"code":"invalid"`,
+		`{"name":"x"}`:                `"code":"invalid","error":"the field \"size\" is missing`,
+		`{"name":"x","size":-1}`:      `"code":"invalid"`,
+		`{"name":"x","size":1048577}`: `"code":"too_large"`,
+		`{"name":5}`:                  `"code":"invalid"`,
 	} {
 		c.say(`{"event":"upload_model","data":` + data + `}`)
 		if got := string(c.hears("error")); !strings.Contains(got, want) {

@@ -37,13 +37,12 @@ func (a *API) form(ctx context.Context, r *edge.Request) (*edge.Response, error)
 	}
 	ctx, cancel := untilRevoked(ctx)
 	defer cancel()
-	batch, err := a.uploads.Begin(ctx, r.Caller.ID, r.ContentLength)
+	wanted, batch, err := a.uploads.Begin(ctx, r.Caller.ID, r.ContentLength)
 	if err != nil {
 		return nil, err
 	}
-	wanted := batch.Context()
 	stop := context.AfterFunc(wanted, func() { r.Break(context.Cause(wanted)) })
-	model, err := take(batch, multipart.NewReader(bufio.NewReaderSize(r.Stream, readBytes), params["boundary"]))
+	model, err := take(wanted, batch, multipart.NewReader(bufio.NewReaderSize(r.Stream, readBytes), params["boundary"]))
 	stop()
 	if err := errors.Join(err, batch.Close()); err != nil {
 		return nil, err
@@ -52,20 +51,20 @@ func (a *API) form(ctx context.Context, r *edge.Request) (*edge.Response, error)
 }
 
 // take makes a model of a form.
-func take(batch *uploads.Batch, parts *multipart.Reader) (fleet.Model, error) {
+func take(ctx context.Context, batch *uploads.Batch, parts *multipart.Reader) (fleet.Model, error) {
 	var fields fields
 	for {
 		part, err := parts.NextRawPart()
 		if err == io.EOF {
-			return batch.Finish(fields.want, fields.digests)
+			return batch.Finish(ctx, fields.want, fields.digests)
 		}
 		if err != nil {
 			return fleet.Model{}, explainForm(err)
 		}
 		if part.FormName() == "file" {
-			err = batch.Add(part.FileName(), formReader{part})
+			err = batch.Add(ctx, part.FileName(), formReader{part})
 		} else if err = fields.read(part); err == nil {
-			err = batch.Want(fields.want)
+			err = batch.Want(ctx, fields.want)
 		}
 		if err != nil {
 			return fleet.Model{}, err

@@ -20,7 +20,7 @@ type Uploads interface {
 	Append(ctx context.Context, id string, p uploads.Piece) (fleet.Upload, error)
 	Look(ctx context.Context, id string) (fleet.Upload, error)
 	Remove(ctx context.Context, id string) error
-	Begin(ctx context.Context, ownerID string, atMostBytes int64) (*uploads.Batch, error)
+	Begin(ctx context.Context, ownerID string, atMostBytes int64) (context.Context, *uploads.Batch, error)
 	Import(ctx context.Context, ownerID string, want fleet.Import, source string) (fleet.Model, error)
 }
 

@@ -22,7 +22,6 @@ const maxBatchFiles = 1000
 // belongs to one goroutine, and has to be closed.
 type Batch struct {
 	service *Service
-	ctx     context.Context //nolint:containedctx // it is the batch's own, and ends with it
 	end     context.CancelCauseFunc
 	upload  fleet.Upload
 	total   int64
@@ -30,16 +29,16 @@ type Batch struct {
 	staged  []string // their names in the folder
 }
 
-// Begin begins a batch of at most so many bytes; -1 is unknown. It ends with ctx, or when
-// it is removed; see [Batch.Context]. More than a model may have
-// is fault.TooLarge, more than the disk has room for fault.NoSpace.
-func (s *Service) Begin(ctx context.Context, ownerID string, atMostBytes int64) (*Batch, error) {
+// Begin begins a batch of at most so many bytes; -1 is unknown. The returned context is
+// for its methods, and what the files are read from should end with it: it ends with ctx,
+// and when somebody removes the batch. More than the disk has room for is fault.NoSpace.
+func (s *Service) Begin(ctx context.Context, ownerID string, atMostBytes int64) (context.Context, *Batch, error) {
 	if err := s.folder.room(max(atMostBytes, 0)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	now := s.Now().UTC()
 	ctx, end := context.WithCancelCause(ctx)
-	b := &Batch{service: s, ctx: ctx, end: end, upload: fleet.Upload{
+	b := &Batch{service: s, end: end, upload: fleet.Upload{
 		ID: newID(), OwnerID: ownerID, SizeBytes: -1, State: fleet.UploadReceiving,
 		CreatedAt: now, ChangedAt: now, ExpiresAt: now.Add(s.KeepFor),
 	}}
@@ -49,26 +48,22 @@ func (s *Service) Begin(ctx context.Context, ownerID string, atMostBytes int64) 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.batches[b.upload.ID] = end
-	return b, nil
+	return ctx, b, nil
 }
-
-// Context returns the context that ends when nothing more is wanted of the batch: what
-// its files are read from should end then.
-func (b *Batch) Context() context.Context { return b.ctx }
 
 // Want says what is wanted of the model, as far as it is known by now: the earlier
 // a fault is found, the less has come in vain.
-func (b *Batch) Want(want fleet.Import) error {
+func (b *Batch) Want(ctx context.Context, want fleet.Import) error {
 	want, err := checkImport(want)
 	if err != nil {
 		return err
 	}
 	b.upload.Import = want
-	return b.service.Sink.Check(b.ctx, want)
+	return b.service.Sink.Check(ctx, want)
 }
 
 // Add takes a file in, to the end of from, whose errors are returned.
-func (b *Batch) Add(filename string, from io.Reader) error {
+func (b *Batch) Add(ctx context.Context, filename string, from io.Reader) error {
 	name, err := checkFilename(filename)
 	switch {
 	case err != nil:
@@ -104,7 +99,7 @@ func (b *Batch) Add(filename string, from io.Reader) error {
 	if errors.Is(err, errTooMany) {
 		err = s.fits(math.MaxInt64)
 	}
-	if err := cmp.Or(err, context.Cause(b.ctx)); err != nil {
+	if err := cmp.Or(err, context.Cause(ctx)); err != nil {
 		return err
 	}
 	if err := in.finish(); err != nil {
@@ -116,14 +111,14 @@ func (b *Batch) Add(filename string, from io.Reader) error {
 	return nil
 }
 
-// Finish makes the model as it is wanted. Digests are those that the files have to have, in their
-// order, or none.
-func (b *Batch) Finish(want fleet.Import, digests []string) (fleet.Model, error) {
-	if err := b.complete(want, digests); err != nil {
+// Finish makes the model as it is wanted. Digests are those that the files have to have,
+// in their order, or none.
+func (b *Batch) Finish(ctx context.Context, want fleet.Import, digests []string) (fleet.Model, error) {
+	if err := b.complete(ctx, want, digests); err != nil {
 		return fleet.Model{}, err
 	}
 	u, s := &b.upload, b.service
-	model, err := s.Sink.Take(context.WithoutCancel(b.ctx), Finished{Import: u.Import, ID: u.ID, OwnerID: u.OwnerID, Files: b.files})
+	model, err := s.Sink.Take(context.WithoutCancel(ctx), Finished{Import: u.Import, ID: u.ID, OwnerID: u.OwnerID, Files: b.files})
 	if err != nil {
 		return fleet.Model{}, err
 	}
@@ -134,7 +129,7 @@ func (b *Batch) Finish(want fleet.Import, digests []string) (fleet.Model, error)
 }
 
 // complete says why no model can be made, and fills in what goes without saying.
-func (b *Batch) complete(want fleet.Import, digests []string) error {
+func (b *Batch) complete(ctx context.Context, want fleet.Import, digests []string) error {
 	if len(b.files) == 0 {
 		return fault.New(fault.Invalid, "there is no file").On(fault.Caller)
 	}
@@ -156,7 +151,7 @@ func (b *Batch) complete(want fleet.Import, digests []string) error {
 			return err
 		}
 	}
-	if err := b.Want(want); err != nil {
+	if err := b.Want(ctx, want); err != nil {
 		return err
 	}
 	b.upload.State, b.upload.SizeBytes = fleet.UploadReceived, b.total

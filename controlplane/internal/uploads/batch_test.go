@@ -16,17 +16,17 @@ import (
 
 func TestABatchIsOneModel(t *testing.T) {
 	f := start(t, nil)
-	b, err := f.Begin(t.Context(), "k1", -1)
+	ctx, b, err := f.Begin(t.Context(), "k1", -1)
 	if err != nil {
 		t.Fatal(err)
 	}
 	parts := [][]byte{random(600_001), random(3)}
 	for i, name := range []string{"x/model-00001-of-00002.gguf", "model-00002-of-00002.gguf"} {
-		if err := b.Add(name, bytes.NewReader(parts[i])); err != nil {
+		if err := b.Add(ctx, name, bytes.NewReader(parts[i])); err != nil {
 			t.Fatal(err)
 		}
 	}
-	model, err := b.Finish(fleet.Import{Name: "both", Description: "d"}, []string{digest(parts[0]), ""})
+	model, err := b.Finish(ctx, fleet.Import{Name: "both", Description: "d"}, []string{digest(parts[0]), ""})
 	if err != nil || model.ID != fleet.ModelID("both") || model.SizeBytes != 600_004 {
 		t.Errorf("%+v, %v", model, err)
 	}
@@ -54,11 +54,11 @@ func TestABatchIsOneModel(t *testing.T) {
 func TestABatchThatBecomesNoModelLeavesNothing(t *testing.T) {
 	f := start(t, func(o *uploads.Options) { o.MaxBytes = func() int64 { return 10 } })
 	add := func(name, text string) func(*uploads.Batch) error {
-		return func(b *uploads.Batch) error { return b.Add(name, strings.NewReader(text)) }
+		return func(b *uploads.Batch) error { return b.Add(t.Context(), name, strings.NewReader(text)) }
 	}
 	finish := func(want fleet.Import, digests ...string) func(*uploads.Batch) error {
 		return func(b *uploads.Batch) error {
-			_, err := b.Finish(want, digests)
+			_, err := b.Finish(t.Context(), want, digests)
 			return err
 		}
 	}
@@ -74,11 +74,11 @@ func TestABatchThatBecomesNoModelLeavesNothing(t *testing.T) {
 		"too few digests":       {fault.Invalid, []func(*uploads.Batch) error{add("a", "1"), add("b", "1"), finish(fleet.Import{Name: "a"}, digest([]byte("1")))}},
 		"a storage that is not": {fault.NotFound, []func(*uploads.Batch) error{add("a", "1"), finish(fleet.Import{Storage: "s3"})}},
 		"a name that can't be": {fault.Invalid, []func(*uploads.Batch) error{func(b *uploads.Batch) error {
-			return b.Want(fleet.Import{Name: "a b"})
+			return b.Want(t.Context(), fleet.Import{Name: "a b"})
 		}}},
 		"nothing more": {fault.None, []func(*uploads.Batch) error{add("a", "1")}},
 	} {
-		b, err := f.Begin(t.Context(), "", 5)
+		_, b, err := f.Begin(t.Context(), "", 5)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,18 +104,18 @@ func TestABatchThatBecomesNoModelLeavesNothing(t *testing.T) {
 // A batch can be ended by its id, as any upload.
 func TestABatchIsEnded(t *testing.T) {
 	f := start(t, nil)
-	b, err := f.Begin(t.Context(), "", -1)
+	ctx, b, err := f.Begin(t.Context(), "", -1)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := b.Want(fleet.Import{Name: "a"}); err != nil {
+	if err := b.Want(ctx, fleet.Import{Name: "a"}); err != nil {
 		t.Fatal(err)
 	}
 	in := newLine()
-	stop := context.AfterFunc(b.Context(), func() { in.cut(context.Cause(b.Context())) })
+	stop := context.AfterFunc(ctx, func() { in.cut(context.Cause(ctx)) })
 	defer stop()
 	added := make(chan error, 1)
-	go func() { added <- b.Add("f", in) }()
+	go func() { added <- b.Add(ctx, "f", in) }()
 	if _, err := in.send.Write([]byte("hello")); err != nil {
 		t.Fatal(err)
 	}

@@ -332,7 +332,7 @@ func TestADiskWithoutRoom(t *testing.T) {
 	f := start(t, func(o *uploads.Options) { o.ReserveBytes = 1 << 60 })
 	_, err := f.Create(t.Context(), uploads.Start{Filename: "f", SizeBytes: 1})
 	wantKind(t, err, fault.NoSpace)
-	_, err = f.Begin(t.Context(), "k", 1)
+	_, _, err = f.Begin(t.Context(), "k", 1)
 	wantKind(t, err, fault.NoSpace)
 	f.wantLeft()
 }
