@@ -56,5 +56,7 @@ go test -c -o "$tools/storage-s3.test" ./plugins/storage-s3
 "$tools/pluginbench" -fs "$bin/corral-plugin-storage-fs" -s3 "$bin/corral-plugin-storage-s3" -inprocess "$tools/storage-s3.test" \
   -versitygw "$(scripts/server.sh versitygw)" -rclone "$rclone" -out "$reports/plugins.md"
 
+go run ./e2e/bench/cmd/uploadbench -controlplane "$controlplane" -out "$reports/uploads.md"
+
 scripts/deps.sh chromium
 go run ./e2e/bench/cmd/dashbench -controlplane "$controlplane" -out "$reports/dashboard.md"
