@@ -33,8 +33,8 @@ const (
 // maxKeptBytes is the memory that all of the metadata may take.
 const maxKeptBytes = 16 << 20
 
-// Read reads the header of a GGUF file of so many bytes. It reads ahead in pieces of
-// 4 MiB, and 64 MiB at most in all; file is asked for one range at a time, and never
+// Read reads the header of a GGUF file of so many bytes. It reads ahead, 256 KiB
+// first and then in pieces of 4 MiB, and 64 MiB at most in all; file is asked for one range at a time, and never
 // for one beyond its size.
 //
 // Versions 2 and 3 are read, in little endian. Any other file fails with

@@ -210,6 +210,18 @@ func TestReadIsFrugal(t *testing.T) {
 	}
 }
 
+// The files of a model that was split have short headers, and there may be many.
+func TestAShortHeaderIsReadAtOnce(t *testing.T) {
+	f := gguftest.New("").Set("split.no", uint16(3)).Set("split.count", uint16(200)).Tensor("blk.0.attn_q.weight", gguf.F16, 8192, 8192)
+	r := &recorder{ReaderAt: f.ReaderAt()}
+	if _, err := gguf.Read(r, f.SizeBytes()); err != nil {
+		t.Fatal(err)
+	}
+	if r.reads != 1 || r.bytes > 256<<10 {
+		t.Errorf("it took %d reads of %d bytes", r.reads, r.bytes)
+	}
+}
+
 func manyTokens(n int) []string {
 	all := make([]string, n)
 	for i := range all {

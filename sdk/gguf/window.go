@@ -9,8 +9,9 @@ import (
 )
 
 const (
-	windowBytes = 4 << 20  // read at a time: a remote storage answers few large ranges faster than many small ones
-	budgetBytes = 64 << 20 // read of one file at most
+	windowBytes = 4 << 20   // read at a time: a remote storage answers few large ranges faster than many small ones
+	firstBytes  = 256 << 10 // read first: of a model in many files, all but one have short headers
+	budgetBytes = 64 << 20  // read of one file at most
 )
 
 // window reads a file from its start to the end of the header, in large pieces. What
@@ -21,13 +22,14 @@ type window struct {
 	buf    []byte // a part of the file
 	start  int64  // where in the file buf begins
 	next   int    // the next byte in buf
+	ahead  int    // bytes to read at a time
 	budget int64  // bytes that may still be read
 	kept   int    // bytes of memory that what was read takes
 	err    error
 }
 
 func newWindow(file io.ReaderAt, size int64) *window {
-	return &window{file: file, size: size, budget: budgetBytes}
+	return &window{file: file, size: size, ahead: firstBytes, budget: budgetBytes}
 }
 
 // at returns the position in the file of the next byte.
@@ -56,13 +58,14 @@ func (w *window) need(n int, what string) bool {
 		w.fail(w.at(), "%s of %d bytes goes beyond the end of the file, which has %d bytes", what, n, w.size)
 		return false
 	}
-	return w.fill()
+	return w.fill(n)
 }
 
-// fill reads on so that buf has a whole window, or all that the file has, from the next
-// byte on.
-func (w *window) fill() bool {
-	want := int(min(windowBytes, w.left()))
+// fill reads on so that buf has what is read at a time and n bytes at least, or all that
+// the file has, from the next byte on.
+func (w *window) fill(n int) bool {
+	want := int(min(int64(max(w.ahead, n)), w.left()))
+	w.ahead = windowBytes
 	if cap(w.buf) < want {
 		grown := make([]byte, want)
 		w.buf = grown[:copy(grown, w.buf[w.next:])]
