@@ -40,7 +40,8 @@ PROGRAMS := \
 	plugins/storage-azblob \
 	plugins/storage-gcs \
 	plugins/storage-rclone \
-	plugins/loader-gguf
+	plugins/loader-gguf \
+	plugins/loader-safetensors
 PROGRAMS := $(patsubst %/main.go,%,$(wildcard $(PROGRAMS:%=%/main.go)))
 
 # The dashboard is a project of npm, and what it is built into is part of the

@@ -40,12 +40,38 @@ func Compose(r Request, d Defaults) (Recipe, error) {
 		return Recipe{}, err
 	}
 	recipe.Layers = append(recipe.Layers, texts...)
+	if err := withdrawn(r.Ollama, &recipe); err != nil {
+		return Recipe{}, err
+	}
 	if r.Info.Kind == KindModel { // else it is that of the model beneath
 		if recipe.Config, err = configOf(r.Info); err != nil {
 			return Recipe{}, err
 		}
 	}
 	return recipe, nil
+}
+
+// lastWith is a version before all that have done without what they had: by 0.34.2
+// Ollama has given up adapters, quantising GGUFs, and making GGUFs of anything else.
+const lastWith = "0.33.999"
+
+// withdrawn says what a version of Ollama does not do any more.
+func withdrawn(ollama string, recipe *Recipe) error {
+	if !Before(lastWith, ollama) {
+		return nil
+	}
+	var what string
+	switch {
+	case slices.ContainsFunc(recipe.Layers, func(l Layer) bool { return l.Role == RoleAdapter }):
+		what = "take adapters"
+	case recipe.Convert:
+		what = "make GGUFs of other formats"
+	case recipe.Quantize != "":
+		what = "quantise GGUFs"
+	default:
+		return nil
+	}
+	return fault.New(fault.NotImplemented, "Ollama %s does not %s any more", ollama, what).On(fault.Caller)
 }
 
 // checkBase says whether what a model is based on is what such files need.
