@@ -67,6 +67,12 @@ var pluginModules = []string{
 	"google.golang.org/genproto/googleapis/rpc", "google.golang.org/grpc", "google.golang.org/protobuf",
 }
 
+// mayNotLink names programs with packages that none of theirs may be built of: the agent is
+// on every host, and stays small.
+var mayNotLink = map[string][]string{
+	prefix + "agent/cmd/corral-agent": {"google.golang.org/grpc", prefix + "sdk/host", prefix + "agent/internal/models"},
+}
+
 // vagueNames are names of packages that say nothing about what is in them.
 var vagueNames = []string{"util", "utils", "common", "helper", "helpers", "misc", "shared"}
 
@@ -112,6 +118,11 @@ func violations(packages map[string]goPackage) []string {
 		for _, imported := range p.Imports {
 			if reason := forbidden(name, imported); reason != "" {
 				found = append(found, fmt.Sprintf("%s imports %s: %s", name, strings.TrimPrefix(imported, prefix), reason))
+			}
+		}
+		for _, heavy := range mayNotLink[path] {
+			if slices.Contains(p.Deps, heavy) {
+				found = append(found, fmt.Sprintf("%s is built of %s, which it may not be", name, strings.TrimPrefix(heavy, prefix)))
 			}
 		}
 		found = append(found, overBudget(p, packages)...)
@@ -296,6 +307,10 @@ func TestImportLawsCatch(t *testing.T) {
 		{"no floor", imports("controlplane/internal/attic", "sdk/fault"), []string{"controlplane/internal/attic: is on no floor; controlplaneFloors has to say on which"}},
 		{"no module", imports("gateway/internal/x", "gateway/internal/y"), []string{"gateway/internal/x: a module that moduleMayImport does not list"}},
 		{"a vague name", imports("agent/internal/utils", "sdk/fault"), []string{"agent/internal/utils: a name that says nothing about what is in it"}},
+		{"a heavy agent", []goPackage{
+			{ImportPath: prefix + "agent/cmd/corral-agent", Deps: []string{prefix + "sdk/host"}},
+			{ImportPath: prefix + "agent/cmd/corral-modelworker", Deps: []string{prefix + "sdk/host"}},
+		}, []string{"agent/cmd/corral-agent is built of sdk/host, which it may not be"}},
 		{"over budget", []goPackage{
 			{ImportPath: "example.com/heavy/a", Module: heavy},
 			{ImportPath: "example.com/heavy/b", Module: heavy},

@@ -27,6 +27,6 @@ func main() {
 	}
 	log := hclog.New(&hclog.LoggerOptions{Name: "modelworker", Output: os.Stderr, Level: hclog.Info, DisableTime: true})
 	os.Exit(program.Run("corral-modelworker", os.Stderr, func(ctx context.Context) error {
-		return worker.Run(ctx, os.Stdin, os.Stdout, log, func() { os.Exit(program.ExitFailed) })
+		return worker.Run(ctx, os.Environ(), os.Stdin, os.Stdout, log, func() { os.Exit(program.ExitFailed) })
 	}))
 }

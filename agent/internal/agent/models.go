@@ -30,7 +30,7 @@ func (a *Agent) modelJobs(id *identity.Identity, supervisor *ollama.Supervisor, 
 			models, ours := supervisor.ModelsDir()
 			return order.Host{
 				ID: joined.HostID, Ollama: "http://" + hostPort, ModelsDir: models, Ours: ours,
-				DataDir: filepath.Join(a.cfg.DataDir, "models"),
+				DataDir: a.cfg.DataDir,
 				Servers: a.serversFrom(joined, inUse()), Authorities: joined.CACertificates,
 				AuthoritiesFile: a.cfg.ServerCAFile, Insecure: a.cfg.Insecure,
 			}, nil

@@ -149,7 +149,7 @@ func TestAnOllamaThatDoesNotPullIsGivenTheFile(t *testing.T) {
 				_, _ = io.WriteString(w, `{"status":"pulling manifest"}`+"\n"+`{"error":`+string(must(json.Marshal(said)))+`}`+"\n")
 				return true
 			})
-			e := New(order.Host{ID: "h", Ollama: front, DataDir: t.TempDir(), ModelsDir: s.ModelsDir, Ours: true}, &Progress{}, hclog.NewNullLogger())
+			e := New(order.Host{ID: "h", Ollama: front, DataDir: t.TempDir(), ModelsDir: s.ModelsDir, Ours: true}, nil, &Progress{}, hclog.NewNullLogger())
 			t.Cleanup(e.Close)
 			got, err := e.Run(t.Context(), plain("tiny", file, o.URL+"/m"))
 			if err != nil || got.Path != wayCreate {

@@ -29,6 +29,7 @@ import (
 // Executor does jobs on one Ollama, one at a time.
 type Executor struct {
 	host     order.Host
+	environ  []string
 	progress *Progress
 	log      hclog.Logger
 	ollama   *api.Client
@@ -36,9 +37,10 @@ type Executor struct {
 	timing   fetch.Timing
 }
 
-// New returns an executor that tells its progress.
-func New(host order.Host, progress *Progress, log hclog.Logger) *Executor {
-	e := &Executor{host: host, progress: progress, log: log, ollama: api.New(host.Ollama)}
+// New returns an executor that tells its progress. Environ is the environment of the
+// plugins that it runs.
+func New(host order.Host, environ []string, progress *Progress, log hclog.Logger) *Executor {
+	e := &Executor{host: host, environ: environ, progress: progress, log: log, ollama: api.New(host.Ollama)}
 	if host.ModelsDir != "" {
 		e.store = store.New(host.ModelsDir, host.ID)
 	}

@@ -125,7 +125,7 @@ func inline(role loader.Role, text string) loader.Layer {
 // executor returns one for a server, with short timing.
 func executor(t testing.TB, s *realollama.Server) *Executor {
 	t.Helper()
-	e := New(order.Host{Ollama: s.URL(), DataDir: t.TempDir(), ModelsDir: s.ModelsDir, Ours: true}, &Progress{}, hclog.NewNullLogger())
+	e := New(order.Host{Ollama: s.URL(), DataDir: t.TempDir(), ModelsDir: s.ModelsDir, Ours: true}, nil, &Progress{}, hclog.NewNullLogger())
 	e.timing.Stall, e.timing.Answer, e.timing.Patience, e.timing.Pause = time.Second, time.Second, 3*time.Second, 10*time.Millisecond
 	t.Cleanup(e.Close)
 	return e

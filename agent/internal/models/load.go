@@ -3,8 +3,10 @@ package models
 import (
 	"context"
 	"errors"
+	"path/filepath"
 	"slices"
 
+	"github.com/corral-fleet/corral/agent/internal/models/plugins"
 	"github.com/corral-fleet/corral/sdk/loader"
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
@@ -27,7 +29,9 @@ func (e *Executor) load(ctx context.Context, job *work.Job) (*work.Result, error
 		return nil, err
 	}
 	defer from.Close()
-	layers, err := layersOf(job, from)
+	through := plugins.New(filepath.Join(e.host.DataDir, "plugins"), e.environ, from, e.log)
+	defer through.Close()
+	layers, err := layersOf(job, from, through)
 	if err != nil {
 		return nil, err
 	}

@@ -5,15 +5,21 @@ import (
 	"slices"
 
 	"github.com/corral-fleet/corral/agent/internal/models/fetch"
+	"github.com/corral-fleet/corral/agent/internal/models/plugins"
 	"github.com/corral-fleet/corral/sdk/loader"
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
 
 // layersOf returns the recipe's layers, ready to be read.
-func layersOf(job *work.Job, from *fetch.Client) ([]*layer, error) {
+func layersOf(job *work.Job, from *fetch.Client, through *plugins.Plugins) ([]*layer, error) {
 	files := map[string]*fetch.File{}
 	for _, name := range slices.Sorted(maps.Keys(job.Sources)) {
-		f, err := from.File(name, job.Sources[name])
+		source := job.Sources[name]
+		var more []fetch.Opener
+		if source.Plugin != nil {
+			more = append(more, through.File(source.Plugin, source.SizeBytes))
+		}
+		f, err := from.File(name, source, more...)
 		if err != nil {
 			return nil, err
 		}

@@ -7,7 +7,11 @@
 // asked for again after any end: what it had fetched is still there.
 package work
 
-import "github.com/corral-fleet/corral/sdk/loader"
+import (
+	"encoding/json"
+
+	"github.com/corral-fleet/corral/sdk/loader"
+)
 
 // Path is where an agent takes jobs; the name of the instance follows.
 const Path = "/work/"
@@ -53,6 +57,22 @@ type Source struct {
 	// path of the control plane's. They are secrets: what they let somebody do needs no
 	// other proof.
 	URLs []string `json:"urls,omitempty"`
+	// Plugin serves it where no URL does. It is tried last.
+	Plugin *Plugin `json:"plugin,omitempty"`
+}
+
+// Plugin is a storage by its plugin, for a service that has no URLs to give away. The
+// host runs the program that has this digest, and no other.
+type Plugin struct {
+	Name      string   `json:"name"`   // such as "fs"; for messages
+	SHA256    string   `json:"sha256"` // of the program, in hexadecimal
+	SizeBytes int64    `json:"size"`   // of the program
+	URLs      []string `json:"urls"`   // of the program, as those of a [Source]
+
+	Config        json.RawMessage   `json:"config"` // of the storage
+	ConfigVersion int               `json:"config_version,omitempty"`
+	Secrets       map[string]string `json:"secrets,omitempty"` // by their fields' names
+	Key           string            `json:"key"`               // the file's
 }
 
 // Phase is what a job is doing.

@@ -32,8 +32,12 @@ func examples() map[string]any {
 			},
 			Sources: map[string]work.Source{"a.gguf": {
 				SizeBytes: 12, SHA256: "cd", Path: "/srv/a.gguf", URLs: []string{"/agent/v1/blobs/cd?ticket=t", "https://bucket.example/a"},
+				Plugin: &work.Plugin{
+					Name: "fs", SHA256: "12", SizeBytes: 34, URLs: []string{"/agent/v1/plugins/12?ticket=t"},
+					Config: json.RawMessage(`{"dir":"/srv"}`), ConfigVersion: 2, Secrets: map[string]string{"key": "secret"}, Key: "models/a.gguf",
+				},
 			}},
-			MaxBytesPerSecond: 20_000_000,
+			Replaces: []string{"ef"}, MaxBytesPerSecond: 20_000_000,
 		},
 		"event":  &work.Event{Phase: work.Fetching, DoneBytes: 5, TotalBytes: 12, Message: "from the control plane"},
 		"done":   &work.Event{Phase: work.Tidying, DoneBytes: 12, TotalBytes: 12, Done: &work.Result{Digest: "ef", SizeBytes: 12, Path: "pull", FreedBytes: 3}},
@@ -81,7 +85,7 @@ func TestGolden(t *testing.T) {
 func TestExamplesAreWhole(t *testing.T) {
 	job := examples()["job"].(*work.Job)
 	for _, value := range []any{
-		*job, *job.Recipe, job.Recipe.Layers[0], job.Sources["a.gguf"],
+		*job, *job.Recipe, job.Recipe.Layers[0], job.Sources["a.gguf"], *job.Sources["a.gguf"].Plugin,
 		*examples()["done"].(*work.Event).Done, *examples()["failed"].(*work.Event).Failed,
 	} {
 		v := reflect.ValueOf(value)

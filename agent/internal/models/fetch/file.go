@@ -2,15 +2,9 @@ package fetch
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
-	"net/http"
-	"net/url"
 	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -30,18 +24,28 @@ type File struct {
 	failing atomic.Int64 // since when no byte has come, in nanoseconds after it began; 0 is that one came last
 
 	mu      sync.Mutex
-	sources []*source // the one that answered last is the first
-	last    error     // why the last of them was given up
+	sources []source // the one that answered last is the first
+	last    error    // why the last of them was given up
 }
 
-// source is one address of a file.
-type source struct {
-	url  *url.URL
-	etag string // that it began with; "" is none
+// source is one place that has a file.
+type source interface {
+	// open returns the bytes from at to end. An error that another try won't mend is a
+	// refusal; none says the address.
+	open(ctx context.Context, at, end int64) (io.ReadCloser, error)
+	name() string // for messages
 }
 
-// File returns the file that a source is of. Its name is for messages alone.
-func (c *Client) File(name string, from work.Source) (*File, error) {
+// Opener is another way to a file than by HTTP. Open fails with a fault whose kind says
+// whether another try makes sense.
+type Opener interface {
+	Name() string
+	Open(ctx context.Context, offset, length int64) (io.ReadCloser, error)
+}
+
+// File returns the file that a source is of, which may be had by more than its URLs: what
+// is more is tried last. Its name is for messages alone.
+func (c *Client) File(name string, from work.Source, more ...Opener) (*File, error) {
 	f := &File{name: name, size: from.SizeBytes, client: c, began: time.Now()}
 	if info, err := os.Stat(from.Path); from.Path != "" && err == nil && info.Mode().IsRegular() && info.Size() == from.SizeBytes {
 		f.path = from.Path
@@ -51,7 +55,10 @@ func (c *Client) File(name string, from work.Source) (*File, error) {
 		return nil, err
 	}
 	for _, u := range urls {
-		f.sources = append(f.sources, &source{url: u})
+		f.sources = append(f.sources, &website{client: c, url: u, file: name, size: from.SizeBytes})
+	}
+	for _, m := range more {
+		f.sources = append(f.sources, &opener{m})
 	}
 	if f.path == "" && len(f.sources) == 0 {
 		return nil, fault.New(fault.NotFound, "nothing says where to get %q from", name)
@@ -92,7 +99,7 @@ func openLocal(path string, offset, length int64) (io.ReadCloser, error) {
 }
 
 // first returns the source to be tried, and an error when none is left.
-func (f *File) first() (*source, error) {
+func (f *File) first() (source, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if len(f.sources) == 0 {
@@ -103,7 +110,7 @@ func (f *File) first() (*source, error) {
 
 // failed has another source tried next, and this one never again where that makes no
 // sense.
-func (f *File) failed(s *source, err error, forGood bool) {
+func (f *File) failed(s source, err error, forGood bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	at := slices.Index(f.sources, s)
@@ -125,104 +132,29 @@ func (f *File) fails(tried time.Time) time.Duration {
 	return time.Since(f.began) - time.Duration(f.failing.Load())
 }
 
-// open asks a source for the rest of a range. What it returns is an error that says
-// nothing of the address.
-func (f *File) open(ctx context.Context, s *source, at, end int64) (io.ReadCloser, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url.String(), nil)
+// opener is a source that is no website.
+type opener struct{ Opener }
+
+func (o *opener) name() string { return o.Name() }
+
+func (o *opener) open(ctx context.Context, at, end int64) (io.ReadCloser, error) {
+	body, err := o.Open(ctx, at, end-at)
 	if err != nil {
-		return nil, &refusal{errBadAddress}
+		return nil, judged(err)
 	}
-	req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", at, end-1))
-	res, err := f.client.http.Do(req)
-	if err != nil {
-		return nil, fault.Wrap(fault.Unavailable, secretless(err), "%s, which has the model's file, could not be reached", s.url.Host).On(fault.Host)
-	}
-	if err := f.judge(s, res, at, end); err != nil {
-		res.Body.Close()
-		return nil, err
-	}
-	return res.Body, nil
+	return body, nil
 }
 
-// refusal is an error that another try at the same address won't mend.
+// judged marks a fault that another try won't mend.
+func judged(err error) error {
+	switch fault.KindOf(err) {
+	case fault.Unavailable, fault.RateLimited, fault.Timeout:
+		return err
+	}
+	return &refusal{err}
+}
+
+// refusal is an error that another try at the same source won't mend.
 type refusal struct{ error }
 
 func (r *refusal) Unwrap() error { return r.error }
-
-// judge says what is wrong with an answer.
-func (f *File) judge(s *source, res *http.Response, at, end int64) error {
-	from := s.url.Host
-	switch status := res.StatusCode; {
-	case status == http.StatusPartialContent:
-	case status == http.StatusOK && at == 0 && end == f.size && (res.ContentLength == f.size || res.ContentLength < 0):
-		return f.same(s, res) // a whole file is a range as well
-	case status == http.StatusOK:
-		return &refusal{fault.New(fault.NotImplemented, "%s, which has the model's file, serves no ranges of it", from).On(fault.Service)}
-	case status == http.StatusTooManyRequests, status >= 500:
-		return fault.New(fault.Unavailable, "%s, which has the model's file, answers with status %d", from, status).On(fault.Service).After(retryAfter(res))
-	case status == http.StatusRequestedRangeNotSatisfiable:
-		return &refusal{f.changed(s)}
-	case status == http.StatusNotFound || status == http.StatusGone:
-		return &refusal{fault.New(fault.NotFound, "the model's file is no longer at %s", from).On(fault.Service)}
-	case status == http.StatusUnauthorized || status == http.StatusForbidden:
-		return &refusal{fault.New(fault.Forbidden, "%s does not let the model's file be read, or no longer", from).On(fault.Service)}
-	default:
-		return &refusal{fault.New(fault.Unavailable, "%s, which should have the model's file, answers with status %d", from, status).On(fault.Service)}
-	}
-	begin, size, ok := contentRange(res.Header.Get("Content-Range"))
-	if !ok || begin != at || size >= 0 && size != f.size {
-		return &refusal{f.changed(s)}
-	}
-	return f.same(s, res)
-}
-
-// same says whether a source still has what it had.
-func (f *File) same(s *source, res *http.Response) error {
-	etag := res.Header.Get("Etag")
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if s.etag == "" {
-		s.etag = etag
-	}
-	if s.etag != etag {
-		return &refusal{f.changed(s)}
-	}
-	return nil
-}
-
-func (f *File) changed(s *source) error {
-	return fault.New(fault.Corrupt, "the model's file at %s is another one than was planned with: %q should have %d bytes, and stay as it is", s.url.Host, f.name, f.size).On(fault.Service)
-}
-
-// contentRange reads "bytes 5-9/20"; a size that isn't told is negative.
-func contentRange(value string) (begin, size int64, ok bool) {
-	value, ok = strings.CutPrefix(value, "bytes ")
-	span, total, found := strings.Cut(value, "/")
-	first, _, dash := strings.Cut(span, "-")
-	begin, err := strconv.ParseInt(first, 10, 64)
-	if !ok || !found || !dash || err != nil {
-		return 0, 0, false
-	}
-	if total == "*" {
-		return begin, -1, true
-	}
-	size, err = strconv.ParseInt(total, 10, 64)
-	return begin, size, err == nil
-}
-
-// retryAfter is how long a server wants to be left alone.
-func retryAfter(res *http.Response) time.Duration {
-	value := res.Header.Get("Retry-After")
-	if seconds, err := strconv.Atoi(value); err == nil {
-		return time.Duration(min(max(seconds, 0), 60)) * time.Second
-	}
-	return 0
-}
-
-// secretless is what went wrong with a request, without where it went.
-func secretless(err error) error {
-	if wrapped, ok := errors.AsType[*url.Error](err); ok {
-		return wrapped.Err
-	}
-	return err
-}

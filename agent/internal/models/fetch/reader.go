@@ -20,7 +20,7 @@ type reader struct {
 	at     int64
 	end    int64
 
-	source  *source
+	source  source
 	body    io.ReadCloser
 	stall   *time.Timer // breaks the connection off
 	drop    context.CancelCauseFunc
@@ -79,7 +79,10 @@ func (r *reader) try(p []byte) (int, error) {
 	} else if err == io.EOF {
 		err = io.ErrUnexpectedEOF
 	}
-	return 0, fault.Wrap(fault.Unavailable, err, "the connection to %s, which has the model's file, broke off or stood still", r.source.url.Host).On(fault.Host)
+	if _, told := errors.AsType[*fault.Error](err); told {
+		return 0, judged(err)
+	}
+	return 0, fault.Wrap(fault.Unavailable, err, "the connection to %s, which has the model's file, broke off or stood still", r.source.name()).On(fault.Host)
 }
 
 func (r *reader) connect() error {
@@ -90,7 +93,7 @@ func (r *reader) connect() error {
 	r.source = s
 	r.conn, r.drop = context.WithCancelCause(r.ctx)
 	drop := r.drop
-	r.body, err = r.file.open(r.conn, s, r.at, r.end)
+	r.body, err = s.open(r.conn, r.at, r.end)
 	if err != nil {
 		drop(nil)
 		r.body = nil

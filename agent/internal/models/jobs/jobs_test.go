@@ -45,7 +45,7 @@ func TestMain(m *testing.M) {
 	case "worker":
 		log := hclog.New(&hclog.LoggerOptions{Output: os.Stderr})
 		os.Exit(program.Run("worker", os.Stderr, func(ctx context.Context) error {
-			return worker.Run(ctx, os.Stdin, os.Stdout, log, func() { os.Exit(1) })
+			return worker.Run(ctx, os.Environ(), os.Stdin, os.Stdout, log, func() { os.Exit(1) })
 		}))
 	case "crash":
 		fmt.Println(`{"phase":"fetching","done_bytes":5}`)

@@ -30,7 +30,7 @@ type Host struct {
 	ModelsDir string `json:"models_dir,omitempty"`
 	Ours      bool   `json:"ours,omitempty"`
 
-	DataDir string `json:"data_dir"` // for what is temporary; made where it is missing
+	DataDir string `json:"data_dir"` // the agent's; programs of plugins are kept below it
 
 	// Servers are the addresses of the control plane, the one in use first; Authorities,
 	// in PEM, are those that were pinned, AuthoritiesFile those that the operator names.

@@ -15,12 +15,15 @@ import (
 	"github.com/corral-fleet/corral/agent/internal/models"
 	"github.com/corral-fleet/corral/agent/internal/models/order"
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/host"
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
 
 const (
 	reportEvery = 400 * time.Millisecond
 	endGrace    = 4 * time.Second // after the lifeline broke
+
+	pluginMemoryBytes = 256 << 20 // that a plugin's runtime keeps to
 )
 
 // errUnwanted is that nobody wants the work any more.
@@ -29,7 +32,7 @@ var errUnwanted = errors.New("the agent that wanted this is gone")
 // Run does the job that comes on in, and returns when it has told its end or could not.
 // A job that failed is no error: it was told. Where the lifeline breaks and the job does
 // not end by itself, die is called.
-func Run(ctx context.Context, in io.Reader, out io.Writer, log hclog.Logger, die func()) error {
+func Run(ctx context.Context, environ []string, in io.Reader, out io.Writer, log hclog.Logger, die func()) error {
 	o, rest, err := order.Read(in)
 	if err != nil {
 		return err
@@ -42,7 +45,7 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, log hclog.Logger, die
 		time.AfterFunc(endGrace, die)
 	}()
 	var progress models.Progress
-	executor := models.New(o.Host, &progress, log)
+	executor := models.New(o.Host, host.Environment(environ, pluginMemoryBytes), &progress, log)
 	defer executor.Close()
 
 	type end struct {
