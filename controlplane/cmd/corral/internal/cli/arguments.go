@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/corral-fleet/corral/sdk/fault"
 )
 
 // exactly is the rule for commands that need one argument each for these names.
@@ -32,4 +34,14 @@ func atLeast(names ...string) cobra.PositionalArgs {
 // path is a command's name with those above it, but for the program's.
 func path(cmd *cobra.Command) string {
 	return strings.TrimPrefix(cmd.CommandPath(), cmd.Root().Name()+" ")
+}
+
+// apart is an error where two flags are given that don't go together.
+func apart(cmd *cobra.Command, pairs ...[2]string) error {
+	for _, pair := range pairs {
+		if cmd.Flags().Changed(pair[0]) && cmd.Flags().Changed(pair[1]) {
+			return fault.New(fault.Invalid, "--%s and --%s don't go together", pair[0], pair[1]).On(fault.Caller)
+		}
+	}
+	return nil
 }

@@ -15,7 +15,7 @@ const maxQuestion = 4 << 20
 
 func (s *session) chatCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "chat MODEL [TEXT]", Short: "Ask a model, on whichever host has it", Args: atLeast("MODEL"),
+		Use: "chat MODEL [TEXT]", Short: "Ask a model, on whichever host has it", Args: atLeast("MODEL"), ValidArgsFunction: s.completeArgs(s.modelNames, nil),
 		Long: `Ask a model one question, on whichever host has it. The answer is printed as it
 comes. Without TEXT the question is read from standard input.`,
 		Example: `  corral chat llama3 "Why is the sky blue?"

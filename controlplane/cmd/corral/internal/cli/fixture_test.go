@@ -155,7 +155,7 @@ func controlPlane(t *testing.T, hosts []fleet.HostView) *httptest.Server {
 		})
 	}
 	say("GET /api/system/status", func() any { return sum.Status() })
-	say("GET /api/models", func() any { return sum.Models() })
+	modelRoutes(t, mux, len(hosts) == 0, sum.Models)
 	say("GET /api/hosts", func() any { return hosts })
 	tokens := []fleet.Token{{
 		ID: "tok_aaaa", Labels: map[string]string{"rack": "a7"}, CreatedAt: now(), ExpiresAt: now().Add(time.Hour), UsesLeft: 3, Approve: true,

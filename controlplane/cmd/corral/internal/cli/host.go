@@ -31,7 +31,7 @@ until it joins anew. On the host, corral-agent leave does the same.`,
 // hostActionCommand is a command that does one thing to a host.
 func (s *session) hostActionCommand(use, short, long, done string, act func(*client.Client, context.Context, string) (*client.Host, error)) *cobra.Command {
 	return &cobra.Command{
-		Use: use, Short: short, Long: long, Args: exactly("HOST"),
+		Use: use, Short: short, Long: long, Args: exactly("HOST"), ValidArgsFunction: s.completeArgs(s.hostNames, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return s.act(fmt.Sprintf(done, args[0]), func(c *client.Client) (*client.Host, error) {
 				return act(c, cmd.Context(), args[0])
@@ -43,7 +43,7 @@ func (s *session) hostActionCommand(use, short, long, done string, act func(*cli
 func (s *session) hostRestartCommand() *cobra.Command {
 	var instance string
 	cmd := &cobra.Command{
-		Use: "restart HOST", Short: "Restart the Ollama of a host", Args: exactly("HOST"),
+		Use: "restart HOST", Short: "Restart the Ollama of a host", Args: exactly("HOST"), ValidArgsFunction: s.completeArgs(s.hostNames, nil),
 		Long: `Restart the Ollama of a host and wait until it serves again. Requests under way
 there are lost; drain the host first to let them finish. An Ollama that the
 agent did not start is not restarted.`,

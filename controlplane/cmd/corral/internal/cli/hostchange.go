@@ -12,7 +12,7 @@ import (
 
 func (s *session) hostRenameCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "rename HOST NAME", Short: "Call a host by another name", Args: exactly("HOST", "NAME"),
+		Use: "rename HOST NAME", Short: "Call a host by another name", Args: exactly("HOST", "NAME"), ValidArgsFunction: s.completeArgs(s.hostNames, nil),
 		Long: `Call a host by another name, which no other host bears. Its agent keeps it, whatever
 the machine is called.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -25,7 +25,7 @@ the machine is called.`,
 
 func (s *session) hostLabelCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "label HOST NAME=VALUE|NAME- ...", Short: "Give labels to a host, or take them away",
+		Use: "label HOST NAME=VALUE|NAME- ...", Short: "Give labels to a host, or take them away", ValidArgsFunction: s.completeArgs(s.hostNames, nil),
 		Long: `Give labels to a host, or take them away: NAME=VALUE sets one, NAME- takes one
 away. The others stay as they are.`,
 		Args: func(cmd *cobra.Command, args []string) error {

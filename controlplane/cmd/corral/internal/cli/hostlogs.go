@@ -12,7 +12,7 @@ import (
 func (s *session) hostLogsCommand() *cobra.Command {
 	var o client.LogOptions
 	cmd := &cobra.Command{
-		Use: "logs HOST", Short: "Print what the Ollama of a host printed", Args: exactly("HOST"),
+		Use: "logs HOST", Short: "Print what the Ollama of a host printed", Args: exactly("HOST"), ValidArgsFunction: s.completeArgs(s.hostNames, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if o.Lines < 1 {
 				return fault.New(fault.Invalid, "--lines is 1 or more, not %d", o.Lines).On(fault.Caller)

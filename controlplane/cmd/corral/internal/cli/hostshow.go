@@ -16,7 +16,7 @@ import (
 
 func (s *session) hostShowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "show HOST", Short: "Show all that is known of a host, by its name or id", Args: exactly("HOST"),
+		Use: "show HOST", Short: "Show all that is known of a host, by its name or id", Args: exactly("HOST"), ValidArgsFunction: s.completeArgs(s.hostNames, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.client()
 			if err != nil {

@@ -16,9 +16,10 @@ import (
 
 // The exit statuses, as those of package program.
 const (
-	exitDone   = program.ExitOK // also after an interrupt: whoever stopped it knows
-	exitFailed = program.ExitFailed
-	exitUsage  = program.ExitUsage
+	exitDone        = program.ExitOK // also after an interrupt of what has no end of its own
+	exitFailed      = program.ExitFailed
+	exitUsage       = program.ExitUsage
+	exitInterrupted = 130 // of what was to come to an end; as shells have it
 )
 
 // Program is one run of the command line.
@@ -45,8 +46,11 @@ func (p Program) Run(ctx context.Context) int {
 	switch {
 	case err == nil:
 		return exitDone
-	case ctx.Err() != nil:
+	case ctx.Err() != nil && s.unfinished == "":
 		return exitDone
+	case ctx.Err() != nil:
+		fmt.Fprintf(p.Stderr, "corral: %s\n", s.unfinished)
+		return exitInterrupted
 	case !s.began: // cobra's own words about what was typed
 		fmt.Fprintf(p.Stderr, "corral: %v; see corral --help\n", err)
 		return exitUsage
@@ -60,17 +64,25 @@ func (p Program) Run(ctx context.Context) int {
 
 // root returns the whole tree of commands.
 func (s *session) root() *cobra.Command {
-	root := group("corral", "See and steer a fleet of Ollama hosts", s.statusCommand(), s.hostCommand(), s.gpuCommand(), s.tokenCommand(), s.modelCommand(), s.chatCommand(), s.storageCommand(), s.pluginCommand(), s.explainCommand(), s.queueCommand(), s.breakerCommand(), s.usageCommand(), s.versionCommand())
+	root := group("corral", "See and steer a fleet of Ollama hosts", s.statusCommand(), s.hostCommand(), s.gpuCommand(), s.tokenCommand(), s.modelCommand(), s.operationCommand(), s.chatCommand(), s.storageCommand(), s.pluginCommand(), s.explainCommand(), s.queueCommand(), s.breakerCommand(), s.usageCommand(), s.versionCommand())
 	root.Long = `See and steer a fleet of Ollama hosts, through the API of its control plane.
 
 The control plane and the key are given by flags or by the environment:
-CORRAL_SERVER, CORRAL_KEY, or CORRAL_KEY_FILE for a file that holds the key.`
+CORRAL_SERVER, CORRAL_KEY, or CORRAL_KEY_FILE for a file that holds the key.
+
+The exit status is 0 when it is done, 1 when it failed, was refused, or something
+that was waited for failed, 2 when the command line is wrong, and 130 when it was
+interrupted before its end.
+
+Names of models, hosts, storages and operations are completed by the shell:
+"corral completion bash" prints what bash needs for that; zsh, fish and powershell
+have the same.`
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
 	flags := root.PersistentFlags()
 	flags.StringVar(&s.server, "server", "", "address of the control plane (default "+defaultServer+")")
 	flags.StringVar(&s.key, "key", "", "API key; other users of this machine can read it here, so rather use CORRAL_KEY_FILE")
-	flags.StringVar(&s.output, "output", outputTable, "table or json")
+	flags.StringVarP(&s.output, "output", "o", outputTable, "table or json")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error { return s.begin() }
 	return root
 }

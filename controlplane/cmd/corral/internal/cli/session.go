@@ -30,6 +30,8 @@ type session struct {
 	key    string
 	output string
 	began  bool // the command line was understood
+	// unfinished is what to say to who interrupts a command that was to come to an end.
+	unfinished string
 }
 
 // begin checks the flags that every command has and fills in what the

@@ -1,0 +1,260 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/corral-fleet/corral/sdk/client"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+const (
+	// arrivalEvery is how often is looked whether a model has arrived.
+	arrivalEvery = 300 * time.Millisecond
+	// grace is after how long no operation for something counts as: none is needed. They
+	// begin well within a second.
+	grace = 3 * time.Second
+	// absence is how long a control plane may be away from who waits.
+	absence = time.Minute
+	// hostsEvery is how often is looked which hosts can be reached.
+	hostsEvery = 2 * time.Second
+)
+
+// arrival is that a model comes to where it is to be: into its storage, and to hosts.
+type arrival struct {
+	client *client.Client
+	gauges *gauges
+	model  string          // its id or name
+	past   map[string]bool // operations that had ended before it was asked for
+	stored bool            // it is in its storage
+	hosts  []string        // ids or names of those that are waited for; empty is all that are to have it and can be reached
+	nobody bool            // no host is waited for
+
+	began    time.Time
+	views    map[string]*client.Host // by id
+	viewedAt time.Time
+	absent   []string // names of hosts that can't be reached, and get it later
+}
+
+// past returns the operations that have ended, of which nobody waits for one.
+func past(ctx context.Context, c *client.Client) (map[string]bool, error) {
+	all, err := c.Operations(ctx, client.OperationQuery{})
+	ended := map[string]bool{}
+	for i := range all {
+		if all[i].State.Ended() {
+			ended[all[i].ID] = true
+		}
+	}
+	return ended, err
+}
+
+// wait returns the model when it has arrived. What has failed for good is an error.
+func (a *arrival) wait(ctx context.Context) (*client.Model, error) {
+	tick := time.NewTicker(arrivalEvery)
+	defer tick.Stop()
+	a.began = time.Now()
+	heard := a.began
+	for {
+		m, done, err := a.look(ctx)
+		switch {
+		case err == nil && done:
+			return m, nil
+		case err == nil:
+			heard = time.Now()
+		case fault.KindOf(err) != fault.Unavailable || time.Since(heard) > absence:
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+func (a *arrival) look(ctx context.Context) (m *client.Model, done bool, err error) {
+	m, err = a.client.Model(ctx, a.model)
+	if fault.KindOf(err) == fault.NotFound && !a.stored && time.Since(a.began) < grace {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	operations, err := a.operations(ctx, m)
+	if err != nil {
+		return nil, false, err
+	}
+	if !a.stored {
+		if a.stored, err = a.isStored(m, operations); err != nil || !a.stored {
+			return m, false, err
+		}
+	}
+	if a.nobody {
+		return m, true, nil
+	}
+	done, err = a.hasArrived(ctx, m, operations)
+	return m, done, err
+}
+
+// operations returns the latest of each kind and host of those that count, and shows them.
+func (a *arrival) operations(ctx context.Context, m *client.Model) (map[string]*client.Operation, error) {
+	all, err := a.client.Operations(ctx, client.OperationQuery{Model: m.ID})
+	if err != nil {
+		return nil, err
+	}
+	latest := map[string]*client.Operation{}
+	for i := range all {
+		o := &all[i]
+		if key := o.Kind + " " + o.HostID; latest[key] == nil && !a.past[o.ID] {
+			latest[key] = o
+			a.gauges.set(o.ID, operationReading(o))
+		}
+	}
+	return latest, nil
+}
+
+// isStored reports whether the files of a model are where they are to be kept.
+func (a *arrival) isStored(m *client.Model, operations map[string]*client.Operation) (bool, error) {
+	done := false
+	for _, kind := range []string{"upload ", "store "} {
+		switch o := operations[kind]; {
+		case o == nil:
+		case !o.State.Ended():
+			return false, nil
+		case o.State != client.OperationDone:
+			return false, fault.New(fault.Conflict, "%s", operationFailure(o))
+		default:
+			done = kind == "store "
+		}
+	}
+	switch {
+	case done:
+		return true, nil
+	case m.Status == "failed" && len(m.Problems) > 0:
+		return false, fault.New(fault.Conflict, "model %s can't be used: %s", m.Name, m.Problems[0])
+	}
+	return m.Status != "uploading" && len(m.Files) > 0 && time.Since(a.began) > grace, nil
+}
+
+// hasArrived reports whether the hosts have a model. Those where that failed for good
+// are an error, once all others have it.
+func (a *arrival) hasArrived(ctx context.Context, m *client.Model, operations map[string]*client.Operation) (bool, error) {
+	if err := a.view(ctx); err != nil {
+		return false, err
+	}
+	var failed []*client.Operation
+	waiting := false
+	a.absent = nil
+	wanted := a.wanted(m)
+	for _, id := range wanted {
+		o := operations["download "+id]
+		switch {
+		case o != nil && o.State == client.OperationDone:
+		case o != nil && o.State.Ended():
+			failed = append(failed, o)
+		case len(a.hosts) == 0 && !a.reachable(id):
+			a.absent = append(a.absent, a.nameOf(id))
+		case o != nil:
+			waiting = true
+		default:
+			has, err := a.has(ctx, m, id)
+			if err != nil {
+				return false, err
+			}
+			waiting = waiting || !has
+		}
+	}
+	switch {
+	case waiting:
+		return false, nil
+	case len(failed) == 1 && len(wanted) == 1:
+		return false, fault.New(fault.Conflict, "%s", operationFailure(failed[0]))
+	case len(failed) > 0:
+		return false, fault.New(fault.Conflict, "%d of %d hosts did not get it; one of them: %s", len(failed), len(wanted), operationFailure(failed[0]))
+	}
+	return true, nil
+}
+
+// wanted returns the ids of the hosts that are to have a model.
+func (a *arrival) wanted(m *client.Model) []string {
+	if len(a.hosts) == 0 {
+		return m.WantedOn
+	}
+	ids := make([]string, 0, len(a.hosts))
+	for _, ref := range a.hosts {
+		id := ref
+		for _, h := range a.views {
+			if h.Name == ref {
+				id = h.ID
+			}
+		}
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// has reports whether a host has a model for which no operation has begun. One that is
+// busy may be yet to begin it.
+func (a *arrival) has(ctx context.Context, m *client.Model, hostID string) (bool, error) {
+	there := slices.ContainsFunc(m.Residencies, func(r client.Residency) bool { return r.HostID == hostID && r.Digest == m.Digest })
+	if !there || time.Since(a.began) < grace {
+		if !a.reachable(hostID) {
+			a.gauges.set(hostID, reading{label: "download " + m.Name + " to " + a.nameOf(hostID), text: "waiting for the host, which can't be reached"})
+		}
+		return false, nil
+	}
+	running, err := a.client.Operations(ctx, client.OperationQuery{State: client.OperationRunning})
+	return !slices.ContainsFunc(running, func(o client.Operation) bool { return o.HostID == hostID }), err
+}
+
+// view has a look at the hosts, from time to time.
+func (a *arrival) view(ctx context.Context) error {
+	if time.Since(a.viewedAt) < hostsEvery {
+		return nil
+	}
+	hosts, err := a.client.Hosts(ctx)
+	if err != nil {
+		return err
+	}
+	a.views, a.viewedAt = map[string]*client.Host{}, time.Now()
+	for i := range hosts {
+		a.views[hosts[i].ID] = &hosts[i]
+	}
+	return nil
+}
+
+func (a *arrival) reachable(hostID string) bool {
+	h := a.views[hostID]
+	return h != nil && (h.State == client.HostOnline || h.State == client.HostDegraded)
+}
+
+func (a *arrival) nameOf(hostID string) string {
+	if h := a.views[hostID]; h != nil {
+		return h.Name
+	}
+	return hostID
+}
+
+// arrived tells of a model that has arrived.
+func (s *session) arrived(m *client.Model, absent []string) error {
+	if s.output == outputJSON {
+		return s.json(m)
+	}
+	text := fmt.Sprintf("model %s is %s", m.Name, m.Status)
+	if hosts := hostsOf(m); hosts != "" {
+		text += "; hosts: " + hosts
+	}
+	if _, err := fmt.Fprintln(s.Stdout, printable(text)); err != nil {
+		return err
+	}
+	for _, name := range absent {
+		if _, err := fmt.Fprintf(s.Stdout, "host %s can't be reached, and gets it when it is back\n", printable(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}

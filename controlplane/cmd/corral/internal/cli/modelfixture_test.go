@@ -1,0 +1,141 @@
+package cli
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models"
+)
+
+// loop is a model of the catalogue that is on its way to hosts.
+func loop() fleet.Model {
+	return fleet.Model{
+		ID: "m_loop", Name: "acme/loop:q4", Digest: "0123456789abcdef", SizeBytes: 3 * gib, Status: fleet.ModelAvailable, Progress: new(45),
+		Description: new("For the night shift.\nAsk \x1b[2J Ada."), Digests: []string{"0123456789abcdef"}, Format: "gguf", Family: "llama", Quantized: "Q4_K_M",
+		Residencies: []fleet.Residency{
+			{HostID: "h_aaaa", Host: "gpu-1", Instance: "default", Digest: "0123456789abcdef", Status: fleet.ModelAvailable},
+			{HostID: "h_cccc", Host: "gpu-3", Instance: "default", Digest: "fedcba9876543210", Status: fleet.ModelLoaded},
+		},
+		Files:          []fleet.ModelFile{{Path: "loop.gguf", Storage: "models", Key: "models/acme/loop/q4/aaaabbbbcccc/loop.gguf", SizeBytes: 3 * gib, SHA256: "aaaabbbbccccdddd"}},
+		ParameterCount: 7_241_732_096, ContextTokens: 8192, Capabilities: []string{"completion", "tools"}, License: "mit",
+		Notes: []string{"It has no template."}, Problems: []string{"gpu-2 has no room"}, Pinned: true,
+		Labels: map[string]string{"team": "night"}, WantedOn: []string{"h_aaaa", "h_bbbb"},
+	}
+}
+
+// operationsOfFour are one of each that matters.
+func operationsOfFour() []shownOperation {
+	running := shownOperation{Operation: fleet.Operation{
+		ID: "op_1", Kind: fleet.DownloadOperation, Model: "acme/loop:q4", ModelID: "m_loop", HostID: "h_bbbb", Host: "gpu-2", State: fleet.OperationRunning, Phase: "fetching",
+		DoneBytes: gib, TotalBytes: 3 * gib, BytesPerSecond: 100 << 20, Attempts: 1, CreatedAt: now().Add(-time.Minute), StartedAt: now().Add(-time.Minute), ChangedAt: now(),
+	}, Progress: 33, RemainingSeconds: new(int64(20))}
+	again := shownOperation{Operation: fleet.Operation{
+		ID: "op_2", Kind: fleet.DeleteOperation, Model: "old:latest", ModelID: "m_old", HostID: "h_aaaa", Host: "gpu-1", State: fleet.OperationWaiting,
+		Error: "the host \x1b[2J went away", Code: "unavailable", Attempts: 3, RetryAt: now().Add(8 * time.Second), CreatedAt: now().Add(-time.Hour), StartedAt: now().Add(-time.Minute), ChangedAt: now(),
+	}}
+	done := shownOperation{Operation: fleet.Operation{
+		ID: "op_3", Kind: fleet.StoreOperation, Model: "acme/loop:q4", ModelID: "m_loop", State: fleet.OperationDone, Phase: "inspecting",
+		DoneBytes: 3 * gib, TotalBytes: 3 * gib, Attempts: 1, CreatedAt: now().Add(-2 * time.Hour), StartedAt: now().Add(-2 * time.Hour), ChangedAt: now(), EndedAt: now().Add(-2*time.Hour + 42*time.Second),
+	}, Progress: 100}
+	failed := shownOperation{Operation: fleet.Operation{
+		ID: "op_4", Kind: fleet.DownloadOperation, Model: "acme/loop:q4", ModelID: "m_loop", HostID: "h_cccc", Host: "gpu-3", State: fleet.OperationFailed,
+		Error: "the disk is full", Code: "no_space", Attempts: 1, CreatedAt: now().Add(-3 * time.Hour), StartedAt: now().Add(-3 * time.Hour), ChangedAt: now(), EndedAt: now().Add(-3 * time.Hour),
+	}}
+	return []shownOperation{running, again, done, failed}
+}
+
+// modelRoutes stands in for a control plane with a catalogue, unless it is empty, beside
+// what hosts have.
+func modelRoutes(t *testing.T, mux *http.ServeMux, empty bool, onHosts func() []fleet.Model) {
+	t.Helper()
+	say := func(w http.ResponseWriter, what any) {
+		if err := json.NewEncoder(w).Encode(what); err != nil {
+			t.Error(err)
+		}
+	}
+	missing := func(w http.ResponseWriter) {
+		w.WriteHeader(http.StatusNotFound)
+		io.WriteString(w, `{"error":"that is not found","code":"not_found"}`)
+	}
+	all := func() []fleet.Model {
+		if empty {
+			return onHosts()
+		}
+		return append([]fleet.Model{loop()}, onHosts()...)
+	}
+	operations := operationsOfFour()
+	if empty {
+		operations = []shownOperation{}
+	}
+	mux.HandleFunc("GET /api/models", func(w http.ResponseWriter, _ *http.Request) { say(w, all()) })
+	model := func(pattern string, change func(m *fleet.Model, r *http.Request)) {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+			for _, m := range all() {
+				if ref := r.PathValue("id"); ref == m.ID || strings.EqualFold(ref, m.Name) {
+					change(&m, r)
+					say(w, m)
+					return
+				}
+			}
+			missing(w)
+		})
+	}
+	model("GET /api/models/{id}", func(*fleet.Model, *http.Request) {})
+	model("POST /api/models/{id}/restore", func(*fleet.Model, *http.Request) {})
+	model("DELETE /api/models/{id}", func(m *fleet.Model, r *http.Request) {
+		m.PurgeAt = now().Add(24 * time.Hour)
+		if q := r.URL.RawQuery; q != "" && q != "purge=true" && q != "hosts=gpu-1%2Cgpu-3" {
+			t.Errorf("a deletion asks %s", q)
+		}
+	})
+	model("POST /api/models/{id}/download", func(_ *fleet.Model, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		switch string(body) {
+		case `{}`, `{"hosts":["all"]}`, `{"hosts":["gpu-1","gpu-2"]}`, `{"labels":{"rack":"a7"},"count":2}`:
+		default:
+			t.Errorf("a download asks %s, %v", body, err)
+		}
+	})
+	model("PATCH /api/models/{id}", func(m *fleet.Model, r *http.Request) {
+		var p models.Patch
+		if err := json.NewDecoder(r.Body).Decode(&p); err != nil {
+			t.Error(err)
+		}
+		if p.Description != nil {
+			m.Description = p.Description
+		}
+		if p.Labels != nil {
+			m.Labels = p.Labels
+		}
+		if p.Pinned != nil {
+			m.Pinned = *p.Pinned
+		}
+	})
+	mux.HandleFunc("GET /api/operations", func(w http.ResponseWriter, r *http.Request) {
+		list := []shownOperation{}
+		for _, o := range operations {
+			model, state := r.FormValue("model"), r.FormValue("state")
+			if (model == "" || model == o.Model || model == o.ModelID) && (state == "" || state == string(o.State)) {
+				list = append(list, o)
+			}
+		}
+		say(w, list)
+	})
+	operation := func(w http.ResponseWriter, r *http.Request) {
+		for _, o := range operations {
+			if o.ID == r.PathValue("id") {
+				say(w, o)
+				return
+			}
+		}
+		missing(w)
+	}
+	mux.HandleFunc("GET /api/operations/{id}", operation)
+	mux.HandleFunc("POST /api/operations/{id}/cancel", operation)
+	mux.HandleFunc("POST /api/operations/{id}/retry", operation)
+}

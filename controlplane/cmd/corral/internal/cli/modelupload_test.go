@@ -1,0 +1,220 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/sdk/client"
+)
+
+// warehouse stands in for a control plane that takes one upload, and stores it.
+type warehouse struct {
+	t *testing.T
+	// cut, where it isn't nil, is called after some bytes of a piece have come, of which the
+	// connection breaks then.
+	cut func()
+	// refuses is what it answers to who begins an upload, where it isn't empty.
+	refuses string
+	// storing is the state of the operation that stores it.
+	storing fleet.OperationState
+
+	mu       sync.Mutex
+	begun    int
+	metadata string
+	content  bytes.Buffer
+}
+
+func (h *warehouse) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	w.Header().Set("Corral-Model", "m_1")
+	switch {
+	case r.Method == http.MethodPost && h.refuses != "":
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+		io.WriteString(w, h.refuses)
+	case r.Method == http.MethodPost:
+		h.begun++
+		h.metadata = r.Header.Get("Upload-Metadata")
+		w.Header().Set("Location", "/api/uploads/u_1")
+		w.WriteHeader(http.StatusCreated)
+	case r.Method == http.MethodHead:
+		w.Header().Set("Upload-Offset", strconv.Itoa(h.content.Len()))
+	case r.Method == http.MethodPatch:
+		if cut := h.cut; cut != nil {
+			h.cut = nil
+			if _, err := io.CopyN(&h.content, r.Body, 100_000); err != nil {
+				h.t.Error(err)
+			}
+			cut()
+			panic(http.ErrAbortHandler)
+		}
+		if _, err := io.Copy(&h.content, r.Body); err != nil {
+			h.t.Error(err)
+		}
+		w.Header().Set("Upload-Offset", strconv.Itoa(h.content.Len()))
+		w.WriteHeader(http.StatusNoContent)
+	case r.URL.Path == "/api/operations":
+		list := []fleet.Operation{}
+		if h.content.Len() > 0 && h.storing != "" {
+			list = append(list, fleet.Operation{ID: "op_1", Kind: fleet.StoreOperation, Model: "tiny:latest", State: h.storing, Error: "it is no model"})
+		}
+		h.answer(w, list)
+	case r.URL.Path == "/api/models/m_1":
+		h.answer(w, fleet.Model{ID: "m_1", Name: "tiny:latest", Status: fleet.ModelStored, Files: []fleet.ModelFile{{}}})
+	default:
+		h.t.Errorf("%s %s", r.Method, r.URL.Path)
+	}
+}
+
+func (h *warehouse) answer(w io.Writer, what any) {
+	if err := json.NewEncoder(w).Encode(what); err != nil {
+		h.t.Error(err)
+	}
+}
+
+// uploading is where uploads are tried.
+type uploading struct {
+	environment map[string]string
+	file        string
+	content     []byte
+	notes       string // the folder of notes
+}
+
+func newUploading(t *testing.T, h *warehouse) *uploading {
+	t.Helper()
+	server := httptest.NewServer(http.StripPrefix("/k/crl_secret", h))
+	t.Cleanup(server.Close)
+	dir := t.TempDir()
+	u := &uploading{
+		environment: map[string]string{"CORRAL_SERVER": server.URL + "/k/crl_secret", "XDG_STATE_HOME": filepath.Join(dir, "state")},
+		file:        filepath.Join(dir, "tiny.gguf"), content: bytes.Repeat([]byte("corral!\n"), 100_000), notes: filepath.Join(dir, "state", "corral", "uploads"),
+	}
+	if err := os.WriteFile(u.file, u.content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return u
+}
+
+// noted returns what is noted of uploads.
+func (u *uploading) noted(t *testing.T) string {
+	t.Helper()
+	entries, err := os.ReadDir(u.notes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all strings.Builder
+	for _, e := range entries {
+		text, err := os.ReadFile(filepath.Join(u.notes, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.WriteString(e.Name() + " " + string(text))
+	}
+	return all.String()
+}
+
+func TestUpload(t *testing.T) {
+	h := &warehouse{t: t, storing: fleet.OperationDone}
+	u := newUploading(t, h)
+	o := run(t, u.environment, "", "model", "upload", u.file, "--name", "tiny", "--quantize", "q4_K_M", "--wait")
+	if o.exit != 0 || o.stdout != "model tiny:latest is stored\n" || !strings.Contains(o.stderr, "upload tiny.gguf: done, 781 KiB\n") || !strings.Contains(o.stderr, "store tiny:latest: done") {
+		t.Errorf("exit %d\n%s%s", o.exit, o.stdout, o.stderr)
+	}
+	if !bytes.Equal(h.content.Bytes(), u.content) {
+		t.Error("other bytes came")
+	}
+	if noted := u.noted(t); noted != "" {
+		t.Errorf("noted is still %s", noted)
+	}
+}
+
+func TestUploadWithoutWaiting(t *testing.T) {
+	u := newUploading(t, &warehouse{t: t})
+	o := run(t, u.environment, "", "model", "upload", u.file)
+	if o.exit != 0 || o.stdout != "model tiny:latest is uploaded, and being stored; corral op watch follows\n" {
+		t.Errorf("exit %d\n%s%s", o.exit, o.stdout, o.stderr)
+	}
+}
+
+func TestUploadOfWhatIsNoModel(t *testing.T) {
+	u := newUploading(t, &warehouse{t: t, storing: fleet.OperationFailed})
+	o := run(t, u.environment, "", "model", "upload", u.file, "--wait")
+	if o.exit != exitFailed || !strings.HasSuffix(o.stderr, "corral: store tiny:latest: it is no model\n") || o.stdout != "" {
+		t.Errorf("exit %d\n%s%s", o.exit, o.stdout, o.stderr)
+	}
+}
+
+func TestUploadThatIsRefused(t *testing.T) {
+	u := newUploading(t, &warehouse{t: t, refuses: `{"error":"that is too much","code":"too_large"}`})
+	o := run(t, u.environment, "", "model", "upload", u.file)
+	if o.exit != exitFailed || !strings.HasSuffix(o.stderr, "corral: that is too much\n") {
+		t.Errorf("exit %d\n%s%s", o.exit, o.stdout, o.stderr)
+	}
+}
+
+func TestUploadGoesOnInAnotherRun(t *testing.T) {
+	ctx, interrupt := context.WithCancel(t.Context())
+	h := &warehouse{t: t, cut: interrupt}
+	u := newUploading(t, h)
+	var stderr strings.Builder
+	exit := Program{
+		Args: []string{"model", "upload", u.file}, Getenv: func(name string) string { return u.environment[name] },
+		Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Now: now,
+	}.Run(ctx)
+	if exit != exitInterrupted || !strings.HasSuffix(stderr.String(), "corral: interrupted; the same command goes on where this one was\n") {
+		t.Fatalf("exit %d\n%s", exit, stderr.String())
+	}
+	if noted := u.noted(t); !strings.Contains(noted, "u_1") || strings.Contains(noted, "crl_secret") {
+		t.Fatalf("noted is %s", noted)
+	}
+	o := run(t, u.environment, "", "model", "upload", u.file)
+	if o.exit != 0 || strings.Contains(o.stderr, string(client.UploadHashing)) {
+		t.Errorf("exit %d\n%s", o.exit, o.stderr)
+	}
+	if h.begun != 1 || !bytes.Equal(h.content.Bytes(), u.content) {
+		t.Errorf("%d uploads were begun, and %d bytes came", h.begun, h.content.Len())
+	}
+	if noted := u.noted(t); noted != "" {
+		t.Errorf("noted is still %s", noted)
+	}
+}
+
+func TestTwoRunsOfOneUpload(t *testing.T) {
+	h := &warehouse{t: t}
+	u := newUploading(t, h)
+	h.cut = func() {
+		if o := run(t, u.environment, "", "model", "upload", u.file); o.exit != exitFailed || !strings.Contains(o.stderr, "another corral uploads") {
+			t.Errorf("exit %d\n%s", o.exit, o.stderr)
+		}
+	}
+	if o := run(t, u.environment, "", "model", "upload", u.file); o.exit != 0 {
+		t.Errorf("exit %d\n%s", o.exit, o.stderr)
+	}
+	if !bytes.Equal(h.content.Bytes(), u.content) {
+		t.Error("other bytes came")
+	}
+}
+
+func TestUploadWithoutAHome(t *testing.T) {
+	h := &warehouse{t: t}
+	u := newUploading(t, h)
+	for _, state := range []string{"", "/dev/null/x"} {
+		h.content.Reset()
+		u.environment["XDG_STATE_HOME"] = state
+		o := run(t, u.environment, "", "model", "upload", u.file)
+		if o.exit != 0 || !bytes.Equal(h.content.Bytes(), u.content) || (state != "") != strings.Contains(o.stderr, "a later run can't go on") {
+			t.Errorf("exit %d\n%s", o.exit, o.stderr)
+		}
+	}
+}

@@ -1,0 +1,173 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/corral-fleet/corral/sdk/client"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+func (s *session) operationCommand() *cobra.Command {
+	return group("op", "See and steer operations: what takes a while with models",
+		s.operationListCommand(), s.operationShowCommand(), s.operationWatchCommand(),
+		s.operationActionCommand("cancel ID", "End an operation early", "operation %s is being cancelled\n", (*client.Client).CancelOperation),
+		s.operationActionCommand("retry ID", "Have an operation be tried again, now", "operation %s is tried again\n", (*client.Client).RetryOperation))
+}
+
+func (s *session) operationListCommand() *cobra.Command {
+	var q client.OperationQuery
+	var state string
+	var limit int
+	cmd := &cobra.Command{
+		Use: "list", Short: "List the operations that are under way, and the latest that have ended", Args: exactly(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if limit < 0 {
+				return fault.New(fault.Invalid, "--ended is 0 or more, not %d", limit).On(fault.Caller)
+			}
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			q.State = client.OperationState(state)
+			all, err := c.Operations(cmd.Context(), q)
+			if err != nil {
+				return err
+			}
+			list := latest(all, limit)
+			if s.output == outputJSON {
+				return s.json(list)
+			}
+			return s.showOperations(list)
+		},
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&q.Model, "model", "", "those of one model")
+	flags.StringVar(&state, "state", "", "those that are waiting, running, done, failed or cancelled")
+	flags.IntVar(&limit, "ended", 20, "how many of those that have ended")
+	s.completeFlag(cmd, "model", s.modelNames)
+	return cmd
+}
+
+// latest returns the operations that have not ended, and so many of the others.
+func latest(all []client.Operation, ended int) []client.Operation {
+	list := []client.Operation{}
+	for i := range all {
+		if all[i].State.Ended() {
+			if ended--; ended < 0 {
+				continue
+			}
+		}
+		list = append(list, all[i])
+	}
+	return list
+}
+
+func (s *session) showOperations(list []client.Operation) error {
+	if len(list) == 0 {
+		_, err := fmt.Fprintln(s.Stdout, "nothing is under way")
+		return err
+	}
+	t := newTable(s.Stdout, "ID", "KIND", "MODEL", "HOST", "STATE", "PROGRESS", "BEGAN", "MESSAGE")
+	for i := range list {
+		o := &list[i]
+		t.row(o.ID, o.Kind, o.Model, o.Host, operationState(o), join(", ", portion(o.DoneBytes, o.TotalBytes), speed(o.BytesPerSecond), left(o)), s.since(o.CreatedAt)+" ago", cmp.Or(o.Error, o.Message))
+	}
+	return t.flush()
+}
+
+// operationState is how an operation is, and what it is doing.
+func operationState(o *client.Operation) string {
+	if o.State == client.OperationRunning && o.Phase != "" {
+		return o.Phase
+	}
+	return string(o.State)
+}
+
+// left is how long an operation is expected to take yet.
+func left(o *client.Operation) string {
+	if o.RemainingSeconds == nil {
+		return ""
+	}
+	return duration(time.Duration(*o.RemainingSeconds)*time.Second) + " left"
+}
+
+func (s *session) operationShowCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "show ID", Short: "Show one operation", Args: exactly("ID"), ValidArgsFunction: s.completeArgs(s.operationIDs, nil),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			o, err := c.Operation(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if s.output == outputJSON {
+				return s.json(o)
+			}
+			return s.showOperation(o)
+		},
+	}
+}
+
+func (s *session) showOperation(o *client.Operation) error {
+	t := newTable(s.Stdout)
+	t.row("id", o.ID)
+	t.row("kind", o.Kind)
+	t.row("model", o.Model)
+	if o.Host != "" {
+		t.row("host", o.Host)
+	}
+	t.row("state", operationState(o))
+	t.more(sentences(o.Message, o.Error)...)
+	t.row("progress", join(", ", portion(o.DoneBytes, o.TotalBytes), speed(o.BytesPerSecond), left(o)))
+	t.row("attempts", strconv.Itoa(o.Attempts))
+	if !o.RetryAt.IsZero() {
+		t.row("tried again", o.RetryAt.UTC().Format(time.DateTime))
+	}
+	t.row("began", o.CreatedAt.UTC().Format(time.DateTime))
+	if !o.EndedAt.IsZero() {
+		t.row("ended", o.EndedAt.UTC().Format(time.DateTime))
+	}
+	return t.flush()
+}
+
+// sentences are those that there are.
+func sentences(all ...string) []string {
+	var list []string
+	for _, one := range all {
+		if one != "" {
+			list = append(list, one)
+		}
+	}
+	return list
+}
+
+// operationActionCommand is a command that does one thing to an operation.
+func (s *session) operationActionCommand(use, short, done string, act func(*client.Client, context.Context, string) (*client.Operation, error)) *cobra.Command {
+	return &cobra.Command{
+		Use: use, Short: short, Args: exactly("ID"), ValidArgsFunction: s.completeArgs(s.operationIDs, nil),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			o, err := act(c, cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if s.output == outputJSON {
+				return s.json(o)
+			}
+			_, err = fmt.Fprintf(s.Stdout, done, args[0])
+			return err
+		},
+	}
+}
