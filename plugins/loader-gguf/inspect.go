@@ -95,6 +95,9 @@ func read(ctx context.Context, files loader.Files, s set) (part, error) {
 	if p.joined, err = gguf.Join(p.headers...); err != nil {
 		return p, about(s.name(), err)
 	}
+	if err := gguf.Check(p.joined); err != nil {
+		return p, about(s.name(), err)
+	}
 	p.info = gguf.Describe(p.joined)
 	return p, nil
 }

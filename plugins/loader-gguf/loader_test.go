@@ -186,6 +186,7 @@ func TestWhatIsMissingOrOutOfPlaceIsSaid(t *testing.T) {
 		"drafts alone":                {map[string][]byte{"draft-a.gguf": model().Bytes(), "draft-b.gguf": model().Bytes()}, fault.Invalid, "several models"},
 		"two projectors":              {map[string][]byte{"a.gguf": model().Bytes(), "f16.gguf": projector().Bytes(), "f32.gguf": projector().Bytes()}, fault.Invalid, "several projectors"},
 		"two adapters":                {map[string][]byte{"a.gguf": adapter().Bytes(), "b.gguf": adapter().Bytes()}, fault.Invalid, "several adapters"},
+		"no heads":                    {map[string][]byte{"dir/a.gguf": model().Without("llama.attention.head_count").Bytes()}, fault.Invalid, "dir/a.gguf: the file doesn't say how many heads"},
 		"an imatrix":                  {map[string][]byte{"a.gguf": gguftest.New("").Set("general.type", "imatrix").Bytes()}, fault.Invalid, "is no model"},
 		"a vocabulary":                {map[string][]byte{"a.gguf": gguftest.New("llama").Set("general.type", "vocab").Bytes()}, fault.Invalid, "has no weights"},
 	} {
