@@ -16,6 +16,7 @@ import (
 
 	"github.com/corral-fleet/corral/e2e/corraltest"
 	"github.com/corral-fleet/corral/e2e/ollamatest"
+	"github.com/corral-fleet/corral/sdk/client"
 	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
 )
 
@@ -162,5 +163,35 @@ func TestAModelFromABrowserToTwoHosts(t *testing.T) {
 	operator.Get("/api/storage/default/files?flat=true").JSON(&listing)
 	if len(listing.Files) > 0 {
 		t.Errorf("left in the storage: %v", listing.Files)
+	}
+}
+
+// TestAHostReadsAStorageByItsPlugin has a host fetch a model by a plugin that it got from
+// the control plane, where a service has no addresses to give away and hosts may.
+func TestAHostReadsAStorageByItsPlugin(t *testing.T) {
+	t.Parallel()
+	lab := corraltest.New(t)
+	controlplane := lab.ControlPlane()
+	agent := controlplane.Agent(corraltest.AgentOptions{Name: "one", Args: corraltest.ManagedOllama(ollamatest.Bin(t), lab.Folder("models"))})
+	agent.AwaitServing(serveLimit)
+	c, operator := controlplane.API(), controlplane.As(corraltest.Operator)
+	config, err := json.Marshal(object{"type": "local", "root": lab.Folder("direct")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	corraltest.Await(t, storageReady, "the plugin runs", corraltest.Until(func() bool { return pluginProcess(t.Context(), c, "rclone") != 0 }))
+	yes := true
+	if _, err := c.CreateStorage(t.Context(), client.StorageSpec{Name: "direct", Plugin: "rclone", Config: config, HostsRead: &yes}, false); err != nil {
+		t.Fatal(err)
+	}
+	awaitStorage(t, c, storageReady, "direct", "ready")
+	answer := uploadForm(t, operator, map[string]string{"name": "mine", "storage": "direct", "hosts": "one"}, "mine.gguf", tiny(t, tinymodel.Options{}))
+	if answer.Status != 200 {
+		t.Fatalf("upload: %d %s", answer.Status, answer.Body)
+	}
+	awaitModel(t, operator, "mine", "is on the host", func(m catalogued) bool { return len(on(m)) == 1 && m.Progress == nil })
+	programs, err := filepath.Glob(filepath.Join(agent.DataDir, "plugins", "sha256-*"))
+	if err != nil || len(programs) != 1 {
+		t.Errorf("the host has the programs %v, %v", programs, err)
 	}
 }

@@ -45,7 +45,8 @@ type ModelFile struct {
 	Storage   string `json:"storage"`
 	Key       string `json:"key"` // in the storage
 	SizeBytes int64  `json:"size"`
-	SHA256    string `json:"sha256"` // in hexadecimal; empty is unknown
+	SHA256    string `json:"sha256"`             // in hexadecimal; empty is unknown
+	Borrowed  bool   `json:"borrowed,omitempty"` // it was in the storage before, and stays there
 }
 
 // Residency is a model present on an instance.

@@ -25,6 +25,7 @@ type Storage struct {
 	Origin        string          `json:"origin"`       // default, file or saved
 	SetIn         string          `json:"set_in"`       // where in the settings file, if it is of that
 	Address       string          `json:"address"`      // what the URLs of its files begin with
+	HostsRead     bool            `json:"hosts_read"`   // hosts may run the plugin themselves, with all of the configuration
 	Capabilities  []string        `json:"capabilities"` // what it does beyond what every storage does
 }
 
@@ -36,6 +37,9 @@ type StorageSpec struct {
 	// ConfigVersion is the version that Config is of, as it was shown; 0 is the one that
 	// the plugin has now. One that would not be shown any more is fault.Conflict.
 	ConfigVersion int `json:"config_version,omitempty"`
+	// HostsRead lets hosts run the plugin themselves, with all of the configuration; nil
+	// leaves that as it is.
+	HostsRead *bool `json:"hosts_read,omitempty"`
 }
 
 // File is a file in a storage, or a folder of them.

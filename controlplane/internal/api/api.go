@@ -149,7 +149,13 @@ type (
 	}
 	// ModelTickets let hosts read single files.
 	ModelTickets interface {
-		Check(storage string, query url.Values) error
+		CheckFile(storage string, query url.Values) error
+		CheckProgram(sha256 string, query url.Values) error
+	}
+	// Programs are those of plugins that may be run.
+	Programs interface {
+		// Program opens one by its digest; one that may not be run is fault.NotFound.
+		Program(sha256 string) (program io.ReadCloser, sizeBytes int64, err error)
 	}
 	// Operations are what takes a while.
 	Operations interface {
@@ -187,6 +193,7 @@ type Options struct {
 	Catalogue Catalogue
 	// ModelTickets are of the addresses that hosts are given.
 	ModelTickets ModelTickets
+	Programs     Programs
 	Operations   Operations
 	// LostUsage returns how many requests Usage lacks since the server started.
 	LostUsage func() uint64
@@ -243,6 +250,7 @@ func (a *API) Routes() []edge.Route {
 
 		// For hosts, which prove themselves by what the address says.
 		{Method: "GET", Path: models.FilePath + "{name}", Permission: edge.Public, Handler: a.modelFile, Watch: true, Exempt: true},
+		{Method: "GET", Path: models.ProgramPath + "{sha256}", Permission: edge.Public, Handler: a.program, Watch: true, Exempt: true},
 
 		{Method: "POST", Path: "/api/chat", Permission: edge.Infer, Handler: a.chat, Watch: true, MaxBodyBytes: maxChatBytes},
 		{Method: "POST", Path: "/api/chat/stream", Permission: edge.Infer, Handler: a.chatStream, Watch: true, MaxBodyBytes: maxChatBytes},

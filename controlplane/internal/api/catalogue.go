@@ -117,8 +117,24 @@ func (a *API) answerModel(status int, name string) (*edge.Response, error) {
 
 // modelFile answers a host with a part of a file of a model.
 func (a *API) modelFile(ctx context.Context, r *edge.Request) (*edge.Response, error) {
-	if err := a.ModelTickets.Check(r.Param("name"), r.Query); err != nil {
+	if err := a.ModelTickets.CheckFile(r.Param("name"), r.Query); err != nil {
 		return nil, err
 	}
 	return a.file(ctx, r)
+}
+
+// program answers a host with the program of a plugin, which knows it by its digest.
+func (a *API) program(_ context.Context, r *edge.Request) (*edge.Response, error) {
+	sum := r.Param("sha256")
+	if err := a.ModelTickets.CheckProgram(sum, r.Query); err != nil {
+		return nil, err
+	}
+	program, size, err := a.Programs.Program(sum)
+	if err != nil {
+		return nil, err
+	}
+	return &edge.Response{
+		Status: 200, Stream: program, StreamBytes: size,
+		Header: []edge.HeaderField{{Name: "Content-Type", Value: "application/octet-stream"}},
+	}, nil
 }

@@ -172,7 +172,7 @@ func TestHostsReadFilesOfModelsByTheirAddressAlone(t *testing.T) {
 	f := start(t, relaytest.NoModels)
 	f.store(t, "mine")
 	m := modelIn(t, f.Do(edge.Read, "GET", "/api/models/mine", ""), 200)
-	address := f.modelTickets.URL(m.Files[0].Storage, m.Files[0].Key)
+	address := f.modelTickets.File(m.Files[0].Storage, m.Files[0].Key)
 	if got := f.Do(0, "GET", address, ""); got.Status != 200 || got.Body != stored {
 		t.Errorf("%d %s", got.Status, got.Body)
 	}
@@ -183,6 +183,12 @@ func TestHostsReadFilesOfModelsByTheirAddressAlone(t *testing.T) {
 		if got := f.Do(0, "GET", wrong, ""); got.Status != 404 {
 			t.Errorf("%s: %d %s", wrong, got.Status, got.Body)
 		}
+	}
+	if got := f.Do(0, "GET", f.modelTickets.Program("abc"), ""); got.Status != 200 || got.Body != "a program" {
+		t.Errorf("a program: %d %s", got.Status, got.Body)
+	}
+	if got := f.Do(0, "GET", f.modelTickets.Program("abd"), ""); got.Status != 404 {
+		t.Errorf("a program that may not be run: %d %s", got.Status, got.Body)
 	}
 	if got := f.Do(0, "GET", address, "", "Origin: https://example.com"); got.Status != 403 {
 		t.Errorf("for a browser: %d", got.Status)

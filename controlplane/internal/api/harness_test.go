@@ -114,6 +114,7 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 		Summary:      summary.New(f.registry, requests{}, func() int { return 2 }, noStorages, f.models.Models, "1.2.3", noon),
 		Catalogue:    f.models,
 		ModelTickets: f.modelTickets,
+		Programs:     f,
 		Operations:   f.operations,
 		Settings:     manager,
 		Registry:     f.registry,
@@ -152,6 +153,14 @@ type requests struct{}
 
 func (requests) Requests() int64             { return 42 }
 func (requests) MeanResponse() time.Duration { return 1500 * time.Microsecond }
+
+// Program is the one program that may be run.
+func (f *fixture) Program(sum string) (io.ReadCloser, int64, error) {
+	if sum != "abc" {
+		return nil, 0, fault.New(fault.NotFound, "there is no such program")
+	}
+	return io.NopCloser(strings.NewReader("a program")), 9, nil
+}
 
 // decided has one decision.
 type decided struct{}

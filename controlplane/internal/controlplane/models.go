@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"runtime"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -38,7 +40,7 @@ func (c *ControlPlane) catalogue(
 	}
 	tickets := models.NewTickets(c.now)
 	s := models.New(models.Options{
-		Store: db, View: view, Storages: &modelStorages{Service: kept, tickets: tickets, log: log},
+		Store: db, View: view, Storages: &modelStorages{Service: kept, programs: programs{serving}, hosts: view, tickets: tickets, log: log},
 		Loaders: newModelLoaders(serving, kept, log), Workers: workers, Operations: jobs,
 		CacheBytes: func() int64 { return int64(manager.Current().Models.CacheSize) },
 		LastUses:   func(ctx context.Context) ([]fleet.LastUse, error) { return db.LastUses(ctx, c.now().Add(-exactUses)) },
@@ -57,8 +59,10 @@ const exactUses = 24 * time.Hour
 type modelStorages struct {
 	*storages.Service
 
-	tickets *models.Tickets
-	log     hclog.Logger
+	programs programs
+	hosts    models.View
+	tickets  *models.Tickets
+	log      hclog.Logger
 }
 
 // Put implements [models.Storages].
@@ -75,8 +79,8 @@ func (s *modelStorages) Open(ctx context.Context, name, key string) (io.ReadClos
 const presignTTL = 12 * time.Hour
 
 // Source implements [models.Storages]: from the service itself where it has an address
-// for that, and from here otherwise, or where that can't be reached from the host.
-func (s *modelStorages) Source(ctx context.Context, _ fleet.Target, f fleet.ModelFile) (work.Source, error) {
+// for that, else by its plugin where hosts may run it, else from here.
+func (s *modelStorages) Source(ctx context.Context, to fleet.Target, f fleet.ModelFile) (work.Source, error) {
 	from := work.Source{SizeBytes: f.SizeBytes, SHA256: f.SHA256}
 	var err error
 	if from.Path, err = s.LocalPath(ctx, f.Storage, f.Key); err != nil {
@@ -89,6 +93,27 @@ func (s *modelStorages) Source(ctx context.Context, _ fleet.Target, f fleet.Mode
 	if signed != "" {
 		from.URLs = append(from.URLs, signed)
 	}
-	from.URLs = append(from.URLs, s.tickets.URL(f.Storage, f.Key))
+	if from.Plugin = s.plugin(to, f); from.Plugin == nil {
+		from.URLs = append(from.URLs, s.tickets.File(f.Storage, f.Key))
+	}
 	return from, nil
+}
+
+// plugin returns what a host needs to read a file by the plugin of its storage; nil where
+// it may not, or can't run it.
+func (s *modelStorages) plugin(to fleet.Target, f fleet.ModelFile) *work.Plugin {
+	direct, ok := s.Direct(f.Storage)
+	if !ok || !slices.ContainsFunc(s.hosts.Hosts(), func(h fleet.HostView) bool {
+		return h.ID == to.HostID && h.Facts.OS == runtime.GOOS && h.Facts.Arch == runtime.GOARCH
+	}) {
+		return nil
+	}
+	program, size := s.programs.of(plugins.Storage(direct.Plugin))
+	if program == "" {
+		return nil
+	}
+	return &work.Plugin{
+		Name: direct.Plugin, SHA256: program, SizeBytes: size, URLs: []string{s.tickets.Program(program)},
+		Config: direct.Config.JSON, ConfigVersion: direct.Config.Schema, Secrets: direct.Config.Secrets, Key: f.Key,
+	}
 }

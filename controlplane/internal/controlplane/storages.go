@@ -47,7 +47,7 @@ func pinnedStorages(loaded *settings.Loaded) []storages.Pinned {
 	pinned := make([]storages.Pinned, 0, len(entries))
 	for i, e := range entries {
 		pinned = append(pinned, storages.Pinned{
-			Storage: fleet.Storage{Name: e.Name, Plugin: e.Plugin, Config: e.Config, Secrets: e.Secrets, Schema: e.ConfigVersion}, SetIn: setIn[i],
+			Storage: fleet.Storage{Name: e.Name, Plugin: e.Plugin, Config: e.Config, Secrets: e.Secrets, Schema: e.ConfigVersion, HostsRead: e.HostsRead}, SetIn: setIn[i],
 		})
 	}
 	return pinned

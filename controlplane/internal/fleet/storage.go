@@ -17,7 +17,11 @@ type Storage struct {
 	Secrets map[string]string
 	// Schema is the version of the plugin's configuration that Config is of; 0 is the
 	// one that the plugin has now.
-	Schema    int
+	Schema int
+	// HostsRead is that hosts may run the plugin themselves, and are given the
+	// configuration with its secrets for that. Without it files go through here where the
+	// service has no addresses to give away.
+	HostsRead bool
 	CreatedAt time.Time
 	ChangedAt time.Time
 }

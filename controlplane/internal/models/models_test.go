@@ -535,24 +535,25 @@ func TestWhatHasArrivedIsTakenAfterAKill(t *testing.T) {
 func TestATicketIsForOneFileAndForAWhile(t *testing.T) {
 	c := &clock{at: noon()}
 	tickets := NewTickets(c.now)
-	good := queryOf(t, tickets.URL("default", "models/a b?c"))
-	if err := tickets.Check("default", good); err != nil {
+	good, program := queryOf(t, tickets.File("default", "models/a b?c")), queryOf(t, tickets.Program("abc"))
+	if err := errors.Join(tickets.CheckFile("default", good), tickets.CheckProgram("abc", program)); err != nil {
 		t.Fatal(err)
 	}
-	other := queryOf(t, tickets.URL("default", "models/a"))
+	other := queryOf(t, tickets.File("default", "models/a"))
 	other.Set("path", "models/b")
-	later := queryOf(t, tickets.URL("default", "models/a"))
+	later := queryOf(t, tickets.File("default", "models/a"))
 	later.Set("expires", "99999999999")
 	for name, err := range map[string]error{
-		"another storage": tickets.Check("other", good), "another file": tickets.Check("default", other), "a later end": tickets.Check("default", later),
-		"another run": NewTickets(c.now).Check("default", good), "nothing": tickets.Check("default", nil),
+		"another storage": tickets.CheckFile("other", good), "another file": tickets.CheckFile("default", other), "a later end": tickets.CheckFile("default", later),
+		"another run": NewTickets(c.now).CheckFile("default", good), "nothing": tickets.CheckFile("default", nil),
+		"another program": tickets.CheckProgram("abd", program), "a file for a program": tickets.CheckFile("abc", program),
 	} {
 		if fault.KindOf(err) != fault.NotFound {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	c.pass(ticketTTL)
-	if err := tickets.Check("default", good); fault.KindOf(err) != fault.NotFound {
+	if err := tickets.CheckFile("default", good); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("after its end: %v", err)
 	}
 }

@@ -14,13 +14,17 @@ import (
 )
 
 // FilePath is where hosts fetch files of models; the name of the storage follows.
-const FilePath = "/agent/v1/files/"
+// ProgramPath is where they fetch programs of plugins, whose digest follows.
+const (
+	FilePath    = "/agent/v1/files/"
+	ProgramPath = "/agent/v1/plugins/"
+)
 
 // ticketTTL is how long a file may be fetched with one address. A large file over a slow
 // line takes hours, and a job that lasts longer is given a new one.
 const ticketTTL = 24 * time.Hour
 
-// Tickets let hosts read single files of storages, whoever they are and without a key.
+// Tickets let hosts read single files of storages, and programs of plugins, without a key.
 // They are of one run of the program, as the jobs are that they are made for. Its methods
 // may be called concurrently.
 type Tickets struct {
@@ -35,19 +39,35 @@ func NewTickets(now func() time.Time) *Tickets {
 	return t
 }
 
-// URL returns a path and a query by which a file can be read for a while.
-func (t *Tickets) URL(storage, key string) string {
-	expires := t.now().Add(ticketTTL).Unix()
-	return FilePath + url.PathEscape(storage) + "?" + url.Values{
-		"path": {key}, "expires": {strconv.FormatInt(expires, 10)}, "signature": {t.sign(storage, key, expires)},
-	}.Encode()
+// File returns a path and a query by which a file can be read for a while.
+func (t *Tickets) File(storage, key string) string {
+	return t.url(FilePath, storage, url.Values{"path": {key}})
 }
 
-// Check returns nil where a query has a ticket for a file that is good now, and
+// CheckFile returns nil where a query has a ticket for a file that is good now, and
 // fault.NotFound otherwise.
-func (t *Tickets) Check(storage string, query url.Values) error {
+func (t *Tickets) CheckFile(storage string, query url.Values) error {
+	return t.check(FilePath, storage, query)
+}
+
+// Program returns a path and a query by which the program of a plugin can be read.
+func (t *Tickets) Program(sha256 string) string { return t.url(ProgramPath, sha256, url.Values{}) }
+
+// CheckProgram is CheckFile for the program of a plugin.
+func (t *Tickets) CheckProgram(sha256 string, query url.Values) error {
+	return t.check(ProgramPath, sha256, query)
+}
+
+func (t *Tickets) url(path, name string, query url.Values) string {
+	expires := t.now().Add(ticketTTL).Unix()
+	query.Set("expires", strconv.FormatInt(expires, 10))
+	query.Set("signature", t.sign(expires, path, name, query.Get("path")))
+	return path + url.PathEscape(name) + "?" + query.Encode()
+}
+
+func (t *Tickets) check(path, name string, query url.Values) error {
 	expires, err := strconv.ParseInt(query.Get("expires"), 10, 64)
-	if err != nil || !hmac.Equal([]byte(query.Get("signature")), []byte(t.sign(storage, query.Get("path"), expires))) {
+	if err != nil || !hmac.Equal([]byte(query.Get("signature")), []byte(t.sign(expires, path, name, query.Get("path")))) {
 		return fault.New(fault.NotFound, "this address is none that was given to a host").On(fault.Caller)
 	}
 	if t.now().Unix() >= expires {
@@ -58,9 +78,9 @@ func (t *Tickets) Check(storage string, query url.Values) error {
 
 // sign returns the proof that we gave an address. Each part is signed behind its length,
 // so that none can be taken for a part of another.
-func (t *Tickets) sign(storage, key string, expires int64) string {
+func (t *Tickets) sign(expires int64, parts ...string) string {
 	mac := hmac.New(sha256.New, t.key[:])
-	for _, part := range []string{storage, key} {
+	for _, part := range parts {
 		mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(part))))
 		mac.Write([]byte(part))
 	}

@@ -21,6 +21,8 @@ type StorageEntry struct {
 	// ConfigVersion is the version of the plugin's configuration that Config is of; 0
 	// is the one that the plugin has now.
 	ConfigVersion int `json:"config_version"`
+	// HostsRead lets hosts run the plugin themselves, with all of the configuration.
+	HostsRead bool `json:"hosts_read"`
 	// SecretFiles are files that hold one such field each.
 	SecretFiles map[string]string `json:"secret_files"`
 }

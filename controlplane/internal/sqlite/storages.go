@@ -9,7 +9,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
-const storageColumns = "name, plugin, config, secrets, schema_version, created_at, changed_at"
+const storageColumns = "name, plugin, config, secrets, schema_version, hosts_read, created_at, changed_at"
 
 // CreateStorage implements [fleet.StorageStore].
 func (s *State) CreateStorage(ctx context.Context, st fleet.Storage) error {
@@ -19,8 +19,8 @@ func (s *State) CreateStorage(ctx context.Context, st fleet.Storage) error {
 	}
 	return s.write(ctx, "create storage", func(ctx context.Context, tx *sql.Tx) error {
 		created, err := changed(ctx, tx,
-			`INSERT INTO storages (`+storageColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO NOTHING`,
-			st.Name, st.Plugin, string(st.Config), secrets, st.Schema, column(st.CreatedAt), column(st.ChangedAt))
+			`INSERT INTO storages (`+storageColumns+`) VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (name) DO NOTHING`,
+			st.Name, st.Plugin, string(st.Config), secrets, st.Schema, st.HostsRead, column(st.CreatedAt), column(st.ChangedAt))
 		if err == nil && !created {
 			return fault.New(fault.Conflict, "a storage named %q exists already", st.Name)
 		}
@@ -44,8 +44,8 @@ func (s *State) SaveStorage(ctx context.Context, st fleet.Storage) error {
 		return err
 	}
 	return s.changeStorage(ctx, "save storage", st.Name,
-		`UPDATE storages SET plugin = $1, config = $2, secrets = $3, schema_version = $4, changed_at = $5 WHERE name = $6`,
-		st.Plugin, string(st.Config), secrets, st.Schema, column(st.ChangedAt), st.Name)
+		`UPDATE storages SET plugin = $1, config = $2, secrets = $3, schema_version = $4, hosts_read = $5, changed_at = $6 WHERE name = $7`,
+		st.Plugin, string(st.Config), secrets, st.Schema, st.HostsRead, column(st.ChangedAt), st.Name)
 }
 
 // RemoveStorage implements [fleet.StorageStore]. What its row held is overwritten
@@ -78,7 +78,7 @@ func scanStorage(row scanner) (fleet.Storage, error) {
 		config, secrets  string
 		created, changed int64
 	)
-	if err := row.Scan(&s.Name, &s.Plugin, &config, &secrets, &s.Schema, &created, &changed); err != nil {
+	if err := row.Scan(&s.Name, &s.Plugin, &config, &secrets, &s.Schema, &s.HostsRead, &created, &changed); err != nil {
 		return s, err
 	}
 	s.Config, s.CreatedAt, s.ChangedAt = []byte(config), timeOf(created), timeOf(changed)

@@ -19,6 +19,9 @@ type Spec struct {
 	// the plugin has now. In a version that would not be shown any more, fields may mean
 	// something else than they do now: it is fault.Conflict.
 	ConfigVersion int `json:"config_version"`
+	// HostsRead lets hosts run the plugin themselves, with all of the configuration; nil
+	// leaves that as it is.
+	HostsRead *bool `json:"hosts_read"`
 }
 
 // Trial is how a configuration is tried before it is saved.
@@ -149,7 +152,10 @@ func (s *Service) try(ctx context.Context, spec Spec, before *entry, trial Trial
 		return fleet.Storage{}, explain(spec.Name, err)
 	}
 	var kept map[string]string
-	shown := about.Schema
+	shown, hostsRead := about.Schema, before != nil && before.HostsRead
+	if spec.HostsRead != nil {
+		hostsRead = *spec.HostsRead
+	}
 	if before != nil && before.Plugin == spec.Plugin {
 		now, err := s.migrate(ctx, before, about.Schema) // what is hidden has the names of now
 		switch {
@@ -176,7 +182,8 @@ func (s *Service) try(ctx context.Context, spec Spec, before *entry, trial Trial
 		return fleet.Storage{}, refusal(spec.Name, err)
 	}
 	return fleet.Storage{
-		Name: spec.Name, Plugin: spec.Plugin, Config: bytes.Clone(c.JSON), Secrets: c.Secrets, Schema: c.Schema, ChangedAt: s.Now().UTC(),
+		Name: spec.Name, Plugin: spec.Plugin, Config: bytes.Clone(c.JSON), Secrets: c.Secrets, Schema: c.Schema, HostsRead: hostsRead,
+		ChangedAt: s.Now().UTC(),
 	}, nil
 }
 

@@ -77,7 +77,7 @@ func (s *Service) Check(ctx context.Context, name string) (View, error) {
 func (e *entry) view(c Configuration) View {
 	is := e.instance.Condition()
 	v := View{
-		Name: e.Name, Plugin: e.Plugin, Config: shown(c.JSON, c.Secrets), ConfigVersion: c.Schema, Origin: e.origin, SetIn: e.setIn,
+		Name: e.Name, Plugin: e.Plugin, Config: shown(c.JSON, c.Secrets), ConfigVersion: c.Schema, Origin: e.origin, SetIn: e.setIn, HostsRead: e.HostsRead,
 		Address: e.address(), Capabilities: []string{},
 		Status: is.State, Message: is.Message, Since: known(is.Since), CheckedAt: known(is.CheckedAt),
 	}

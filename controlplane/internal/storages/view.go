@@ -40,9 +40,11 @@ type View struct {
 	Since         *time.Time `json:"since"`   // when it got into this status; nil while it is starting
 	CheckedAt     *time.Time `json:"checked_at"`
 	Origin        Origin     `json:"origin"`
-	SetIn         string     `json:"set_in"`       // of a file: where in it; else empty
-	Address       string     `json:"address"`      // what the URLs of its files begin with
-	Capabilities  []string   `json:"capabilities"` // what it does beyond what every storage does
+	SetIn         string     `json:"set_in"`  // of a file: where in it; else empty
+	Address       string     `json:"address"` // what the URLs of its files begin with
+	// HostsRead is that hosts may run the plugin themselves, with all of the configuration.
+	HostsRead    bool     `json:"hosts_read"`
+	Capabilities []string `json:"capabilities"` // what it does beyond what every storage does
 }
 
 // File is an object, or a folder of them, in a storage.

@@ -13,7 +13,7 @@ func storageSentences() []sentence {
 	bucket := func(name string) fleet.Storage {
 		return fleet.Storage{
 			Name: name, Plugin: "s3", Config: []byte(`{"bucket": "b", "parts": 8}`), Secrets: map[string]string{"key": "k", "nested.key": "n"},
-			Schema: 2, CreatedAt: noon(), ChangedAt: noon(),
+			Schema: 2, HostsRead: true, CreatedAt: noon(), ChangedAt: noon(),
 		}
 	}
 	return []sentence{

@@ -87,6 +87,9 @@ func (s *session) showStorage(st *client.Storage) error {
 	t.row("from", from(st))
 	t.row("address", st.Address)
 	t.row("can", strings.Join(st.Capabilities, ", "))
+	if st.HostsRead {
+		t.row("hosts", "read it themselves")
+	}
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(st.Config, &fields); err != nil {
 		return fault.Wrap(fault.Unavailable, err, "the control plane shows a configuration that is none").On(fault.Service)
@@ -112,7 +115,7 @@ reads the value from a file, which keeps a secret out of the list of processes.`
 
 func (s *session) storageAddCommand() *cobra.Command {
 	var plugin string
-	var offline bool
+	var offline, hostsRead bool
 	cmd := &cobra.Command{
 		Use: "add NAME --plugin PLUGIN [FIELD=VALUE…]", Short: "Add a storage, once its service answers", Args: atLeast("NAME"),
 		Long: "Add a storage, once its service answers.\n\n" + fieldsHelp,
@@ -125,7 +128,7 @@ func (s *session) storageAddCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			st, err := c.CreateStorage(cmd.Context(), client.StorageSpec{Name: args[0], Plugin: plugin, Config: body}, offline)
+			st, err := c.CreateStorage(cmd.Context(), client.StorageSpec{Name: args[0], Plugin: plugin, Config: body, HostsRead: &hostsRead}, offline)
 			if err != nil {
 				return err
 			}
@@ -134,13 +137,16 @@ func (s *session) storageAddCommand() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&plugin, "plugin", "", "the plugin that serves it, such as fs or s3")
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask the service first")
+	cmd.Flags().BoolVar(&hostsRead, "hosts-read", false, hostsReadHelp)
 	return cmd
 }
 
+const hostsReadHelp = "let hosts read the service themselves, with its secrets, where it has no addresses to give away"
+
 func (s *session) storageSetCommand() *cobra.Command {
-	var offline bool
+	var offline, hostsRead bool
 	cmd := &cobra.Command{
-		Use: "set NAME FIELD=VALUE…", Short: "Change fields of a storage's configuration", Args: atLeast("NAME", "FIELD=VALUE"),
+		Use: "set NAME [FIELD=VALUE…]", Short: "Change fields of a storage's configuration", Args: atLeast("NAME"),
 		Long: "Change fields of a storage's configuration; FIELD= takes one away.\n\n" + fieldsHelp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.client()
@@ -155,7 +161,11 @@ func (s *session) storageSetCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			st, err := c.ChangeStorage(cmd.Context(), args[0], client.StorageSpec{Config: body, ConfigVersion: before.ConfigVersion}, offline)
+			spec := client.StorageSpec{Config: body, ConfigVersion: before.ConfigVersion}
+			if cmd.Flags().Changed("hosts-read") {
+				spec.HostsRead = &hostsRead
+			}
+			st, err := c.ChangeStorage(cmd.Context(), args[0], spec, offline)
 			if err != nil {
 				return err
 			}
@@ -163,6 +173,7 @@ func (s *session) storageSetCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&offline, "offline", false, "do not ask the service first")
+	cmd.Flags().BoolVar(&hostsRead, "hosts-read", false, hostsReadHelp)
 	return cmd
 }
 

@@ -1,0 +1,2 @@
+-- +goose Up
+ALTER TABLE storages ADD COLUMN hosts_read BOOLEAN NOT NULL DEFAULT FALSE;
