@@ -45,6 +45,12 @@ type fixture struct {
 
 func start(t *testing.T) *fixture {
 	t.Helper()
+	return startWith(t, 0)
+}
+
+// startWith starts the API on a disk of which so much is left free.
+func startWith(t *testing.T, reserveBytes int64) *fixture {
+	t.Helper()
 	f := &fixture{t: t, dir: t.TempDir()}
 	f.sink = &uploadstest.Sink{Dir: filepath.Join(f.dir, "models")}
 	if err := os.Mkdir(f.sink.Dir, 0o700); err != nil {
@@ -62,7 +68,7 @@ func start(t *testing.T) *fixture {
 	most := func() int64 { return f.most }
 	service := uploads.New(uploads.Options{
 		Store: store, Sink: f.sink, Folder: filepath.Join(f.dir, "uploads"), MaxBytes: most,
-		KeepFor: 24 * time.Hour, Log: hclog.NewNullLogger(), Now: time.Now,
+		ReserveBytes: reserveBytes, KeepFor: 24 * time.Hour, Log: hclog.NewNullLogger(), Now: time.Now,
 	})
 	if err := service.Load(t.Context()); err != nil {
 		t.Fatal(err)
@@ -498,5 +504,38 @@ func TestFormThatIsCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.await("the end of the upload", func(c uploadstest.Change) bool { return c.Upload.State == fleet.UploadRemoved })
+	f.wantNothingLeft()
+}
+
+// The guide knows what the server says of the protocol, and every field that it keeps.
+func TestTheGuideIsWhole(t *testing.T) {
+	text, err := os.ReadFile("../../../docs/uploads.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := start(t)
+	res := f.Do(0, "OPTIONS", "/api/uploads", "")
+	words := strings.Split(res.Header.Get("Tus-Extension")+","+res.Header.Get("Tus-Checksum-Algorithm"), ",")
+	at := f.begin(1, "name", "a", "description", "d", "storage", "default", "hosts", "h", "quantize", "q4_0", "sha256", digest("x"))
+	for pair := range strings.SplitSeq(f.tus("HEAD", at, "").Header.Get("Upload-Metadata"), ",") {
+		key, _, _ := strings.Cut(pair, " ")
+		words = append(words, key)
+	}
+	if len(words) != 14 {
+		t.Errorf("the server says %q", words)
+	}
+	for _, word := range words {
+		if !strings.Contains(string(text), "`"+word+"`") {
+			t.Errorf("the guide has no %s", word)
+		}
+	}
+}
+
+// Where the disk has no room, nothing is taken.
+func TestNoRoomOnTheDisk(t *testing.T) {
+	f := startWith(t, 1<<60)
+	wantStatus(t, "tus", f.tus("POST", "/api/uploads", "", "Upload-Length: 1", "Upload-Metadata: "+metadata("name", "a")), 507, "no_space")
+	body, contentType := form(part{"file", "f", "x"})
+	wantStatus(t, "a form", f.Do(edge.Operate, "POST", "/api/models", body, contentType), 507, "no_space")
 	f.wantNothingLeft()
 }
