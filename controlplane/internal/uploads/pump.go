@@ -78,7 +78,8 @@ func (p *pump) run(from io.Reader, memory *pieceSet) error {
 
 func (p *pump) fail(err error) {
 	if err != nil {
-		p.failed.CompareAndSwap(nil, &err)
+		first := err // a copy of its own: err itself would lie on the heap in any case
+		p.failed.CompareAndSwap(nil, &first)
 	}
 }
 
