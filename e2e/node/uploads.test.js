@@ -197,6 +197,30 @@ test('tus: what is not there, and what is too much', async () => {
   assert.equal((await tus('DELETE', at)).status, 204)
 })
 
+test('tus: a page of an allowed origin may use all of it', async () => {
+  const origin = 'http://localhost:3000'
+  const asked = 'authorization,content-type,tus-resumable,upload-checksum,upload-length,upload-metadata,upload-offset'
+  for (const [path, method] of [['/api/uploads', 'POST'], ['/api/uploads/x', 'PATCH'], ['/api/uploads/x', 'HEAD'], ['/api/uploads/x', 'DELETE']]) {
+    const preflight = await fetch(url + path, {
+      method: 'OPTIONS', headers: { Origin: origin, 'Access-Control-Request-Method': method, 'Access-Control-Request-Headers': asked },
+    })
+    assert.equal(preflight.status, 204)
+    assert.equal(preflight.headers.get('Access-Control-Allow-Origin'), origin)
+    assert.ok(preflight.headers.get('Access-Control-Allow-Methods').split(', ').includes(method), method)
+    assert.equal(preflight.headers.get('Access-Control-Allow-Headers'), asked)
+  }
+  const created = await fetch(`${url}/api/uploads`, {
+    method: 'POST', headers: { ...authorized, Origin: origin, 'Tus-Resumable': '1.0.0', 'Upload-Length': '5', 'Upload-Metadata': `name ${btoa(named('tus-page'))}` },
+  })
+  assert.equal(created.status, 201)
+  const readable = created.headers.get('Access-Control-Expose-Headers').split(', ')
+  for (const [name] of created.headers) {
+    if (/^(tus-|upload-|corral-|location$)/i.test(name)) assert.ok(readable.some((r) => r.toLowerCase() === name), `${name} can't be read`)
+  }
+  const at = new URL(created.headers.get('Location'), url)
+  assert.equal((await fetch(at, { method: 'DELETE', headers: { ...authorized, Origin: origin, 'Tus-Resumable': '1.0.0' } })).status, 204)
+})
+
 test('form: files in any order of parts', async () => {
   const content = randomBytes(700_001)
   const form = new FormData()
