@@ -125,7 +125,7 @@ func TestABatchIsEnded(t *testing.T) {
 	if err := f.Remove(t.Context(), f.sink.Changes()[0].Upload.ID); err != nil {
 		t.Fatal(err)
 	}
-	wantKind(t, <-added, fault.Canceled)
+	wantKind(t, <-added, fault.Conflict)
 	if err := b.Close(); err != nil {
 		t.Error(err)
 	}

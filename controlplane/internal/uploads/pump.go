@@ -41,9 +41,10 @@ type pump struct {
 	flushed func(offset int64, state []byte) error
 	// room is asked before each flush whether the disk may be filled further; nil isn't asked.
 	room func() error
-	// notify hears of how many bytes came so far, not too often.
+	// notify hears of how many bytes came so far: at the beginning, and then not too often.
 	notify func(received int64)
 
+	received atomic.Int64          // what notify hears next
 	failed   atomic.Pointer[error] // the first failure but the reader's
 	unstable error                 // a flush that failed; who reads it waits for the end of run
 }
@@ -57,18 +58,23 @@ type piece struct {
 	n      int
 }
 
-// run pumps until from ends, fails, or has more than the limit. However it ends, what came is in
-// the file and in the digest, as far as p.at tells; it need not be on the disk.
+// run pumps until from ends, fails, or has more than the limit. However it ends, what came
+// is in the file and in the digest, as far as p.at tells; it need not be on the disk.
 func (p *pump) run(from io.Reader, memory *pieceSet) error {
 	free, full, written := make(chan piece, pieces), make(chan piece, pieces), make(chan piece, pieces)
 	for i := range memory {
 		free <- piece{memory: memory[i][:]}
 	}
+	begin, ended := p.at, make(chan struct{})
+	p.received.Store(begin)
+	p.notify(begin)
 	var working sync.WaitGroup
 	working.Go(func() { p.write(full, written) })
 	working.Go(func() { p.hash(written, free) })
+	working.Go(func() { p.tell(begin, ended) })
 	err := p.read(from, free, full)
 	close(full)
+	close(ended)
 	working.Wait()
 	if failed := p.failed.Load(); failed != nil {
 		return *failed
@@ -85,8 +91,7 @@ func (p *pump) fail(err error) {
 
 // read fills pieces, each as a whole, so that a slow line costs few writes.
 func (p *pump) read(from io.Reader, free <-chan piece, full chan<- piece) error {
-	begin, received := p.at, int64(0)
-	var notified time.Time
+	received := int64(0)
 	for {
 		c := <-free
 		if p.failed.Load() != nil {
@@ -105,10 +110,7 @@ func (p *pump) read(from io.Reader, free <-chan piece, full chan<- piece) error 
 			}
 			c.n += n
 			received += int64(n)
-			if now := time.Now(); now.Sub(notified) >= notifyAfter {
-				notified = now
-				p.notify(begin + received)
-			}
+			p.received.Add(int64(n))
 		}
 		full <- c
 		if err == io.EOF {
@@ -116,6 +118,24 @@ func (p *pump) read(from io.Reader, free <-chan piece, full chan<- piece) error 
 		}
 		if err != nil {
 			return err
+		}
+	}
+}
+
+// tell tells of what comes after what was told, until ended is closed. What came before a
+// line stood still is told as well.
+func (p *pump) tell(told int64, ended <-chan struct{}) {
+	ticker := time.NewTicker(notifyAfter)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ended:
+			return
+		case <-ticker.C:
+		}
+		if now := p.received.Load(); now != told {
+			told = now
+			p.notify(now)
 		}
 	}
 }

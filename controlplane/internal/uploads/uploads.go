@@ -209,7 +209,7 @@ func (s *Service) Remove(ctx context.Context, id string) error {
 }
 
 // errEnded is why a batch ends that somebody ended.
-var errEnded = fault.New(fault.Canceled, "somebody ended this upload")
+var errEnded = fault.New(fault.Conflict, "somebody ended this upload").On(fault.Caller)
 
 // remove has to be called with the upload's turn.
 func (s *Service) remove(ctx context.Context, u fleet.Upload) error {
