@@ -41,7 +41,8 @@ PROGRAMS := \
 	plugins/storage-gcs \
 	plugins/storage-rclone \
 	plugins/loader-gguf \
-	plugins/loader-safetensors
+	plugins/loader-safetensors \
+	plugins/loader-lora
 PROGRAMS := $(patsubst %/main.go,%,$(wildcard $(PROGRAMS:%=%/main.go)))
 
 # The dashboard is a project of npm, and what it is built into is part of the

@@ -30,6 +30,7 @@ func folders() map[string]string {
 		"corral-plugin-storage-gcs":    "plugins/storage-gcs",
 		"corral-plugin-storage-rclone": "plugins/storage-rclone",
 		"corral-plugin-loader-gguf":    "plugins/loader-gguf",
+		"corral-plugin-loader-lora":    "plugins/loader-lora",
 
 		"corral-plugin-loader-safetensors": "plugins/loader-safetensors",
 	}

@@ -61,7 +61,7 @@ func weightsOf(files map[string]loader.File) []string {
 	var all, other []string
 	for name := range files {
 		switch {
-		case !strings.HasSuffix(name, ending):
+		case !strings.HasSuffix(name, ending), strings.HasPrefix(name, "adapter"): // which is of another format
 		case strings.HasPrefix(name, "consolidated"):
 			other = append(other, name)
 		default:
