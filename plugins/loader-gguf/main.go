@@ -6,6 +6,7 @@ import (
 	"context"
 	"os"
 
+	"github.com/corral-fleet/corral/plugins/internal/ggufmodel"
 	"github.com/corral-fleet/corral/sdk/loader"
 	"github.com/corral-fleet/corral/sdk/plugin"
 )
@@ -22,7 +23,9 @@ type settings struct{}
 
 func open(context.Context, settings) (loader.Loader, error) { return ggufLoader{}, nil }
 
-// format is what the loader calls what it knows.
-const format = "gguf"
-
 type ggufLoader struct{}
+
+// Inspect implements [loader.Loader].
+func (ggufLoader) Inspect(ctx context.Context, files loader.Files) (loader.Info, error) {
+	return ggufmodel.Inspect(ctx, files)
+}

@@ -50,7 +50,7 @@ func (i *Info) Check(files []File) error {
 	if len(i.Layers) == 0 {
 		return corrupt("an info has no layers")
 	}
-	texts := len(i.Template) + len(i.License) + len(i.Name) + len(i.BaseModel)
+	texts := len(i.Template) + len(i.License) + len(i.Name) + len(i.BaseModel) + len(i.Renderer) + len(i.Parser) + len(i.Requires)
 	for _, n := range i.Notes {
 		texts += len(n)
 	}

@@ -25,8 +25,13 @@ type Defaults struct {
 // loaders plan with nothing else.
 func Compose(r Request, d Defaults) (Recipe, error) {
 	recipe := Recipe{
-		Layers: slices.Clone(r.Info.Layers), From: r.Options.From, Convert: d.Convert,
-		Renderer: r.Options.Renderer, Parser: r.Options.Parser,
+		From: r.Options.From, Convert: d.Convert,
+		Renderer: cmp.Or(r.Options.Renderer, r.Info.Renderer), Parser: cmp.Or(r.Options.Parser, r.Info.Parser), Requires: r.Info.Requires,
+	}
+	for _, l := range r.Info.Layers {
+		if !l.Role.text() {
+			recipe.Layers = append(recipe.Layers, l)
+		}
 	}
 	if err := checkBase(r); err != nil {
 		return Recipe{}, err
@@ -113,36 +118,55 @@ func quantize(r Request, d Defaults) (string, error) {
 
 // textLayers returns the layers that no file has.
 func textLayers(r Request, d Defaults) ([]Layer, error) {
-	o := r.Options
-	template, defaults := d.Template, d.Parameters
-	if o.Template != "" {
-		if err := checkTemplate(o.Template); err != nil {
+	said := textsOf(r.Info.Layers)
+	one := func(wanted string, role Role) string { return cmp.Or(wanted, strings.Join(said[role], "\n")) }
+	template, defaults := one(r.Options.Template, RoleTemplate), d.Parameters
+	switch {
+	case template == "":
+		template = d.Template
+	case template != d.Template:
+		if err := checkTemplate(template); err != nil {
 			return nil, err
 		}
-		// What ends an answer goes with the other template.
-		template, defaults = o.Template, nil
+		defaults = nil // what ends an answer goes with the other template
 	}
-	parameters, err := mergeParameters(defaults, o.Parameters)
+	parameters, err := mergeParameters(defaults, json.RawMessage(one("", RoleParameters)), r.Options.Parameters)
 	if err != nil {
 		return nil, err
 	}
-	if len(o.Messages) > 0 && !isArray(o.Messages) {
+	messages := one(string(r.Options.Messages), RoleMessages)
+	if messages != "" && !isArray([]byte(messages)) {
 		return nil, invalid("messages have to be a JSON array")
 	}
+	licenses := r.Options.Licenses
+	if len(licenses) == 0 {
+		licenses = said[RoleLicense]
+	}
 	var layers []Layer
-	add := func(role Role, text string) {
-		if text != "" {
-			layers = append(layers, Text(role, text))
+	add := func(role Role, texts ...string) {
+		for _, text := range texts {
+			if text != "" {
+				layers = append(layers, Text(role, text))
+			}
 		}
 	}
 	add(RoleTemplate, template)
-	add(RoleSystem, o.System)
-	for _, license := range o.Licenses {
-		add(RoleLicense, license)
-	}
+	add(RoleSystem, one(r.Options.System, RoleSystem))
+	add(RoleLicense, licenses...)
 	add(RoleParameters, parameters)
-	add(RoleMessages, string(o.Messages))
+	add(RoleMessages, messages)
 	return layers, nil
+}
+
+// textsOf returns what stands in layers, by their roles.
+func textsOf(layers []Layer) map[Role][]string {
+	all := map[Role][]string{}
+	for _, l := range layers {
+		if l.Role.text() && len(l.Parts) > 0 {
+			all[l.Role] = append(all[l.Role], string(l.Parts[0].Inline))
+		}
+	}
+	return all
 }
 
 // Text returns a layer that stands in a recipe.
@@ -161,11 +185,11 @@ func checkTemplate(text string) error {
 	return nil
 }
 
-// mergeParameters returns parameters as a JSON object, "" for none. Those that somebody
-// wants take the place of the others.
-func mergeParameters(defaults, wanted json.RawMessage) (string, error) {
+// mergeParameters returns parameters as a JSON object, "" for none. Later ones take the
+// place of earlier ones.
+func mergeParameters(from ...json.RawMessage) (string, error) {
 	all := map[string]json.RawMessage{}
-	for _, from := range []json.RawMessage{defaults, wanted} {
+	for _, from := range from {
 		if len(from) == 0 {
 			continue
 		}

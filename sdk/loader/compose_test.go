@@ -115,3 +115,32 @@ func TestRecipesAreChecked(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatFilesSayIsReplacedByWhatSomebodyWants(t *testing.T) {
+	info := model("F16")
+	info.Renderer, info.Parser, info.Requires = "r", "p", "0.14.0"
+	info.Layers = append(info.Layers, Text(RoleTemplate, "files"), Text(RoleSystem, "files"), Text(RoleLicense, "one"), Text(RoleLicense, "two"),
+		Text(RoleParameters, `{"a":1,"b":1}`), Text(RoleMessages, `[{"role":"user"}]`))
+	defaults := Defaults{Template: "default", Parameters: json.RawMessage(`{"stop":["x"]}`)}
+	got, err := Compose(Request{Info: info}, defaults)
+	if err != nil || got.Renderer != "r" || got.Parser != "p" || got.Requires != "0.14.0" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	texts := textsOf(got.Layers)
+	for role, want := range map[Role]string{RoleTemplate: "files", RoleSystem: "files", RoleLicense: "one|two", RoleParameters: `{"a":1,"b":1}`, RoleMessages: `[{"role":"user"}]`} {
+		if text := strings.Join(texts[role], "|"); text != want {
+			t.Errorf("%s: %s, want %s", role, text, want)
+		}
+	}
+	o := Options{Template: "mine", System: "mine", Licenses: []string{"mine"}, Parameters: json.RawMessage(`{"b":2}`), Messages: json.RawMessage(`[]`), Renderer: "mine"}
+	got, err = Compose(Request{Info: info, Options: o}, defaults)
+	if err != nil || got.Renderer != "mine" || got.Parser != "p" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	texts = textsOf(got.Layers)
+	for role, want := range map[Role]string{RoleTemplate: "mine", RoleSystem: "mine", RoleLicense: "mine", RoleParameters: `{"a":1,"b":2}`, RoleMessages: "[]"} {
+		if text := strings.Join(texts[role], "|"); text != want {
+			t.Errorf("%s: %s, want %s", role, text, want)
+		}
+	}
+}

@@ -43,6 +43,11 @@ type Info struct {
 	License      string       `json:"license,omitempty"`
 	BaseModel    string       `json:"base_model,omitempty"` // what it was made of, or is for
 
+	// Renderer, Parser and Requires are those of a recipe, where the files say them.
+	Renderer string `json:"renderer,omitempty"`
+	Parser   string `json:"parser,omitempty"`
+	Requires string `json:"requires,omitempty"`
+
 	// Notes are sentences for whoever wants to use the model: what will not work, and
 	// what was taken for what.
 	Notes []string `json:"notes,omitempty"`
@@ -51,6 +56,7 @@ type Info struct {
 	// gguf.Header.Condense makes of a header. What is missing can't be estimated.
 	Geometry map[Role][]byte `json:"geometry,omitempty"`
 
-	// Layers are what the files make up. A recipe has those of them that it needs.
+	// Layers are what the files make up: what a recipe is made of. Texts among them are
+	// what the files want to be said; what somebody wants takes their place.
 	Layers []Layer `json:"layers"`
 }

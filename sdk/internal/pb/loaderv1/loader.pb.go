@@ -404,6 +404,9 @@ type Info struct {
 	// What an estimate of memory needs, by the roles of layers: the header of a GGUF,
 	// condensed, and its file's length behind it in eight bytes, little endian.
 	Geometry      map[string][]byte `protobuf:"bytes,16,rep,name=geometry,proto3" json:"geometry,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Renderer      string            `protobuf:"bytes,17,opt,name=renderer,proto3" json:"renderer,omitempty"`
+	Parser        string            `protobuf:"bytes,18,opt,name=parser,proto3" json:"parser,omitempty"`
+	Requires      string            `protobuf:"bytes,19,opt,name=requires,proto3" json:"requires,omitempty"` // a version of Ollama
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -548,6 +551,27 @@ func (x *Info) GetGeometry() map[string][]byte {
 		return x.Geometry
 	}
 	return nil
+}
+
+func (x *Info) GetRenderer() string {
+	if x != nil {
+		return x.Renderer
+	}
+	return ""
+}
+
+func (x *Info) GetParser() string {
+	if x != nil {
+		return x.Parser
+	}
+	return ""
+}
+
+func (x *Info) GetRequires() string {
+	if x != nil {
+		return x.Requires
+	}
+	return ""
 }
 
 type Layer struct {
@@ -1207,7 +1231,7 @@ const file_corral_loader_v1_loader_proto_rawDesc = "" +
 	"\x04path\x18\x01 \x01(\tR\x04path\x12!\n" +
 	"\foffset_bytes\x18\x02 \x01(\x03R\voffsetBytes\x12!\n" +
 	"\flength_bytes\x18\x03 \x01(\x03R\vlengthBytesB\x06\n" +
-	"\x04part\"\xea\x04\n" +
+	"\x04part\"\xba\x05\n" +
 	"\x04Info\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x16\n" +
 	"\x06format\x18\x02 \x01(\tR\x06format\x12\"\n" +
@@ -1228,7 +1252,10 @@ const file_corral_loader_v1_loader_proto_rawDesc = "" +
 	"base_model\x18\r \x01(\tR\tbaseModel\x12\x14\n" +
 	"\x05notes\x18\x0e \x03(\tR\x05notes\x12/\n" +
 	"\x06layers\x18\x0f \x03(\v2\x17.corral.loader.v1.LayerR\x06layers\x12@\n" +
-	"\bgeometry\x18\x10 \x03(\v2$.corral.loader.v1.Info.GeometryEntryR\bgeometry\x1a;\n" +
+	"\bgeometry\x18\x10 \x03(\v2$.corral.loader.v1.Info.GeometryEntryR\bgeometry\x12\x1a\n" +
+	"\brenderer\x18\x11 \x01(\tR\brenderer\x12\x16\n" +
+	"\x06parser\x18\x12 \x01(\tR\x06parser\x12\x1a\n" +
+	"\brequires\x18\x13 \x01(\tR\brequires\x1a;\n" +
 	"\rGeometryEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\fR\x05value:\x028\x01\"\x94\x01\n" +

@@ -34,6 +34,7 @@ func toInfo(i loader.Info) *loaderv1.Info {
 		Kind: string(i.Kind), Format: i.Format, Architecture: i.Architecture, Name: i.Name,
 		Parameters: i.Parameters, Quantization: i.Quantization, WeightBytes: i.WeightBytes,
 		ContextTokens: i.ContextTokens, EmbeddingDimensions: i.EmbeddingDimensions,
+		Renderer: i.Renderer, Parser: i.Parser, Requires: i.Requires,
 		Template: i.Template, License: i.License, BaseModel: i.BaseModel, Notes: i.Notes, Layers: toLayers(i.Layers),
 	}
 	for _, c := range i.Capabilities {
@@ -53,6 +54,7 @@ func fromInfo(i *loaderv1.Info) loader.Info {
 		Kind: loader.Kind(i.GetKind()), Format: i.GetFormat(), Architecture: i.GetArchitecture(), Name: i.GetName(),
 		Parameters: i.GetParameters(), Quantization: i.GetQuantization(), WeightBytes: i.GetWeightBytes(),
 		ContextTokens: i.GetContextTokens(), EmbeddingDimensions: i.GetEmbeddingDimensions(),
+		Renderer: i.GetRenderer(), Parser: i.GetParser(), Requires: i.GetRequires(),
 		Template: i.GetTemplate(), License: i.GetLicense(), BaseModel: i.GetBaseModel(), Notes: i.GetNotes(), Layers: fromLayers(i.GetLayers()),
 	}
 	for _, c := range i.GetCapabilities() {

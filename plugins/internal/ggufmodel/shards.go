@@ -1,4 +1,4 @@
-package main
+package ggufmodel
 
 import (
 	"cmp"
@@ -16,18 +16,18 @@ import (
 // goes by it too.
 var shardPattern = regexp.MustCompile(`^(.*)-([0-9]{5})-of-([0-9]{5})(\.[gG][gG][uU][fF])$`)
 
-// set are the files of one GGUF: one, or all that it was split into, in order.
-type set struct {
+// Set are the files of one GGUF: one, or all that it was split into, in order.
+type Set struct {
 	files []loader.File
 	// count is how many it was split into, by the names; 1 is that it was not.
 	count int
 }
 
 // name is what people call the set.
-func (s set) name() string { return s.files[0].Path }
+func (s Set) name() string { return s.files[0].Path }
 
-// missing returns the files that there are not, a few where they are many.
-func (s set) missing() []string {
+// Missing returns the files that there are not, a few where they are many.
+func (s Set) Missing() []string {
 	const most = 10
 	if len(s.files) == s.count {
 		return nil
@@ -46,10 +46,10 @@ func (s set) missing() []string {
 	return names
 }
 
-// sets puts files together that were split from one. What does not look like a part by
+// Sets puts files together that were split from one. What does not look like a part by
 // its name is a set of its own.
-func sets(files []loader.File) []set {
-	var all []set
+func Sets(files []loader.File) []Set {
+	var all []Set
 	at := map[string]int{}
 	for _, f := range files {
 		whole, count := wholeOf(f.Path)
@@ -58,7 +58,7 @@ func sets(files []loader.File) []set {
 			continue
 		}
 		at[whole] = len(all)
-		all = append(all, set{files: []loader.File{f}, count: count})
+		all = append(all, Set{files: []loader.File{f}, count: count})
 	}
 	for _, s := range all {
 		slices.SortFunc(s.files, func(a, b loader.File) int { return cmp.Compare(a.Path, b.Path) })
@@ -80,5 +80,16 @@ func wholeOf(name string) (whole string, count int) {
 	return m[1] + "-of-" + m[3] + m[4], count
 }
 
-// isNamed reports whether a file has the ending of a GGUF.
-func isNamed(name string) bool { return strings.EqualFold(path.Ext(name), ".gguf") }
+// IsNamed reports whether a file has the ending of a GGUF.
+func IsNamed(name string) bool { return strings.EqualFold(path.Ext(name), ".gguf") }
+
+// IsBeside reports whether a file is one that people have beside a model, and that says
+// nothing of it.
+func IsBeside(name string) bool {
+	base := strings.ToLower(path.Base(name))
+	switch path.Ext(base) {
+	case ".md", ".txt", ".pdf", ".png", ".jpg", ".jpeg", ".gif", ".html", ".imatrix", ".sha256":
+		return true
+	}
+	return strings.HasPrefix(base, ".") || strings.HasPrefix(base, "license") || strings.HasPrefix(base, "readme") || strings.HasPrefix(base, "notice")
+}

@@ -1,4 +1,4 @@
-package main
+package ggufmodel
 
 import (
 	"bytes"
@@ -24,7 +24,7 @@ func (p part) parts() []loader.Part {
 			kept++
 		}
 	}
-	beginning := binary.LittleEndian.AppendUint32([]byte(magic), first.Version)
+	beginning := binary.LittleEndian.AppendUint32([]byte(Magic), first.Version)
 	beginning = binary.LittleEndian.AppendUint64(beginning, uint64(len(p.joined.Tensors)))
 	m.inline(binary.LittleEndian.AppendUint64(beginning, uint64(kept)))
 	for _, e := range first.Metadata {

@@ -1,4 +1,4 @@
-package main
+package ggufmodel
 
 import (
 	"fmt"
@@ -71,7 +71,7 @@ func several(what string, first, second *part) error {
 
 // describe says what the model is.
 func (a assembly) describe() (loader.Info, error) {
-	info := loader.Info{Format: format, Geometry: map[loader.Role][]byte{}}
+	info := loader.Info{Format: Format, Geometry: map[loader.Role][]byte{}}
 	kind, main := loader.KindModel, a.model
 	switch {
 	case main != nil:
@@ -154,7 +154,7 @@ func (p part) layer(role loader.Role) loader.Layer {
 		whole, _ := wholeOf(path.Base(p.name()))
 		l.Name = strings.Replace(whole, fmt.Sprintf("-of-%05d", p.count), "", 1)
 	}
-	if !isNamed(l.Name) {
+	if !IsNamed(l.Name) {
 		l.Name += ".gguf"
 	}
 	return l

@@ -1,4 +1,6 @@
-package main
+// Package ggufmodel tells what models GGUF files make up: whole, split, with a
+// projector, an adapter or a draft beside them.
+package ggufmodel
 
 import (
 	"context"
@@ -11,16 +13,23 @@ import (
 	"github.com/corral-fleet/corral/sdk/loader"
 )
 
-// Inspect implements [loader.Loader].
-func (ggufLoader) Inspect(ctx context.Context, files loader.Files) (loader.Info, error) {
+// Format is what such models are in.
+const Format = "gguf"
+
+// Magic is how a GGUF begins.
+const Magic = "GGUF"
+
+// Inspect reads the headers of the files that are GGUFs, and says what is in them, as
+// [loader.Loader] has it.
+func Inspect(ctx context.Context, files loader.Files) (loader.Info, error) {
 	ours, err := candidates(ctx, files)
 	if err != nil {
 		return loader.Info{}, err
 	}
-	all := sets(ours)
+	all := Sets(ours)
 	var missing []string
 	for _, s := range all {
-		missing = append(missing, s.missing()...)
+		missing = append(missing, s.Missing()...)
 	}
 	if len(missing) > 0 {
 		return loader.Info{}, fault.New(fault.NotFound, "the model was split into files that are not all there: %s", strings.Join(missing, ", "))
@@ -45,18 +54,18 @@ func candidates(ctx context.Context, files loader.Files) ([]loader.File, error) 
 	var ours []loader.File
 	looked := 0
 	for _, f := range files.List() {
-		if isNamed(f.Path) {
+		if IsNamed(f.Path) {
 			ours = append(ours, f)
 			continue
 		}
-		if looked++; looked > loader.MaxHeads || isBeside(f.Path) {
+		if looked++; looked > loader.MaxHeads || IsBeside(f.Path) {
 			continue
 		}
-		head := make([]byte, len(magic))
+		head := make([]byte, len(Magic))
 		if _, err := files.ReadAt(ctx, f.Path, head, 0); err != nil && !errors.Is(err, io.EOF) {
 			return nil, err
 		}
-		if string(head) == magic {
+		if string(head) == Magic {
 			ours = append(ours, f)
 		}
 	}
@@ -68,15 +77,15 @@ func candidates(ctx context.Context, files loader.Files) ([]loader.File, error) 
 
 // part is a GGUF of a model, with what its header says.
 type part struct {
-	set
+	Set
 	headers []*gguf.Header // of each file
 	joined  *gguf.Header
 	info    gguf.Info
 }
 
 // read reads the headers of the files of a set.
-func read(ctx context.Context, files loader.Files, s set) (part, error) {
-	p := part{set: s}
+func read(ctx context.Context, files loader.Files, s Set) (part, error) {
+	p := part{Set: s}
 	for _, f := range s.files {
 		in, err := loader.Open(ctx, files, f.Path)
 		if err != nil {
