@@ -42,7 +42,8 @@ PROGRAMS := \
 	plugins/storage-rclone \
 	plugins/loader-gguf \
 	plugins/loader-safetensors \
-	plugins/loader-lora
+	plugins/loader-lora \
+	plugins/loader-modelfile
 PROGRAMS := $(patsubst %/main.go,%,$(wildcard $(PROGRAMS:%=%/main.go)))
 
 # The dashboard is a project of npm, and what it is built into is part of the

@@ -33,6 +33,7 @@ func folders() map[string]string {
 		"corral-plugin-loader-lora":    "plugins/loader-lora",
 
 		"corral-plugin-loader-safetensors": "plugins/loader-safetensors",
+		"corral-plugin-loader-modelfile":   "plugins/loader-modelfile",
 	}
 }
 
