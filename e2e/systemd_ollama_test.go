@@ -1,6 +1,8 @@
 package e2e
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,6 +11,7 @@ import (
 
 	"github.com/corral-fleet/corral/e2e/corraltest"
 	"github.com/corral-fleet/corral/sdk/client"
+	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
 )
 
 // ollamaUnit is the unit of the one instance.
@@ -21,7 +24,7 @@ func TestOllamaUnderSystemd(t *testing.T) {
 	lab := corraltest.New(t)
 	models := lab.Models()
 	m := installEverything(t, models)
-	m.Run("cp -r " + models + " /var/lib/corral-ollama/models; chown -R corral-ollama: /var/lib/corral-ollama")
+	m.Run("cp -r " + models + "/. /var/lib/corral-ollama/models; chown -R corral-ollama: /var/lib/corral-ollama")
 	m.join()
 	caller := m.caller()
 	first := m.awaitInstance("is ready", func(i *client.Instance) bool { return i.State == "ready" && len(i.Models) > 0 })
@@ -32,6 +35,9 @@ func TestOllamaUnderSystemd(t *testing.T) {
 	if owner := m.Run("stat --format=%U /proc/" + fmt.Sprint(first.PID)); owner != "corral-ollama" {
 		t.Errorf("it is run by %s", owner)
 	}
+
+	t.Log("a model is brought to it and converted, confined as agent and Ollama are, and what it was made of goes")
+	m.bringModel()
 
 	t.Log("an agent that is restarted drains, and Ollama goes on")
 	question := endless()
@@ -163,6 +169,33 @@ func (m *installed) awaitReady(pid int) {
 	if i := m.awaitInstance("is ready", func(i *client.Instance) bool { return i.State == "ready" }); i.PID != pid {
 		m.t.Errorf("it is process %d, and was %d", i.PID, pid)
 	}
+}
+
+// bringModel uploads a model and has it quantised on the host, whose agent then takes its
+// file out of the Ollama's folder.
+func (m *installed) bringModel() {
+	m.t.Helper()
+	file := tiny(m.t, tinymodel.Options{Reply: "I was made smaller."})
+	sum := sha256.Sum256(file)
+	if answer := uploadForm(m.t, m.caller(), map[string]string{"name": "small:q8", "quantize": "q8_0"}, "small.gguf", file); answer.Status != http.StatusOK {
+		m.t.Fatalf("upload: %d %s", answer.Status, answer.Body)
+	}
+	awaitModel(m.t, m.caller(), "small:q8", "is stored", func(c catalogued) bool { return c.Status == "stored" && c.Progress == nil })
+	if answer := m.caller().Post("/api/models/small:q8/download", object{}); answer.Status != http.StatusAccepted {
+		m.t.Fatalf("download: %d %s", answer.Status, answer.Body)
+	}
+	awaitModel(m.t, m.caller(), "small:q8", "is on the host", func(c catalogued) bool { return len(c.Residencies) == 1 && c.Progress == nil })
+	blobs := m.Run("ls /var/lib/corral-ollama/models/blobs")
+	if strings.Contains(blobs, hex.EncodeToString(sum[:])) {
+		m.t.Errorf("what the model was made of is left among\n%s", blobs)
+	}
+	if answer := m.caller().Post("/api/chat", object{"model": "small:q8", "message": "Hello"}); answer.Status != http.StatusOK {
+		m.t.Errorf("it answers with %d: %s", answer.Status, answer.Body)
+	}
+	if answer := m.caller().Do("DELETE", "/api/models/small:q8?purge=true", nil); answer.Status != http.StatusOK {
+		m.t.Fatalf("delete: %d %s", answer.Status, answer.Body)
+	}
+	awaitModel(m.t, m.caller(), "small:q8", "is gone", func(c catalogued) bool { return c.Status == "" })
 }
 
 // mustAnswer chats by the control plane, once the models are known.
