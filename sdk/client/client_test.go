@@ -85,6 +85,10 @@ func TestRequests(t *testing.T) {
 		{"GET /api/hosts/%2E%2E ", func() error { _, err := c.Host(ctx, ".."); return err }},
 		{"GET /api/models ", func() error { _, err := c.Models(ctx); return err }},
 		{"GET /api/models/acme%2Floop:8b ", func() error { _, err := c.Model(ctx, "acme/loop:8b"); return err }},
+		{`POST /api/models {"source":"s3://b/a.gguf","name":"tiny","hosts":["gpu-1"]}`, func() error {
+			_, err := c.ImportModel(ctx, client.ModelImport{Source: "s3://b/a.gguf", Name: "tiny", Hosts: []string{"gpu-1"}})
+			return err
+		}},
 		{"POST /api/models/m_1/download {}", func() error { _, err := c.DownloadModel(ctx, "m_1", client.Placement{}); return err }},
 		{`POST /api/models/m_1/download {"hosts":["all"],"labels":{"a":"b"},"count":2}`, func() error {
 			_, err := c.DownloadModel(ctx, "m_1", client.Placement{Hosts: []string{client.AllHosts}, Labels: map[string]string{"a": "b"}, Count: 2})

@@ -45,8 +45,9 @@ type ModelFile struct {
 	Storage   string `json:"storage"`
 	Key       string `json:"key"` // in the storage
 	SizeBytes int64  `json:"size"`
-	SHA256    string `json:"sha256"`             // in hexadecimal; empty is unknown
-	Borrowed  bool   `json:"borrowed,omitempty"` // it was in the storage before, and stays there
+	SHA256    string `json:"sha256"` // in hexadecimal; empty is unknown
+	// Borrowed says that it is somebody else's, where it lies: it stays when the model goes.
+	Borrowed bool `json:"borrowed,omitempty"`
 }
 
 // Residency is a model present on an instance.

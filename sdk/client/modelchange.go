@@ -7,6 +7,24 @@ import (
 	"strings"
 )
 
+// ModelImport is a model of which the files are in a storage already.
+type ModelImport struct {
+	Source      string   `json:"source"` // the URL of its file, or of the folder of its files, such as "s3://bucket/model.gguf"
+	Name        string   `json:"name,omitempty"`
+	Description string   `json:"description,omitempty"`
+	Hosts       []string `json:"hosts,omitempty"`    // ids or names of those that are to have it
+	Quantize    string   `json:"quantize,omitempty"` // what hosts are to quantise the weights to; empty leaves them
+}
+
+// ImportModel makes a model of files that are in a storage, where they stay. It returns the
+// model when that is noted; that its files are looked at, and brought to hosts, follows, as
+// operations tell. It needs the role operator.
+func (c *Client) ImportModel(ctx context.Context, m ModelImport) (*Model, error) {
+	what := post("api", "models")
+	what.body = m
+	return c.askModel(ctx, what)
+}
+
 // AllHosts in the place of hosts, alone, is all that there are and will be.
 const AllHosts = "all"
 

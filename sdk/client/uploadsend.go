@@ -39,6 +39,7 @@ type sender struct {
 	known   bool      // offset is where the control plane is
 	offset  int64     // how many bytes it has
 	modelID string    // as the control plane says; empty where it does not
+	begun   bool      // the control plane had it
 	failing time.Time // since when nothing came through; zero while something does
 	refusal error     // why the control plane took no more of the upload
 }
@@ -115,8 +116,11 @@ func (s *sender) giveUp(err error) error {
 	switch fault.KindOf(err) {
 	case fault.NotFound:
 		s.keep(UploadState{})
-		if s.refusal != nil { // which says why it is gone
+		switch {
+		case s.refusal != nil: // which says why it is gone
 			return s.refusal
+		case s.begun:
+			return fault.Wrap(fault.NotFound, err, "the control plane has the upload no more: it was cancelled, or nothing came to it for too long").On(fault.Service)
 		}
 	case fault.Invalid:
 		s.keep(UploadState{})
@@ -155,7 +159,7 @@ func (s *sender) create(ctx context.Context) (done bool, err error) {
 		return false, s.strange("begins an upload and doesn't say where")
 	}
 	s.keep(UploadState{SHA256: s.state.SHA256, ID: id})
-	s.known, s.offset = true, 0
+	s.begun, s.known, s.offset = true, true, 0
 	if res.Get("Upload-Offset") != "" { // it has the bytes already
 		err = s.at(res)
 	}
@@ -200,7 +204,7 @@ func (s *sender) look(ctx context.Context) error {
 	if err := s.at(res); err != nil {
 		return err
 	}
-	s.resumed, s.known = false, true
+	s.resumed, s.begun, s.known = false, true, true
 	return nil
 }
 

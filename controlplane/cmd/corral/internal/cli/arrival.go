@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -36,6 +37,15 @@ type arrival struct {
 	views    map[string]*client.Host // by id
 	viewedAt time.Time
 	absent   []string // names of hosts that can't be reached, and get it later
+}
+
+// newArrival is that of a model which has just come, with the hosts that are to have it.
+func newArrival(c *client.Client, m *client.Model, past map[string]bool, hosts []string) *arrival {
+	a := &arrival{client: c, model: cmp.Or(m.ID, m.Name), past: past, hosts: hosts, nobody: len(hosts) == 0}
+	if slices.Contains(hosts, client.AllHosts) {
+		a.hosts = nil
+	}
+	return a
 }
 
 // past returns the operations that have ended, of which nobody waits for one.
@@ -109,6 +119,9 @@ func (a *arrival) operations(ctx context.Context, m *client.Model) (map[string]*
 		o := &all[i]
 		if key := o.Kind + " " + o.HostID; latest[key] == nil && !a.past[o.ID] {
 			latest[key] = o
+			if o.Kind == "upload" { // which was shown while it was sent
+				continue
+			}
 			a.gauges.set(o.ID, operationReading(o))
 		}
 	}

@@ -85,6 +85,13 @@ func modelRoutes(t *testing.T, mux *http.ServeMux, empty bool, onHosts func() []
 			missing(w)
 		})
 	}
+	mux.HandleFunc("POST /api/models", func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if want := `{"source":"s3://models/tiny.gguf","name":"tiny","hosts":["gpu-1","gpu-2"]}`; string(body) != want {
+			t.Errorf("an import asks %s, %v", body, err)
+		}
+		say(w, fleet.Model{ID: fleet.ModelID("tiny"), Name: "tiny:latest", Status: fleet.ModelUploading})
+	})
 	model("GET /api/models/{id}", func(*fleet.Model, *http.Request) {})
 	model("POST /api/models/{id}/restore", func(*fleet.Model, *http.Request) {})
 	model("DELETE /api/models/{id}", func(m *fleet.Model, r *http.Request) {

@@ -14,12 +14,16 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
+// showEvery is how often it is shown how far an upload is, which tells of it with each
+// piece: a person sees no more, and it is not for free.
+const showEvery = 100 * time.Millisecond
+
 func (s *session) modelUploadCommand() *cobra.Command {
 	var u client.ModelUpload
 	var wait bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use: "upload FILE...", Short: "Upload the files of a model", Args: atLeast("FILE"),
+		Use: "upload FILE [FILE]...", Short: "Upload the files of a model", Args: atLeast("FILE"),
 		Long: `Upload the files of a model, and have hosts get it. One file is sent with its sha256,
 and goes on where it was when the connection broke; the same command goes on where it
 was in an earlier run. Several files are sent as one, which begins anew.
@@ -52,10 +56,10 @@ and on the hosts that --hosts names; the exit status is 1 where that fails.`,
 				return err
 			}
 			if !wait {
-				return s.uploaded(m)
+				return s.uploaded(m, "uploaded")
 			}
 			return s.waitFor(cmd.Context(), timeout, func(ctx context.Context) error {
-				return s.await(ctx, &arrival{client: c, model: cmp.Or(m.ID, m.Name), past: before, hosts: u.Hosts, nobody: len(u.Hosts) == 0})
+				return s.await(ctx, newArrival(c, m, before, u.Hosts))
 			})
 		},
 	}
@@ -63,7 +67,7 @@ and on the hosts that --hosts names; the exit status is 1 where that fails.`,
 	flags.StringVar(&u.Name, "name", "", "what the model is called (default after the first file)")
 	flags.StringVar(&u.Description, "description", "", "what it is for")
 	flags.StringVar(&u.Storage, "storage", "", "where its files are kept (default as the control plane is set)")
-	flags.StringSliceVar(&u.Hosts, "hosts", nil, "hosts that are to have it, by name or id, with commas")
+	flags.StringSliceVar(&u.Hosts, "hosts", nil, "hosts that are to have it, by name or id, with commas; or all")
 	flags.StringVar(&u.Quantize, "quantize", "", "what hosts are to quantise it to, such as q4_K_M")
 	flags.BoolVar(&wait, "wait", false, "wait until it is stored, and on those hosts")
 	timeoutFlag(cmd, &timeout)
@@ -104,11 +108,17 @@ func (s *session) upload(ctx context.Context, c *client.Client, u *client.ModelU
 	g := s.gauges()
 	var p pace
 	var phase client.UploadPhase
+	var shown time.Time
 	o.Progress = func(now client.UploadProgress) {
-		if now.Phase != phase {
+		at := time.Now()
+		switch {
+		case now.Phase != phase:
 			phase, p = now.Phase, pace{}
+		case now.DoneBytes < now.TotalBytes && at.Sub(shown) < showEvery:
+			return
 		}
-		rate := p.after(time.Now(), now.DoneBytes)
+		shown = at
+		rate := p.after(at, now.DoneBytes)
 		text := join(", ", string(now.Phase), portion(now.DoneBytes, now.TotalBytes), speed(rate), remaining(now.TotalBytes-now.DoneBytes, rate))
 		if now.Err != nil {
 			text = fmt.Sprintf("%s: %v; it is tried again", now.Phase, now.Err)
@@ -126,12 +136,12 @@ func (s *session) upload(ctx context.Context, c *client.Client, u *client.ModelU
 	return m, nil
 }
 
-// uploaded tells of a model whose bytes are there.
-func (s *session) uploaded(m *client.Model) error {
+// uploaded tells of a model whose bytes are there, by what became of them.
+func (s *session) uploaded(m *client.Model, became string) error {
 	if s.output == outputJSON {
 		return s.json(m)
 	}
-	_, err := fmt.Fprintf(s.Stdout, "model %s is uploaded, and being stored; corral op watch follows\n", printable(cmp.Or(m.Name, m.ID)))
+	_, err := fmt.Fprintf(s.Stdout, "model %s is %s, and being stored; corral op watch follows\n", printable(cmp.Or(m.Name, m.ID)), became)
 	return err
 }
 
