@@ -60,7 +60,7 @@ func speed(bytesPerSecond int64) string {
 
 // remaining is how long something takes that has so much left.
 func remaining(leftBytes, bytesPerSecond int64) string {
-	if bytesPerSecond <= 0 || leftBytes <= 0 {
+	if bytesPerSecond <= 0 || leftBytes < bytesPerSecond { // less than a second
 		return ""
 	}
 	return duration(time.Duration(leftBytes/bytesPerSecond)*time.Second) + " left"

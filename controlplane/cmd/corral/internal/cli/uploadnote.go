@@ -11,8 +11,6 @@ import (
 	"path/filepath"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/corral-fleet/corral/sdk/client"
 	"github.com/corral-fleet/corral/sdk/fault"
 )
@@ -47,7 +45,7 @@ func (s *session) takeNote(path string, u *client.ModelUpload) (*note, error) {
 		n.complain(err)
 		return n, nil
 	}
-	if err := unix.Flock(int(n.file.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	if err := lock(n.file); err != nil {
 		n.file.Close() // it was only opened
 		return nil, fault.Wrap(fault.Conflict, err, "another corral uploads %s just now", path)
 	}
