@@ -16,6 +16,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models"
+	"github.com/corral-fleet/corral/controlplane/internal/models/fit"
 	"github.com/corral-fleet/corral/controlplane/internal/settings"
 	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
@@ -146,6 +147,7 @@ type (
 		Delete(ctx context.Context, name string, d models.Deletion) error
 		Restore(ctx context.Context, name string) (fleet.StoredModel, error)
 		Describe(ctx context.Context, name string, p models.Patch) error
+		Fits(name string, hosts []string, a fit.Ask) ([]fit.Fit, error)
 	}
 	// ModelTickets let hosts read single files.
 	ModelTickets interface {
@@ -238,6 +240,7 @@ func (a *API) Routes() []edge.Route {
 		{Method: "DELETE", Path: "/api/usage/captures", Permission: edge.Administer, Handler: a.deleteCaptures},
 		{Method: "GET", Path: "/api/models", Permission: edge.Read, Handler: a.models},
 		{Method: "GET", Path: "/api/models/{id}", Permission: edge.Read, Handler: a.model},
+		{Method: "GET", Path: "/api/models/{id}/fit", Permission: edge.Read, Handler: a.modelFit},
 		{Method: "DELETE", Path: "/api/models/{id}", Permission: edge.Operate, Handler: a.deleteModel},
 		{Method: "PATCH", Path: "/api/models/{id}", Permission: edge.Operate, Handler: a.changeModel},
 		{Method: "POST", Path: "/api/models/{id}/restore", Permission: edge.Operate, Handler: a.restoreModel},

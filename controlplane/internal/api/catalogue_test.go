@@ -128,6 +128,12 @@ func TestWhatIsWrongWithARequestForAModel(t *testing.T) {
 		{"POST", "/api/models/mine/download", `{"count":9}`, 503, `of the 9 hosts`},
 		{"POST", "/api/models/mine/download", `{"labels":{"a":"b"}}`, 503, `no host`},
 		{"POST", "/api/models/tiny/download", ``, 404, `the catalogue has no model`}, // only a host has it
+		{"GET", "/api/models/mine/fit", ``, 409, `doesn't say how it is built`},
+		{"GET", "/api/models/tiny/fit", ``, 404, `the catalogue has no model`},
+		{"GET", "/api/models/nothing/fit", ``, 404, `not found`},
+		{"GET", "/api/models/mine/fit?context=0", ``, 400, `context`},
+		{"GET", "/api/models/mine/fit?context=-1", ``, 400, `context`},
+		{"GET", "/api/models/mine/fit?parallel=many", ``, 400, `parallel`},
 		{"DELETE", "/api/models/mine?hosts=nowhere", ``, 404, `there is no host`},
 		{"DELETE", "/api/models/mine?purge=perhaps", ``, 400, `purge`},
 		{"POST", "/api/models/mine/restore", ``, 409, `not deleted`},

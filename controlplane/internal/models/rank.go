@@ -5,19 +5,27 @@ import (
 	"slices"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models/fit"
 )
 
+// candidate is a host that could get a model now.
+type candidate struct {
+	host   fleet.HostView
+	has    bool
+	misfit int   // 0 where it fits on the GPUs, more where it does worse
+	spill  int64 // bytes that the GPUs have no room for
+	models int
+}
+
 // rank returns the hosts that could get a model now, the best first: those that have it,
-// then by how well their GPUs' free memory takes it, then by how few models they are to
-// have, so that a fleet fills evenly.
+// then by how well it fits there, then by how few models they are to have, so that a fleet
+// fills evenly.
 func (s *Service) rank(m *fleet.StoredModel, hosts []fleet.HostView) []fleet.HostView {
-	type candidate struct {
-		host   fleet.HostView
-		has    bool
-		spill  int64 // bytes that the GPUs have no room for
-		models int
-	}
 	size := m.SizeBytes()
+	model, err := fit.ReadModel(m)
+	if err != nil {
+		model = nil // its size has to do
+	}
 	var list []candidate
 	for i := range hosts {
 		h := &hosts[i]
@@ -29,16 +37,41 @@ func (s *Service) rank(m *fleet.StoredModel, hosts []fleet.HostView) []fleet.Hos
 		if free, known := freeDisk(h); known && !has && free < size {
 			continue
 		}
-		list = append(list, candidate{host: *h, has: has, spill: max(0, size-freeGPUMemory(h)), models: s.wantedThere(h.ID) + len(in.Models)})
+		c := candidate{host: *h, has: has, models: s.wantedThere(h.ID) + len(in.Models)}
+		c.misfit, c.spill = s.misfit(model, h, size)
+		list = append(list, c)
 	}
 	slices.SortStableFunc(list, func(a, b candidate) int {
-		return cmp.Or(-compareBool(a.has, b.has), cmp.Compare(a.spill, b.spill), cmp.Compare(a.models, b.models), cmp.Compare(a.host.Name, b.host.Name))
+		return cmp.Or(-compareBool(a.has, b.has), cmp.Compare(a.misfit, b.misfit), cmp.Compare(a.spill, b.spill),
+			cmp.Compare(a.models, b.models), cmp.Compare(a.host.Name, b.host.Name))
 	})
 	ranked := make([]fleet.HostView, len(list))
 	for i := range list {
 		ranked[i] = list[i].host
 	}
 	return ranked
+}
+
+// misfit returns how badly a model fits on a host, and how much of it would be in main
+// memory. A nil model is one of which its size alone is known.
+func (s *Service) misfit(model *fit.Model, h *fleet.HostView, sizeBytes int64) (misfit int, spill int64) {
+	const spills, no = 1, 2
+	if model != nil {
+		on := hostFor(h)
+		switch verdict, spill, err := model.VerdictOn(&on, &s.measured); {
+		case err != nil, verdict == fit.Unknown: // as if nothing were known of the model either
+		case verdict == fit.Fits:
+			return 0, 0
+		case verdict == fit.No:
+			return no, spill
+		default:
+			return spills, spill
+		}
+	}
+	if spill = max(0, sizeBytes-freeGPUMemory(h)); spill > 0 {
+		return spills, spill
+	}
+	return 0, 0
 }
 
 func compareBool(a, b bool) int {

@@ -85,6 +85,7 @@ func (s *Service) reconcile(ctx context.Context, working *sync.WaitGroup) time.D
 	for i := range all {
 		hosts[all[i].ID] = &all[i]
 	}
+	s.measure(all)
 	if err := s.spread(ctx, all); err != nil {
 		s.Log.Warn("hosts that joined don't get the models that are for all", "error", err)
 	}

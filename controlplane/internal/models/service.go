@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models/fit"
 	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/loader"
@@ -74,7 +75,8 @@ type Options struct {
 // Service has the catalogue. Its methods may be called concurrently.
 type Service struct {
 	Options
-	waking chan struct{} // of one place: there may be something to do
+	waking   chan struct{} // of one place: there may be something to do
+	measured fit.Measurements
 
 	changing sync.Mutex // held from reading something to its change being stored
 	mu       sync.RWMutex

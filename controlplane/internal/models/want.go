@@ -99,17 +99,7 @@ func instanceOf(h *fleet.HostView) string {
 func (s *Service) choose(m *fleet.StoredModel, w Where) ([]fleet.HostView, error) {
 	all := s.View.Hosts()
 	if len(w.Hosts) > 0 {
-		named := make([]fleet.HostView, 0, len(w.Hosts))
-		for _, ref := range w.Hosts {
-			i := slices.IndexFunc(all, func(h fleet.HostView) bool { return h.ID == ref || h.Name == ref })
-			if i < 0 {
-				return nil, fault.New(fault.NotFound, "there is no host %q", ref).On(fault.Caller)
-			}
-			if !slices.ContainsFunc(named, func(h fleet.HostView) bool { return h.ID == all[i].ID }) {
-				named = append(named, all[i])
-			}
-		}
-		return named, nil
+		return named(all, w.Hosts)
 	}
 	able := slices.DeleteFunc(slices.Clone(all), func(h fleet.HostView) bool { return h.Pending || !hasLabels(&h, w.Labels) })
 	if len(able) == 0 {
@@ -127,6 +117,21 @@ func (s *Service) choose(m *fleet.StoredModel, w Where) ([]fleet.HostView, error
 		return nil, fault.New(fault.Unavailable, "%d of the %d hosts that are wanted could get the model now", len(ranked), count)
 	}
 	return ranked[:count], nil
+}
+
+// named returns the hosts with these ids or names, each once.
+func named(all []fleet.HostView, refs []string) ([]fleet.HostView, error) {
+	list := make([]fleet.HostView, 0, len(refs))
+	for _, ref := range refs {
+		i := slices.IndexFunc(all, func(h fleet.HostView) bool { return h.ID == ref || h.Name == ref })
+		if i < 0 {
+			return nil, fault.New(fault.NotFound, "there is no host %q", ref).On(fault.Caller)
+		}
+		if !slices.ContainsFunc(list, func(h fleet.HostView) bool { return h.ID == all[i].ID }) {
+			list = append(list, all[i])
+		}
+	}
+	return list, nil
 }
 
 func hasLabels(h *fleet.HostView, labels map[string]string) bool {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/corral-fleet/corral/controlplane/internal/api"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models/fit"
 	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
 	"github.com/corral-fleet/corral/sdk/client"
@@ -28,6 +29,7 @@ func TestTheClientKnowsEveryField(t *testing.T) {
 		{&fleet.Token{}, &client.Token{}},
 		{&fleet.Model{}, &client.Model{}},
 		{&shownOperation{}, &client.Operation{}},
+		{&fit.Fit{}, &client.Fit{}},
 		{&fleet.Decision{}, &client.Decision{}},
 		{&fleet.Breaker{}, &client.Breaker{}},
 		{&fleet.Line{}, &client.Queue{}},
