@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// Capabilities is what a backend can do beyond [Backend], a bit for each of the
-// small interfaces. The bits are a wire contract: they are only ever added to.
+// Capabilities is what a backend can do beyond [Backend], or not do of it, a bit for
+// each of the small interfaces. The bits are a wire contract: they are only ever added to.
 type Capabilities uint32
 
 // The capabilities.
@@ -19,9 +19,10 @@ const (
 	CanCheck   Capabilities = 1 << 5 // [Checker]
 	CanSweep   Capabilities = 1 << 6 // [Sweeper]
 	CanAddress Capabilities = 1 << 7 // [Addresser]
+	OnlyReads  Capabilities = 1 << 8 // [OnlyReader]: it can do less than others
 )
 
-var capabilityNames = [...]string{"copy", "create", "presign", "page", "locate", "check", "sweep", "address"}
+var capabilityNames = [...]string{"copy", "create", "presign", "page", "locate", "check", "sweep", "address", "read_only"}
 
 // String returns the names of the capabilities, with commas.
 func (c Capabilities) String() string {
@@ -56,6 +57,7 @@ func CapabilitiesOf(b Backend) Capabilities {
 		{CanCheck, is[Checker](b)},
 		{CanSweep, is[Sweeper](b)},
 		{CanAddress, is[Addresser](b)},
+		{OnlyReads, is[OnlyReader](b)},
 	} {
 		if c.has {
 			can |= c.capability
@@ -102,6 +104,8 @@ func capabilityOf[T any]() Capabilities {
 		return CanSweep
 	case *Addresser:
 		return CanAddress
+	case *OnlyReader:
+		return OnlyReads
 	}
 	return ^Capabilities(0)
 }

@@ -20,6 +20,8 @@ var (
 	_ storage.Checker   = (*Instance)(nil)
 	_ storage.Sweeper   = (*Instance)(nil)
 	_ storage.Addresser = (*Instance)(nil)
+
+	_ storage.OnlyReader = (*Instance)(nil)
 )
 
 // Instance is a storage that outlives the processes of its plugin. It can be used
@@ -80,6 +82,9 @@ func (i *Instance) Capabilities() storage.Capabilities {
 	defer i.unit.mu.Unlock()
 	return i.can
 }
+
+// OnlyReads implements [storage.OnlyReader].
+func (i *Instance) OnlyReads() {}
 
 // Address implements [storage.Addresser].
 func (i *Instance) Address() string {

@@ -17,7 +17,7 @@ import (
 func quote(b []byte) string { return fmt.Sprintf("%q (%d bytes)", b, len(b)) }
 
 var statChecks = []Check{
-	{ID: "ST-STAT-001", Sentence: "Stat of an object that is not there is fault.NotFound.", try: func(t *trial) {
+	{ID: "ST-STAT-001", reads: true, Sentence: "Stat of an object that is not there is fault.NotFound.", try: func(t *trial) {
 		_, err := t.Stat(t.ctx, key("absent"))
 		t.wantKind(err, fault.NotFound, "Stat")
 	}},
@@ -54,7 +54,7 @@ var statChecks = []Check{
 }
 
 var getChecks = []Check{
-	{ID: "ST-GET-001", Sentence: "Get of an object that is not there is fault.NotFound, here or at the first Read.", try: func(t *trial) {
+	{ID: "ST-GET-001", reads: true, Sentence: "Get of an object that is not there is fault.NotFound, here or at the first Read.", try: func(t *trial) {
 		_, err := t.tryRead(key("absent"), storage.Range{})
 		t.wantKind(err, fault.NotFound, "Get")
 	}},

@@ -188,7 +188,7 @@ var factChecks = []Check{
 			t.errorf("%d, %v", n, err)
 		}
 	}},
-	{ID: "ST-ADDRESS-001", Needs: storage.CanAddress, Sentence: "An address is one, to which a key can be added, the same each time.", try: func(t *trial) {
+	{ID: "ST-ADDRESS-001", reads: true, Needs: storage.CanAddress, Sentence: "An address is one, to which a key can be added, the same each time.", try: func(t *trial) {
 		b := as[storage.Addresser](t)
 		address := b.Address()
 		if u, err := url.Parse(address); err != nil || u.Scheme == "" || !strings.HasSuffix(address, "/") {
@@ -198,7 +198,7 @@ var factChecks = []Check{
 			t.errorf("%q, and before %q", again, address)
 		}
 	}},
-	{ID: "ST-CHECK-001", Needs: storage.CanCheck, within: 15 * time.Second, Sentence: "Check returns nil where the service serves, within 10 seconds.", try: func(t *trial) {
+	{ID: "ST-CHECK-001", reads: true, Needs: storage.CanCheck, within: 15 * time.Second, Sentence: "Check returns nil where the service serves, within 10 seconds.", try: func(t *trial) {
 		began := time.Now()
 		if err := as[storage.Checker](t).Check(t.ctx); err != nil {
 			t.errorf("Check: %v", err)
@@ -207,7 +207,7 @@ var factChecks = []Check{
 			t.errorf("it took %v", took)
 		}
 	}},
-	{ID: "ST-CHECK-002", Needs: storage.CanCheck, Sentence: "A Check whose context has ended returns with that.", try: func(t *trial) {
+	{ID: "ST-CHECK-002", reads: true, Needs: storage.CanCheck, Sentence: "A Check whose context has ended returns with that.", try: func(t *trial) {
 		ctx, cancel := withCancel(t.ctx)
 		cancel()
 		t.wantKind(as[storage.Checker](t).Check(ctx), fault.Canceled, "Check")

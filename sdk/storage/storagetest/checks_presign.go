@@ -85,7 +85,7 @@ var presignChecks = []Check{
 			}
 		}
 	}},
-	{ID: "ST-PRESIGN-004", Needs: storage.CanPresign, Sentence: "An object that is not there is found out when the address is made or used.", try: func(t *trial) {
+	{ID: "ST-PRESIGN-004", reads: true, Needs: storage.CanPresign, Sentence: "An object that is not there is found out when the address is made or used.", try: func(t *trial) {
 		signed, err := as[storage.Presigner](t).PresignGet(t.ctx, key("absent"), time.Minute)
 		if err != nil {
 			t.wantKind(err, fault.NotFound, "PresignGet")

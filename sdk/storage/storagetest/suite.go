@@ -27,15 +27,20 @@ type Check struct {
 	// Needs are the capabilities without which the sentence says nothing.
 	Needs  storage.Capabilities
 	within time.Duration // how long it may take; 0 is [Timeout]
+	reads  bool          // it puts nothing, so that it says something of what can only be read
 	try    func(*trial)
 }
+
+// Known are objects that a storage which can only be read has: their bytes, by their
+// keys.
+type Known map[string][]byte
 
 // Checks returns all checks, those of a method beside each other.
 func Checks() []Check {
 	var all []Check
 	for _, group := range [][]Check{
 		statChecks, knowingChecks, getChecks, readingChecks, putChecks, largeChecks, deleteChecks, deletingChecks, listChecks, listingChecks,
-		keyChecks, namingChecks, cancelChecks, endingChecks, createChecks, copyChecks, comingChecks, pageChecks, pagingChecks, locateChecks, sweepChecks, presignChecks, factChecks,
+		keyChecks, namingChecks, cancelChecks, endingChecks, createChecks, copyChecks, comingChecks, pageChecks, pagingChecks, locateChecks, sweepChecks, presignChecks, factChecks, readOnlyChecks,
 	} {
 		all = append(all, group...)
 	}
@@ -73,15 +78,22 @@ type Result struct {
 
 // Try runs a check on a backend that nothing else uses, and that holds nothing under
 // the keys that begin with "st/".
-func (c Check) Try(ctx context.Context, b storage.Backend) Result {
+func (c Check) Try(ctx context.Context, b storage.Backend) Result { return c.TryKnown(ctx, b, nil) }
+
+// TryKnown is Try for a backend that can only be read, and has these objects. Of such a
+// one the checks say nothing that put something.
+func (c Check) TryKnown(ctx context.Context, b storage.Backend, known Known) Result {
+	if onlyReads := storage.CapabilitiesOf(b)&storage.OnlyReads != 0; onlyReads && !c.reads || !onlyReads && c.Needs&storage.OnlyReads != 0 {
+		return Result{Verdict: NotDeclared}
+	}
 	if missing := c.Needs &^ storage.CapabilitiesOf(b); missing != 0 {
-		r := c.attempt(ctx, claiming{b})
+		r := c.attempt(ctx, claiming{b}, known)
 		if r.Verdict == Passed {
 			return Result{Verdict: WorksButUndeclared, Took: r.Took}
 		}
 		return Result{Verdict: NotDeclared, Unanswered: r.Unanswered}
 	}
-	r := c.attempt(ctx, b)
+	r := c.attempt(ctx, b, known)
 	if r.Verdict == Failed && c.Needs != 0 {
 		r.Verdict = DeclaredButBroken
 	}
@@ -91,11 +103,11 @@ func (c Check) Try(ctx context.Context, b storage.Backend) Result {
 // claiming is a backend that is taken at its methods, whatever it says it can.
 type claiming struct{ storage.Backend }
 
-func (c Check) attempt(ctx context.Context, b storage.Backend) Result {
+func (c Check) attempt(ctx context.Context, b storage.Backend, known Known) Result {
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(c.within, Timeout))
 	defer cancel()
 	began := time.Now()
-	t := &trial{Backend: b, ctx: ctx}
+	t := &trial{Backend: b, ctx: ctx, known: known}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -121,10 +133,16 @@ func (c Check) attempt(ctx context.Context, b storage.Backend) Result {
 // Run runs all checks, each on a backend of its own from open.
 func Run(t *testing.T, open func(t *testing.T) storage.Backend) {
 	t.Helper()
+	RunKnown(t, nil, open)
+}
+
+// RunKnown is Run for a backend that can only be read, and has these objects.
+func RunKnown(t *testing.T, known Known, open func(t *testing.T) storage.Backend) {
+	t.Helper()
 	for _, c := range Checks() {
 		t.Run(c.ID, func(t *testing.T) {
 			t.Parallel()
-			r := c.Try(t.Context(), open(t))
+			r := c.TryKnown(t.Context(), open(t), known)
 			for _, f := range r.Faults {
 				t.Error(f)
 			}
@@ -144,6 +162,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Backend) {
 type trial struct {
 	storage.Backend
 	ctx    context.Context //nolint:containedctx // of the run, which it is
+	known  Known
 	faults []string
 }
 

@@ -94,6 +94,9 @@ func pluginAs(which string) int {
 				os.Exit(0)
 			}()
 		}
+		if strings.HasPrefix(which, "only reads") {
+			return newPublished(which)
+		}
 		return newBad(which), nil
 	}))
 	if which == "does not end" {

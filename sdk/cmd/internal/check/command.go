@@ -28,6 +28,7 @@ type Options struct {
 	Soak    bool   // run the checks as well that take long
 	List    bool   // print what the checks are, and run none
 	Samples string // folder with files for a loader; "" is none
+	Objects string // folder with what a storage has that can only be read; "" is none
 	Env     []string
 	Only    *regexp.Regexp // the ids of the checks to run; nil is all
 
@@ -39,7 +40,8 @@ func (o *Options) runs(id string) bool { return o.Only == nil || o.Only.MatchStr
 
 const usage = `Starts the plugin as Corral does and checks whether it keeps its contract. What the
 checks store is under keys that begin with "st/"; anything there before is deleted. A
-loader is tried on a corpus of files, and on those of its author.
+storage that can only be read is tried on objects that it is known to have. A loader is
+tried on a corpus of files, and on those of its author.
 
 Exit status: 0 when it keeps the contract, 1 when it does not, 2 when it could not be
 checked because of the command line or the configuration.
@@ -59,6 +61,7 @@ func Parse(line string, args []string, stderr io.Writer) (*Options, error) {
 	flags.Usage = func() { fmt.Fprintf(stderr, usage+"%s", line, flags.FlagUsages()) }
 	flags.StringVarP(&o.Config, "config", "c", "", "YAML `file` with the configuration of an instance")
 	flags.StringVar(&o.Samples, "samples", "", "`folder` with samples for a loader: \"good\" and \"bad\" have a folder for each, with its files")
+	flags.StringVar(&o.Objects, "objects", "", "`folder` with objects that a storage has which can only be read, each in a file that is named as its key")
 	flags.StringVar(&o.JUnit, "junit", "", "`file` to write the results to, as JUnit's XML")
 	flags.BoolVar(&o.JSON, "json", false, "print the results as JSON")
 	flags.BoolVarP(&o.Verbose, "verbose", "v", false, "show what the plugin logs")

@@ -24,17 +24,17 @@ const (
 
 func enduringChecks() []processCheck {
 	return []processCheck{
-		{id: "PL-CRASH-002", kind: storageKind, sentence: "What was acknowledged is there when a process that was killed is started again.", try: keepsAcknowledged},
-		{id: "PL-SWEEP-001", kind: storageKind, sentence: "What an upload has left whose process was killed is swept, and no object.", try: sweepsLeftovers},
-		{id: "PL-PAGE-001", kind: storageKind, sentence: "A page's token works in another process.", try: keepsTokens},
-		{id: "PL-FREEZE-002", kind: storageKind, sentence: "An upload whose process was frozen for a while goes on.", try: goesOn},
-		{id: "PL-END-002", kind: storageKind, sentence: "A plugin ends within five seconds of its host, with an upload under way.", try: endsWithUploads},
+		{id: "PL-CRASH-002", kind: storageKind, puts: true, sentence: "What was acknowledged is there when a process that was killed is started again.", try: keepsAcknowledged},
+		{id: "PL-SWEEP-001", kind: storageKind, puts: true, sentence: "What an upload has left whose process was killed is swept, and no object.", try: sweepsLeftovers},
+		{id: "PL-PAGE-001", kind: storageKind, puts: true, sentence: "A page's token works in another process.", try: keepsTokens},
+		{id: "PL-FREEZE-002", kind: storageKind, puts: true, sentence: "An upload whose process was frozen for a while goes on.", try: goesOn},
+		{id: "PL-END-002", kind: storageKind, puts: true, sentence: "A plugin ends within five seconds of its host, with an upload under way.", try: endsWithUploads},
 		{id: "PL-END-003", sentence: "A plugin goes on when its group gets a signal that is meant for the host.", try: bearsSignals},
 		{id: "PL-CANCEL-001", kind: storageKind, sentence: "Downloads that are given up leave nothing open.", try: givesUp},
 		{id: "PL-LOAD-001", kind: storageKind, sentence: "64 calls at once are served.", try: servesMany},
 		{id: "PL-SECRET-002", sentence: "No secret is in the environment or the arguments of a process.", try: passesNoSecrets},
 		{id: "PL-LISTEN-001", sentence: "Nothing is listened for but on unix sockets.", try: listensNowhere},
-		{id: "PL-MEMORY-001", kind: storageKind, soak: true, sentence: "Objects pass without being held: 256 MiB take no more than 128 MiB of memory.", try: holdsNothing},
+		{id: "PL-MEMORY-001", kind: storageKind, puts: true, soak: true, sentence: "Objects pass without being held: 256 MiB take no more than 128 MiB of memory.", try: holdsNothing},
 		{id: "PL-STDOUT-001", sentence: "Nothing is printed to stdout but the line of the handshake.", try: printsNothing}, // of all that was before
 	}
 }
@@ -62,10 +62,11 @@ func bearsSignals(ctx context.Context, s *subject) error {
 
 func givesUp(ctx context.Context, s *subject) error {
 	return s.withStorage(ctx, func(p *host.Process, b *host.Storage) error {
-		if err := b.Put(ctx, "st/a", storage.Bytes(make([]byte, 8<<20))); err != nil {
+		key, err := s.object(ctx, b, 8<<20)
+		if err != nil {
 			return err
 		}
-		if _, err := readAll(ctx, b, "st/a"); err != nil {
+		if _, err := readAll(ctx, b, key); err != nil {
 			return err
 		}
 		before, err := openFiles(p.PID())
@@ -74,7 +75,7 @@ func givesUp(ctx context.Context, s *subject) error {
 		}
 		for range cancelledGets {
 			download, cancel := context.WithCancel(ctx)
-			in, err := b.Get(download, "st/a", storage.Range{})
+			in, err := b.Get(download, key, storage.Range{})
 			if err == nil {
 				_, err = in.Read(make([]byte, 10))
 			}
@@ -83,7 +84,7 @@ func givesUp(ctx context.Context, s *subject) error {
 				return err
 			}
 		}
-		return errors.Join(settles(ctx, p.PID(), before), b.Delete(ctx, "st/a"))
+		return errors.Join(settles(ctx, p.PID(), before), s.remove(ctx, b, key))
 	})
 }
 
@@ -106,7 +107,8 @@ func settles(ctx context.Context, pid, before int) error {
 
 func servesMany(ctx context.Context, s *subject) error {
 	return s.withStorage(ctx, func(_ *host.Process, b *host.Storage) error {
-		if err := b.Put(ctx, "st/a", storage.Bytes([]byte("x"))); err != nil {
+		key, err := s.object(ctx, b, 1)
+		if err != nil {
 			return err
 		}
 		errs := make([]error, callsAtOnce)
@@ -114,7 +116,7 @@ func servesMany(ctx context.Context, s *subject) error {
 		for i := range callsAtOnce {
 			calling.Go(func() {
 				for range 5 {
-					_, err := b.Stat(ctx, "st/a")
+					_, err := b.Stat(ctx, key)
 					_, gone := b.Stat(ctx, "st/absent")
 					if fault.KindOf(gone) != fault.NotFound {
 						err = errors.Join(err, errOr(gone))
@@ -124,6 +126,6 @@ func servesMany(ctx context.Context, s *subject) error {
 			})
 		}
 		calling.Wait()
-		return errors.Join(errors.Join(errs...), b.Delete(ctx, "st/a"))
+		return errors.Join(errors.Join(errs...), s.remove(ctx, b, key))
 	})
 }

@@ -18,6 +18,7 @@ import (
 type processCheck struct {
 	id, sentence string
 	kind         string        // of the plugins that it is for; "" is any
+	puts         bool          // it puts something, and says nothing of what can only be read
 	soak         bool          // it takes long, and is run where that is asked for
 	within       time.Duration // how long it may take; 0 is as long as any
 	try          func(ctx context.Context, s *subject) error
@@ -41,7 +42,7 @@ func basicChecks() []processCheck {
 		{id: "PL-CONFIG-001", sentence: "A field that the configuration does not have is refused, by its name.", try: refusesUnknown},
 		{id: "PL-INSTANCE-001", sentence: "An instance that was closed is gone, and others are not.", try: closesOne},
 		{id: "PL-SECRET-001", sentence: "No secret is logged, printed, or part of an error.", try: keepsSecrets},
-		{id: "PL-CRASH-001", kind: storageKind, sentence: "An upload whose process is killed leaves nothing to see, and what was there is whole.", try: leavesNothing},
+		{id: "PL-CRASH-001", kind: storageKind, puts: true, sentence: "An upload whose process is killed leaves nothing to see, and what was there is whole.", try: leavesNothing},
 		{id: "PL-FREEZE-001", sentence: "A process that was frozen serves on when it is not any more.", try: thaws},
 		{id: "PL-END-001", sentence: "A plugin ends by itself, with status 0, when its host lets go of it.", try: ends},
 		{id: "PL-LEAK-001", kind: storageKind, sentence: "A thousand calls leave no files open.", try: leaksNothing},
@@ -92,7 +93,8 @@ func ends(ctx context.Context, s *subject) error {
 
 func leaksNothing(ctx context.Context, s *subject) error {
 	return s.withStorage(ctx, func(p *host.Process, b *host.Storage) error {
-		if err := b.Put(ctx, "st/a", storage.Bytes(make([]byte, 100_000))); err != nil {
+		key, err := s.object(ctx, b, 100_000)
+		if err != nil {
 			return err
 		}
 		before, err := openFiles(p.PID())
@@ -100,7 +102,7 @@ func leaksNothing(ctx context.Context, s *subject) error {
 			return err
 		}
 		for range leakCalls {
-			in, err := b.Get(ctx, "st/a", storage.Range{LengthBytes: 10})
+			in, err := b.Get(ctx, key, storage.Range{LengthBytes: 10})
 			if err != nil {
 				return err
 			}
@@ -108,7 +110,7 @@ func leaksNothing(ctx context.Context, s *subject) error {
 				return err
 			}
 		}
-		return errors.Join(settles(ctx, p.PID(), before), b.Delete(ctx, "st/a"))
+		return errors.Join(settles(ctx, p.PID(), before), s.remove(ctx, b, key))
 	})
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/host"
 	"github.com/corral-fleet/corral/sdk/plugin"
+	"github.com/corral-fleet/corral/sdk/storage/storagetest"
 )
 
 // subject is the plugin that is checked.
@@ -19,6 +20,8 @@ type subject struct {
 	heard       *heard // all that it has logged and printed
 	description plugin.Description
 	config      host.Configuration
+	onlyReads   bool              // it is a storage that can only be read
+	known       storagetest.Known // what it has then
 	report      Report
 	unanswered  int // checks in a row
 	limits      limits

@@ -98,7 +98,8 @@ const (
 //
 // The capabilities of an instance, bits of OpenResponse.capabilities: 1 Copy,
 // 2 Put with create, 4 Presign, 8 Page by itself, 16 Locate, 32 a check of its own,
-// 64 Sweep, 128 an address.
+// 64 Sweep, 128 an address, 256 that it can only be read: Put and Delete are then
+// not_implemented, and so may List be where nobody can say what there is.
 type StorageServiceClient interface {
 	Stat(ctx context.Context, in *StatRequest, opts ...grpc.CallOption) (*StatResponse, error)
 	// A header, data, and a trailer: without it the object is cut off.
@@ -253,7 +254,8 @@ func (c *storageServiceClient) Sweep(ctx context.Context, in *SweepRequest, opts
 //
 // The capabilities of an instance, bits of OpenResponse.capabilities: 1 Copy,
 // 2 Put with create, 4 Presign, 8 Page by itself, 16 Locate, 32 a check of its own,
-// 64 Sweep, 128 an address.
+// 64 Sweep, 128 an address, 256 that it can only be read: Put and Delete are then
+// not_implemented, and so may List be where nobody can say what there is.
 type StorageServiceServer interface {
 	Stat(context.Context, *StatRequest) (*StatResponse, error)
 	// A header, data, and a trailer: without it the object is cut off.

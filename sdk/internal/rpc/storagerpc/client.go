@@ -42,6 +42,8 @@ var (
 	_ storage.Checker   = (*Client)(nil)
 	_ storage.Sweeper   = (*Client)(nil)
 	_ storage.Addresser = (*Client)(nil)
+
+	_ storage.OnlyReader = (*Client)(nil)
 )
 
 // NewClient returns the backend that a plugin has opened. socketDir is where the
@@ -59,6 +61,9 @@ func NewClient(conn grpc.ClientConnInterface, opened pluginrpc.Handle, socketDir
 
 // Capabilities implements [storage.Limited].
 func (c *Client) Capabilities() storage.Capabilities { return c.can }
+
+// OnlyReads implements [storage.OnlyReader].
+func (c *Client) OnlyReads() {}
 
 // Address implements [storage.Addresser].
 func (c *Client) Address() string { return c.address }
