@@ -17,6 +17,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models"
 	"github.com/corral-fleet/corral/controlplane/internal/models/fit"
+	"github.com/corral-fleet/corral/controlplane/internal/models/pace"
 	"github.com/corral-fleet/corral/controlplane/internal/settings"
 	"github.com/corral-fleet/corral/controlplane/internal/storages"
 	"github.com/corral-fleet/corral/controlplane/internal/summary"
@@ -196,6 +197,7 @@ type Options struct {
 	// ModelTickets are of the addresses that hosts are given.
 	ModelTickets ModelTickets
 	Programs     Programs
+	ModelPace    *pace.Limiter // of what hosts read of files
 	Operations   Operations
 	// LostUsage returns how many requests Usage lacks since the server started.
 	LostUsage func() uint64

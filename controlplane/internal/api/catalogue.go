@@ -120,7 +120,11 @@ func (a *API) modelFile(ctx context.Context, r *edge.Request) (*edge.Response, e
 	if err := a.ModelTickets.CheckFile(r.Param("name"), r.Query); err != nil {
 		return nil, err
 	}
-	return a.file(ctx, r)
+	resp, err := a.file(ctx, r)
+	if err == nil && resp.Stream != nil {
+		resp.Stream = a.ModelPace.Reader(ctx, resp.Stream)
+	}
+	return resp, err
 }
 
 // program answers a host with the program of a plugin, which knows it by its digest.

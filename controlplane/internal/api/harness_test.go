@@ -16,6 +16,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models"
 	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
+	"github.com/corral-fleet/corral/controlplane/internal/models/pace"
 	"github.com/corral-fleet/corral/controlplane/internal/pki"
 	"github.com/corral-fleet/corral/controlplane/internal/relay/relaytest"
 	"github.com/corral-fleet/corral/controlplane/internal/settings"
@@ -115,6 +116,7 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 		Catalogue:    f.models,
 		ModelTickets: f.modelTickets,
 		Programs:     f,
+		ModelPace:    pace.New(func() int64 { return 0 }),
 		Operations:   f.operations,
 		Settings:     manager,
 		Registry:     f.registry,

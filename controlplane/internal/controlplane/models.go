@@ -44,7 +44,7 @@ func (c *ControlPlane) catalogue(
 		Loaders: newModelLoaders(serving, kept, log), Workers: workers, Operations: jobs,
 		CacheBytes: func() int64 { return int64(manager.Current().Models.CacheSize) },
 		LastUses:   func(ctx context.Context) ([]fleet.LastUse, error) { return db.LastUses(ctx, c.now().Add(-exactUses)) },
-		Rate:       func() int64 { return 0 }, Log: log, Now: c.now,
+		Rate:       func() int64 { return int64(manager.Current().Models.FetchRate) }, Log: log, Now: c.now,
 	})
 	if err := s.Load(ctx); err != nil {
 		return nil, fmt.Errorf("load models: %w", err)

@@ -16,6 +16,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/history"
 	"github.com/corral-fleet/corral/controlplane/internal/live"
+	"github.com/corral-fleet/corral/controlplane/internal/models/pace"
 	"github.com/corral-fleet/corral/controlplane/internal/ollamaapi"
 	"github.com/corral-fleet/corral/controlplane/internal/openaiapi"
 	"github.com/corral-fleet/corral/controlplane/internal/relay"
@@ -79,7 +80,8 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 		Summary: overview, Settings: s.manager, Registry: s.registry, Hosts: s.db, Link: s.link,
 		Keys: s.keys, Tokens: s.tokens, Tickets: s.tickets, Sessions: s.sessions, Version: s.version, History: s.samples, Chat: chats,
 		Usage: s.db, LostUsage: s.ledger.Lost, Captures: s.ledger, Storages: s.storages, Events: s.events, Plugins: s.plugins, Installer: s.installer,
-		Catalogue: s.catalogue, ModelTickets: s.catalogue.tickets, Programs: programs{s.plugins}, Operations: s.catalogue.operations,
+		Catalogue: s.catalogue, ModelTickets: s.catalogue.tickets, Programs: programs{s.plugins},
+		ModelPace: pace.New(func() int64 { return int64(s.manager.Current().Models.SendRate) }), Operations: s.catalogue.operations,
 		Decisions: s.router, Queues: s.router, Breakers: s.router, DecodeSample: agentlink.DecodeSample, Native: ollama.Chat(), Ready: s.ready, Log: s.log.Named("api"), Now: s.now,
 	})
 	incoming := uploadapi.New(s.uploads, func() int64 { return maxModelSize(s.manager) })

@@ -35,6 +35,8 @@ type Server struct {
 type Models struct {
 	MaxModelSize        config.Size `json:"max_model_size" yaml:"max_model_size" help:"largest upload in bytes; 0 is no limit but the disk's"`
 	CacheSize           config.Size `json:"cache_size" yaml:"cache_size" help:"bytes of models that each host keeps; 0 is no limit"`
+	FetchRate           config.Size `json:"fetch_rate" yaml:"fetch_rate" help:"bytes a second of models that each host fetches; 0 is no limit"`
+	SendRate            config.Size `json:"send_rate" yaml:"send_rate" help:"bytes a second of models that the server itself sends to hosts; 0 is no limit"`
 	QuantizationEnabled bool        `json:"quantization_enabled" yaml:"quantization_enabled" help:"whether an import may ask for quantize"`
 	GPUEnabled          bool        `json:"gpu_enabled" yaml:"gpu_enabled" help:"false makes hosts load models on the CPU alone"`
 	BatchSize           int         `json:"batch_size" yaml:"batch_size" help:"num_batch where a request does not say; 0 leaves it to Ollama"`

@@ -103,7 +103,7 @@ func TestTheJSONOfTheDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"server":{"host":"0.0.0.0","port":11435,"max_connections":10000,"timeout":30,"log_level":"info","cors_origins":["http://localhost:3000"]},` +
-		`"models":{"max_model_size":0,"cache_size":0,"quantization_enabled":true,"gpu_enabled":true,"batch_size":0,"max_tokens":0},` +
+		`"models":{"max_model_size":0,"cache_size":0,"fetch_rate":0,"send_rate":0,"quantization_enabled":true,"gpu_enabled":true,"batch_size":0,"max_tokens":0},` +
 		`"security":{"api_key_required":true,"anonymous_role":"operator","allowed_ips":[],"rate_limit":0,"jwt_secret":"***","require_tls":false},` +
 		`"monitoring":{"metrics_enabled":true,"prometheus_port":0,"tracing_enabled":false,"log_retention":14,"captures":false},` +
 		`"routing":{"queue_length":1024,"queue_timeout":600,"request_timeout":0,"breaker_failures":5,"breaker_ratio":0.5,"breaker_pause":2,"retries":2,"retry_share":0.2},` +

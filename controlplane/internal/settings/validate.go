@@ -43,6 +43,8 @@ func (s *Server) Validate(report config.Report) {
 func (m *Models) Validate(report config.Report) {
 	within(report, "max_model_size", int64(m.MaxModelSize), 0, math.MaxInt64)
 	within(report, "cache_size", int64(m.CacheSize), 0, math.MaxInt64)
+	within(report, "fetch_rate", int64(m.FetchRate), 0, math.MaxInt64)
+	within(report, "send_rate", int64(m.SendRate), 0, math.MaxInt64)
 	within(report, "batch_size", int64(m.BatchSize), 0, math.MaxInt32)
 	within(report, "max_tokens", int64(m.MaxTokens), 0, math.MaxInt32)
 }
