@@ -1,14 +1,17 @@
 package models
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -115,26 +118,34 @@ func syncFolder(path string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// Run takes what is here, and what comes, until ctx ends.
+// arrival is a parcel that waits.
+type arrival struct {
+	id    string
+	model string // its canonical name; empty where it can't be read
+	at    time.Time
+}
+
+// Run takes what is here, and what comes, until ctx ends: those of one model one after
+// the other, in the order in which they came, so that the last one stays.
 func (a *Arrivals) Run(ctx context.Context) error {
 	var taking sync.WaitGroup
 	defer taking.Wait()
-	under := map[string]bool{}
-	ended := make(chan string)
+	under := map[string]string{} // ids, by the model
+	ended := make(chan arrival)
 	for {
-		ids, err := a.waiting()
+		waiting, err := a.waiting()
 		if err != nil {
 			a.service.Log.Error("what has arrived can't be looked at", "error", err)
 		}
-		for _, id := range ids {
-			if under[id] || len(under) == atOnce || ctx.Err() != nil {
+		for _, next := range waiting {
+			if under[next.model] != "" || len(under) == atOnce || ctx.Err() != nil {
 				continue
 			}
-			under[id] = true
+			under[next.model] = next.id
 			taking.Go(func() {
-				a.take(ctx, id)
+				a.take(ctx, next.id)
 				select {
-				case ended <- id:
+				case ended <- next:
 				case <-ctx.Done():
 				}
 			})
@@ -143,25 +154,34 @@ func (a *Arrivals) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-a.coming:
-		case id := <-ended:
-			delete(under, id)
+		case one := <-ended:
+			delete(under, one.model)
 		}
 	}
 }
 
-// waiting returns the ids of what is here.
-func (a *Arrivals) waiting() ([]string, error) {
+// waiting returns what is here, what came first first.
+func (a *Arrivals) waiting() ([]arrival, error) {
 	entries, err := os.ReadDir(a.folder)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	var ids []string
+	var list []arrival
 	for _, e := range entries {
-		if e.IsDir() && filepath.Ext(e.Name()) != unfinished {
-			ids = append(ids, e.Name())
+		if !e.IsDir() || filepath.Ext(e.Name()) == unfinished {
+			continue
 		}
+		one := arrival{id: e.Name()}
+		if p, err := readParcel(filepath.Join(a.folder, e.Name())); err == nil {
+			one.model = fleet.CanonicalModel(p.Name)
+		}
+		if is, err := e.Info(); err == nil {
+			one.at = is.ModTime()
+		}
+		list = append(list, one)
 	}
-	return ids, err
+	slices.SortFunc(list, func(x, y arrival) int { return cmp.Or(x.at.Compare(y.at), cmp.Compare(x.id, y.id)) })
+	return list, err
 }
 
 // take takes a parcel, and removes what is left of it.

@@ -492,6 +492,36 @@ func TestAStorageThatFailsWhileAModelIsStored(t *testing.T) {
 	b.await("the other is stored", func() bool { return b.model("stored").Status == fleet.ModelStored })
 }
 
+// Several versions of a model that come at once are stored one after the other, and the
+// last one stays.
+func TestVersionsThatArriveTogether(t *testing.T) {
+	b := newBench(t, newShelf(), newHosts())
+	arrivals := NewArrivals(b.Service, t.TempDir())
+	for i, content := range []string{"GGUF a", "GGUF bb", "GGUF ccc"} {
+		if err := arrivals.Accept(string(rune('z'-i)), b.parcel("tiny", "m.gguf", content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- arrivals.Run(ctx) }()
+	b.await("the last one is stored", func() bool {
+		return b.model("tiny").SizeBytes == int64(len("GGUF ccc")) && b.model("tiny").Progress == nil
+	})
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	for _, o := range b.ops.List() {
+		if o.State != fleet.OperationDone {
+			t.Errorf("%+v", o)
+		}
+	}
+	if keys := b.shelf.keys(); len(keys) != 1 {
+		t.Errorf("in the storage are %v", keys)
+	}
+}
+
 func TestWhatHasArrivedIsTakenAfterAKill(t *testing.T) {
 	b := newBench(t, newShelf(), newHosts())
 	folder := t.TempDir()
