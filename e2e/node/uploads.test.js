@@ -178,6 +178,20 @@ test('tus: an upload is ended', async () => {
   assert.equal((await state(upload.url)).status, 404)
 })
 
+test('tus: cancelling its operation ends an upload', async () => {
+  const name = named('tus-cancelled')
+  const created = await fetch(`${url}/api/uploads`, {
+    method: 'POST', headers: { ...authorized, 'Tus-Resumable': '1.0.0', 'Upload-Length': '5', 'Upload-Metadata': `name ${btoa(name)}` },
+  })
+  const ask = async (path, method = 'GET') => (await fetch(url + path, { method, headers: authorized })).json()
+  const operation = (await ask('/api/operations')).find((o) => o.model === `${name}:latest`)
+  assert.equal(operation.kind, 'upload')
+  assert.equal((await ask(`/api/models/${name}`)).status, 'uploading')
+  await ask(`/api/operations/${operation.id}/cancel`, 'POST')
+  await until(() => ask(`/api/operations/${operation.id}`), (o) => o.state === 'cancelled', 'the end of the operation')
+  assert.equal((await state(new URL(created.headers.get('Location'), url))).status, 404)
+})
+
 test('tus: names that nobody should have', async () => {
   for (const name of ['x'.repeat(300), '../../etc/passwd', 'a/../b', 'a\0b', '🦙', ' ', 'a b', 'a:b:c']) {
     const { done } = start(Buffer.from('x'), { name, filename: name }, { retryDelays: [] })
