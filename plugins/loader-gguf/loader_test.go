@@ -114,7 +114,7 @@ func TestADigestThatIsKnownIsKept(t *testing.T) {
 		t.Errorf("%+v, %v", info.Layers, err)
 	}
 	// Nobody knows that of files that are put together.
-	info, err = ggufLoader{}.Inspect(t.Context(), known{loader.Bytes(split(t, model().Bytes(), "a", 2)), sum})
+	info, err = ggufLoader{}.Inspect(t.Context(), known{loader.Bytes(gguftest.Split(model().Bytes(), "a", 2)), sum})
 	if err != nil || info.Layers[0].SHA256 != "" {
 		t.Errorf("%+v, %v", info.Layers, err)
 	}
@@ -140,7 +140,7 @@ func TestAModelThatWasSplitIsPutTogetherAsItWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, count := range []int{2, 3, 7} {
-		files := split(t, tiny.Bytes(), "dir/tiny-Q4", count)
+		files := gguftest.Split(tiny.Bytes(), "dir/tiny-Q4", count)
 		info := inspect(t, files)
 		if len(info.Layers) != 1 || info.Layers[0].Name != "tiny-Q4.gguf" {
 			t.Fatalf("%d files: %+v", count, info.Layers)
@@ -160,13 +160,13 @@ func TestAModelThatWasSplitIsPutTogetherAsItWas(t *testing.T) {
 }
 
 func TestWhatIsMissingOrOutOfPlaceIsSaid(t *testing.T) {
-	parts := split(t, model().Bytes(), "m", 3)
+	parts := gguftest.Split(model().Bytes(), "m", 3)
 	without := maps.Clone(parts)
 	delete(without, "m-00002-of-00003.gguf")
 	swapped := maps.Clone(parts)
 	swapped["m-00001-of-00003.gguf"], swapped["m-00002-of-00003.gguf"] = parts["m-00002-of-00003.gguf"], parts["m-00001-of-00003.gguf"]
 	foreign := maps.Clone(parts)
-	foreign["m-00003-of-00003.gguf"] = split(t, model().Bytes(), "m", 2)["m-00002-of-00002.gguf"]
+	foreign["m-00003-of-00003.gguf"] = gguftest.Split(model().Bytes(), "m", 2)["m-00002-of-00002.gguf"]
 	twice := maps.Clone(parts)
 	twice["m-00003-of-00003.gguf"] = bytes.Replace(parts["m-00002-of-00003.gguf"], []byte("split.no\x02\x00\x00\x00\x01\x00"), []byte("split.no\x02\x00\x00\x00\x02\x00"), 1)
 	for name, c := range map[string]struct {

@@ -1,23 +1,18 @@
-package main
+package gguftest
 
 import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
-	"testing"
 
 	"github.com/corral-fleet/corral/sdk/gguf"
-	"github.com/corral-fleet/corral/sdk/gguf/gguftest"
 )
 
-// split splits a GGUF as llama.cpp's gguf-split does: all of the metadata is in the first
-// file, and each has a run of the tensors.
-func split(t *testing.T, whole []byte, name string, count int) map[string][]byte {
-	t.Helper()
-	h, err := gguf.Read(bytes.NewReader(whole), int64(len(whole)))
-	if err != nil {
-		t.Fatal(err)
-	}
+// Split splits a GGUF into several, by the names that they have, as llama.cpp's
+// gguf-split does: all of the metadata is in the first file, and each has a run of the
+// tensors. What was split is the same again when its files are put together.
+func Split(whole []byte, name string, count int) map[string][]byte {
+	h := read(whole)
 	files := map[string][]byte{}
 	perFile := (len(h.Tensors) + count - 1) / count
 	for i := range count {
@@ -27,12 +22,17 @@ func split(t *testing.T, whole []byte, name string, count int) map[string][]byte
 	return files
 }
 
-func shard(whole []byte, h *gguf.Header, tensors []gguf.Tensor, number, count int) []byte {
-	own := gguftest.New("").Set("split.no", uint16(number)).Set("split.count", uint16(count)).Set("split.tensors.count", int32(len(h.Tensors))).Bytes()
-	ownHeader, err := gguf.Read(bytes.NewReader(own), int64(len(own)))
+func read(b []byte) *gguf.Header {
+	h, err := gguf.Read(bytes.NewReader(b), int64(len(b)))
 	if err != nil {
-		panic(err)
+		panic(fmt.Sprintf("gguftest: %v", err))
 	}
+	return h
+}
+
+func shard(whole []byte, h *gguf.Header, tensors []gguf.Tensor, number, count int) []byte {
+	own := New("").Set("split.no", uint16(number)).Set("split.count", uint16(count)).Set("split.tensors.count", int32(len(h.Tensors))).Bytes()
+	ownHeader := read(own)
 	keys := own[ownHeader.KeysOffsetBytes:ownHeader.KeysEndBytes]
 	n := len(ownHeader.Metadata)
 	if number == 0 {
@@ -45,7 +45,7 @@ func shard(whole []byte, h *gguf.Header, tensors []gguf.Tensor, number, count in
 	var data []byte
 	pad := func(b []byte) []byte { return append(b, make([]byte, -len(b)&int(h.AlignmentBytes-1))...) }
 	for _, tensor := range tensors {
-		out = gguftest.AppendTensor(out, tensor.Name, tensor.Type, uint64(len(data)), tensor.Shape...)
+		out = AppendTensor(out, tensor.Name, tensor.Type, uint64(len(data)), tensor.Shape...)
 		at := h.DataOffsetBytes + tensor.OffsetBytes
 		data = pad(append(data, whole[at:at+tensor.SizeBytes]...))
 	}
