@@ -51,6 +51,13 @@ func TestWhatALoaderPlansAnswers(t *testing.T) {
 			t.Errorf("%s, quantised: it is told %q, and answers %q", name, told, said)
 		}
 	}
+	// A Modelfile makes another one of a model that is there.
+	modelfile, _ := startLoader(t, "loader-modelfile")
+	folder, recipe := planned(t, modelfile, map[string][]byte{"Modelfile": []byte("FROM whole\nSYSTEM Be brief.\nPARAMETER num_ctx 2048\n")}, loader.Options{})
+	perform(t, server.URL, load("mine", folder, recipe))
+	if said, told := chat(t, server.URL, "mine"); said != reply || told != "<|im_start|>system\nBe brief.<|im_end|>\n"+prompt {
+		t.Errorf("by a Modelfile: it is told %q, and answers %q", told, said)
+	}
 }
 
 // planned writes files to a folder, and returns that with the recipe of them.
