@@ -40,6 +40,9 @@ PROGRAMS := \
 	plugins/storage-azblob \
 	plugins/storage-gcs \
 	plugins/storage-rclone \
+	plugins/storage-http \
+	plugins/storage-hf \
+	plugins/storage-registry \
 	plugins/loader-gguf \
 	plugins/loader-safetensors \
 	plugins/loader-lora \
