@@ -46,6 +46,7 @@ func (e *Executor) pullAs(ctx context.Context, img *image) (name string, err err
 	if err := e.checkRoom(missing-e.partialBytes(img), "the model"); err != nil {
 		return "", err
 	}
+	e.uploadSmall(ctx, img)
 	e.progress.enter(work.Fetching, "")
 	anew := false
 	for began := time.Now(); ; {
@@ -87,6 +88,34 @@ func (e *Executor) partialBytes(img *image) (n int64) {
 		n += e.store.PartialBytes(strings.TrimPrefix(digest, "sha256:"))
 	}
 	return n
+}
+
+// smallBytes is what a blob has at most that is uploaded rather than pulled.
+const smallBytes = 1 << 20
+
+// uploadSmall gives Ollama what stands in the recipe: it looks only once a second whether
+// a download is done, also when that has a few bytes. What can't be given is pulled.
+func (e *Executor) uploadSmall(ctx context.Context, img *image) {
+	for digest, blob := range img.Blobs {
+		if l, ok := blob.(*layer); ok && l.ofFiles() || blob.SizeBytes() > smallBytes {
+			continue
+		}
+		if err := e.uploadBlob(ctx, digest, blob); err != nil && ctx.Err() == nil {
+			e.log.Warn("a small part of the model is pulled: it can't be uploaded", "error", err)
+		}
+	}
+}
+
+func (e *Executor) uploadBlob(ctx context.Context, digest string, blob registry.Blob) error {
+	if there, err := e.ollama.HasBlob(ctx, digest); err != nil || there {
+		return err
+	}
+	body, err := blob.Open(ctx, 0, blob.SizeBytes())
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	return e.ollama.Upload(ctx, digest, body, blob.SizeBytes())
 }
 
 // missingBytes is how much of the model isn't in Ollama's store.

@@ -80,7 +80,7 @@ func (s *website) same(res *http.Response) error {
 	if s.etag == "" {
 		s.etag = etag
 	}
-	if s.etag != etag {
+	if etag != "" && s.etag != etag {
 		return &refusal{s.changed()}
 	}
 	return nil

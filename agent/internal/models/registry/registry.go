@@ -47,6 +47,9 @@ func newToken() string {
 	return namespacePrefix + hex.EncodeToString(token)
 }
 
+// pieceSize is how much is passed on at once, in bytes, of each of Ollama's sixteen ranges.
+const pieceSize = 256 << 10
+
 // Content is what a registry has: a manifest, and blobs by their digests.
 type Content struct {
 	Manifest []byte
@@ -187,7 +190,7 @@ func (r *Registry) bytes(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusPartialContent)
 	}
 	from := &source{Reader: body}
-	n, err := io.Copy(w, from)
+	n, err := io.CopyBuffer(struct{ io.Writer }{w}, from, make([]byte, pieceSize))
 	r.served.Add(n)
 	if err == nil {
 		return
