@@ -2,7 +2,6 @@ package models
 
 import (
 	"cmp"
-	"encoding/json"
 	"maps"
 	"slices"
 
@@ -24,7 +23,7 @@ func (s *Service) Models() []fleet.Model {
 			m = &fleet.Model{ID: fleet.ModelID(name), Name: stored.Name, Status: fleet.ModelStored, Digests: []string{}, Residencies: []fleet.Residency{}}
 			byName[name] = m
 		}
-		describe(m, &stored)
+		describe(m, &stored, s.said[name])
 	}
 	for name, operations := range under {
 		if byName[name] == nil && slices.ContainsFunc(operations, arriving) {
@@ -68,7 +67,7 @@ func (s *Service) underWay() map[string][]fleet.Operation {
 }
 
 // describe adds to a model what the catalogue knows of it.
-func describe(m *fleet.Model, stored *fleet.StoredModel) {
+func describe(m *fleet.Model, stored *fleet.StoredModel, info loader.Info) {
 	m.Name, m.Files, m.Pinned, m.Labels = stored.Name, stored.Files, stored.Pinned, stored.Labels
 	m.DeletedAt, m.PurgeAt = stored.DeletedAt, stored.PurgeAt
 	if stored.Description != "" {
@@ -91,10 +90,6 @@ func describe(m *fleet.Model, stored *fleet.StoredModel) {
 		m.Status = fleet.ModelFailed
 		m.Problems = append(m.Problems, stored.Problem)
 	}
-	var info loader.Info
-	if len(stored.Info) == 0 || json.Unmarshal(stored.Info, &info) != nil {
-		return
-	}
 	m.Format = cmp.Or(m.Format, info.Format)
 	m.Family = cmp.Or(m.Family, info.Architecture)
 	m.Quantized = cmp.Or(m.Quantized, info.Quantization)
@@ -102,5 +97,5 @@ func describe(m *fleet.Model, stored *fleet.StoredModel) {
 	for _, c := range info.Capabilities {
 		m.Capabilities = append(m.Capabilities, string(c))
 	}
-	m.Notes = info.Notes
+	m.Notes = slices.Clone(info.Notes)
 }

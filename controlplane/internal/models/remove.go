@@ -225,6 +225,7 @@ func (s *Service) empty(ctx context.Context, name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.models, fleet.CanonicalModel(name))
+	delete(s.said, fleet.CanonicalModel(name))
 	s.prefer()
 	s.announce()
 	s.Log.Info("model deleted", "model", m.Name)

@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"encoding/json"
 	"io"
 	"sync"
 	"time"
@@ -81,6 +82,7 @@ type Service struct {
 	changing sync.Mutex // held from reading something to its change being stored
 	mu       sync.RWMutex
 	models   map[string]fleet.StoredModel // by canonical name
+	said     map[string]loader.Info       // what loaders said of them that is shown
 	placed   map[place]fleet.Placement
 	taking   map[string]*taking // by canonical name
 	runs     map[place]*run     // what is being done, or has failed, on hosts
@@ -100,7 +102,7 @@ func placeOf(p *fleet.Placement) place {
 func New(o Options) *Service {
 	return &Service{
 		Options: o, waking: make(chan struct{}, 1), changed: make(chan struct{}),
-		models: map[string]fleet.StoredModel{}, placed: map[place]fleet.Placement{}, taking: map[string]*taking{}, runs: map[place]*run{},
+		models: map[string]fleet.StoredModel{}, said: map[string]loader.Info{}, placed: map[place]fleet.Placement{}, taking: map[string]*taking{}, runs: map[place]*run{},
 	}
 }
 
@@ -117,13 +119,24 @@ func (s *Service) Load(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range models {
-		s.models[fleet.CanonicalModel(m.Name)] = m
+		s.know(m)
 	}
 	for _, p := range placements {
 		s.placed[placeOf(&p)] = p
 	}
 	s.prefer()
 	return nil
+}
+
+// know takes over a model as it is stored. s.mu is held.
+func (s *Service) know(m fleet.StoredModel) {
+	var said loader.Info
+	if len(m.Info) > 0 && json.Unmarshal(m.Info, &said) != nil {
+		said = loader.Info{} // nothing of it is shown
+	}
+	said.Geometry, said.Layers = nil, nil // which are large, and read where they are needed
+	name := fleet.CanonicalModel(m.Name)
+	s.models[name], s.said[name] = m, said
 }
 
 // prefer has calls go to what the catalogue has. s.mu is held.
@@ -190,7 +203,7 @@ func (s *Service) save(ctx context.Context, m fleet.StoredModel) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.models[fleet.CanonicalModel(m.Name)] = m
+	s.know(m)
 	s.prefer()
 	s.announce()
 	return nil
