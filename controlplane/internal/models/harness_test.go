@@ -274,6 +274,9 @@ func (h *hosts) Work(ctx context.Context, to fleet.Target, job work.Job, told fu
 	digest := ""
 	h.set(to.Host, func(v *fleet.HostView) {
 		in := &v.Instances[0]
+		if job.Kind == work.Collect {
+			return
+		}
 		in.Models = slices.DeleteFunc(in.Models, func(m fleet.HostModel) bool { return fleet.SameModel(m.Name, job.Model) })
 		if job.Kind == work.Load {
 			digest = "digest of " + job.Recipe.Layers[0].SHA256[:8]
@@ -408,4 +411,11 @@ func (b *bench) awaitOn(model string, hosts ...string) {
 		slices.Sort(on)
 		return slices.Equal(on, hosts)
 	})
+}
+
+// looking reports whether a host is looking for what no model refers to.
+func (b *bench) looking(hostID string) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.runs[place{hostID: hostID, instance: "default"}].under
 }

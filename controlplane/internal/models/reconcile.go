@@ -99,6 +99,7 @@ func (s *Service) reconcile(ctx context.Context, working *sync.WaitGroup) time.D
 	for _, t := range tasks {
 		working.Go(func() { s.perform(ctx, t) })
 	}
+	s.collect(ctx, hosts, working)
 	return min(next, s.purge(ctx, working))
 }
 
