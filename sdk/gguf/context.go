@@ -31,11 +31,12 @@ func LongestContextTokens(h *Header, o Options) (uint64, error) {
 		trained = most
 	}
 	trained = min(trained, 1<<40)
+	w := h.weights() // which take the longest to add up
 	var failed error
 	// What fits with a context fits with every shorter one.
 	steps := sort.Search(int((trained+step-1)/step), func(i int) bool {
 		o.ContextTokens = min(uint64(i+1)*step, trained)
-		e, err := EstimateMemory(h, o)
+		e, err := h.estimate(w, o)
 		if err != nil {
 			failed = err
 		}

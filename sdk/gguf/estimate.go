@@ -103,6 +103,11 @@ type GPUEstimate struct {
 // one GPU where that is possible, else spread over them, else with the layers that don't
 // fit in the host's memory. A model of several files has to be joined first ([Join]).
 func EstimateMemory(h *Header, o Options) (Estimate, error) {
+	return h.estimate(h.weights(), o)
+}
+
+// estimate is [EstimateMemory] with the weights of the header.
+func (h *Header) estimate(w Weights, o Options) (Estimate, error) {
 	if kind := h.kind(); kind != KindModel {
 		return Estimate{}, fault.New(fault.Invalid, "the memory of a model can be estimated: the file is of kind %s", kind)
 	}
@@ -127,8 +132,8 @@ func EstimateMemory(h *Header, o Options) (Estimate, error) {
 		return Estimate{}, err
 	}
 	size := cacheSize{contextTokens: o.ContextTokens, parallel: o.Parallel, batchTokens: o.BatchTokens, elements: elements}
-	n := needs{compute: h.compute(a, o), overheadBytes: o.OverheadBytes, projectorBytes: o.projectorBytes(h)}
-	n.addWeights(h.weights(), len(caches))
+	n := needs{compute: h.compute(a, o), overheadBytes: o.OverheadBytes, projectorBytes: o.projectorBytes(h, w)}
+	n.addWeights(w, len(caches))
 	for _, adapter := range o.Adapters {
 		n.addAdapter(adapter.weights())
 	}
@@ -170,8 +175,8 @@ func (o Options) withDefaults(h *Header) Options {
 
 // projectorBytes returns what the parts for pictures and sound take, in the model's file
 // and in one of their own.
-func (o Options) projectorBytes(h *Header) uint64 {
-	total := sum(h.weights().ProjectorBytes, h.projection())
+func (o Options) projectorBytes(h *Header, w Weights) uint64 {
+	total := sum(w.ProjectorBytes, h.projection())
 	if o.Projector != nil {
 		total = sum(total, o.Projector.weights().Bytes(), o.Projector.projection())
 	}
