@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"net/http"
@@ -109,6 +110,18 @@ var servers = map[string]func(http.Handler) http.Handler{
 	"without versions": func(h http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			faultproxy.Alter(func(h http.Header) { h.Del("Last-Modified") })(w, r, h)
+		})
+	},
+	"strict about ends": func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			whole := httptest.NewRecorder()
+			h.ServeHTTP(whole, httptest.NewRequestWithContext(r.Context(), r.Method, r.URL.String(), http.NoBody))
+			var first, last int
+			if n, _ := fmt.Sscanf(r.Header.Get("Range"), "bytes=%d-%d", &first, &last); n == 2 && whole.Code == http.StatusOK && last >= whole.Body.Len() {
+				w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+				return
+			}
+			h.ServeHTTP(w, r)
 		})
 	},
 	"without HEAD": func(h http.Handler) http.Handler {

@@ -44,6 +44,7 @@ func (c *Client) Read(ctx context.Context, f File, r storage.Range) (io.ReadClos
 	if r.LengthBytes > 0 {
 		first = min(first, r.LengthBytes)
 	}
+	first = min(first, known-r.OffsetBytes) // some refuse a range that goes beyond the end
 	a, err := reading.begin(ctx, r, first)
 	if err != nil || a == nil {
 		return http.NoBody, err
@@ -93,9 +94,9 @@ func (a *answer) Close() error { return a.body.Close() }
 func (r *reading) begin(ctx context.Context, wanted storage.Range, first int64) (*answer, error) {
 	a, err := r.ask(ctx, wanted.OffsetBytes, first, r.file.URL, nil)
 	if StatusOf(err) == http.StatusRequestedRangeNotSatisfiable {
-		return nil, r.nothing(err, wanted)
+		a, err = r.askWithout(ctx, err, wanted)
 	}
-	if err != nil {
+	if a == nil || err != nil {
 		return nil, err
 	}
 	if r.file.SizeBytes >= 0 && a.total != r.file.SizeBytes {
@@ -123,18 +124,18 @@ func (r *reading) begin(ctx context.Context, wanted storage.Range, first int64) 
 	return a, nil
 }
 
-// nothing is what a range is of which the server has nothing: it may be of an empty file.
-func (r *reading) nothing(refusal error, wanted storage.Range) error {
-	total := int64(0) // of a server that does not say
+// askWithout asks for all of a file of which the server refuses a range: it may be empty,
+// or end before the range does. It returns nil for one that is known to be empty.
+func (r *reading) askWithout(ctx context.Context, refusal error, wanted storage.Range) (*answer, error) {
 	if e, ok := errors.AsType[*StatusError](refusal); ok {
-		if _, size, _ := strings.Cut(e.Header.Get("Content-Range"), "/"); size != "" {
-			total, _ = strconv.ParseInt(size, 10, 64)
+		_, size, _ := strings.Cut(e.Header.Get("Content-Range"), "/")
+		if total, err := strconv.ParseInt(size, 10, 64); err == nil && r.file.SizeBytes < 0 {
+			if _, _, err := wanted.Of(total); err != nil || total == 0 {
+				return nil, err
+			}
 		}
 	}
-	if _, _, err := wanted.Of(total); err != nil || total == 0 {
-		return err
-	}
-	return refusal
+	return r.ask(ctx, 0, 0, r.file.URL, nil)
 }
 
 // more asks for a part of the version that was begun.
@@ -173,9 +174,13 @@ func (r *reading) askAgain(ctx context.Context, offset, length int64) (*answer, 
 
 func (r *reading) what() string { return "read the file " + strconv.Quote(r.file.Key) }
 
+// ask asks for a part of the file; one of no bytes is all of it.
 func (r *reading) ask(ctx context.Context, offset, length int64, at string, header http.Header) (*answer, error) {
-	h := http.Header{"Range": {"bytes=" + strconv.FormatInt(offset, 10) + "-" + strconv.FormatInt(offset+length-1, 10)}}
-	maps.Copy(h, header)
+	h := http.Header{}
+	if length > 0 {
+		h.Set("Range", "bytes="+strconv.FormatInt(offset, 10)+"-"+strconv.FormatInt(offset+length-1, 10))
+		maps.Copy(h, header)
+	}
 	got, err := r.client.Do(ctx, Request{URL: at, Header: h, What: r.what()}) //nolint:bodyclose // the body is the answer's
 	if err != nil {
 		return nil, err

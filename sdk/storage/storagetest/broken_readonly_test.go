@@ -197,7 +197,7 @@ var readOnlyBreakages = map[string][]func(*altered){
 		func(a *altered) { a.full.signer.wantsHeader = true },
 		func(a *altered) {
 			a.presign = func(context.Context, string, time.Duration) (storage.Presigned, error) {
-				return storage.Presigned{}, fault.New(fault.NotImplemented, "none has one")
+				return storage.Presigned{}, fault.New(fault.Unavailable, "there is none")
 			}
 		},
 	},

@@ -83,10 +83,12 @@ func (c Check) Try(ctx context.Context, b storage.Backend) Result { return c.Try
 // TryKnown is Try for a backend that can only be read, and has these objects. Of such a
 // one the checks say nothing that put something.
 func (c Check) TryKnown(ctx context.Context, b storage.Backend, known Known) Result {
-	if onlyReads := storage.CapabilitiesOf(b)&storage.OnlyReads != 0; onlyReads && !c.reads || !onlyReads && c.Needs&storage.OnlyReads != 0 {
+	can := storage.CapabilitiesOf(b)
+	onlyReads, missing := can&storage.OnlyReads != 0, c.Needs&^can
+	if onlyReads && (!c.reads || missing != 0) || missing&storage.OnlyReads != 0 {
 		return Result{Verdict: NotDeclared}
 	}
-	if missing := c.Needs &^ storage.CapabilitiesOf(b); missing != 0 {
+	if missing != 0 {
 		r := c.attempt(ctx, claiming{b}, known)
 		if r.Verdict == Passed {
 			return Result{Verdict: WorksButUndeclared, Took: r.Took}
