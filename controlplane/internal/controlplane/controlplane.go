@@ -141,12 +141,12 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	if err != nil {
 		return nil, err
 	}
-	incoming, arrivals := c.uploads(db, known, registry, kept, manager)
-	if err := incoming.Load(ctx); err != nil {
+	incoming, err := c.incoming(ctx, db, known, registry, kept, manager)
+	if err != nil {
 		return nil, err
 	}
 	surface := &surface{
-		uploads: incoming, catalogue: known, storages: kept, events: happened, plugins: serving.manager,
+		uploads: incoming.uploads, blobs: incoming.blobs, maker: incoming.maker, catalogue: known, storages: kept, events: happened, plugins: serving.manager,
 		installer: &installer{dir: filepath.Join(c.loaded.Config.DataDir, InstalledDir), lock: filepath.Join(c.loaded.Config.DataDir, LockName)},
 		db:        db, manager: manager, keys: keys, registry: registry, samples: samples, link: link, counts: counts,
 		tokens: auth.NewJoinTokens(db, authority.Certificate(), c.now), tickets: tickets, sessions: sessions, forward: ledger, router: forward,
@@ -160,7 +160,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	support := map[string]func(context.Context) error{
 		"sqlite": db.Run, "agents": link.Run, "keys": keys.Run, "stats": counts.Run, "history": samples.Run, "usage": ledger.Run, "router": forward.Run, "pki": authority.Run,
 		"plugins": serving.Run, "storages": kept.Run, "models": known.Run, "operations": known.operations.Run,
-		"uploads": incoming.Run, "arrivals": arrivals.Run,
+		"uploads": incoming.uploads.Run, "blobs": incoming.blobs.Run, "arrivals": incoming.arrivals.Run,
 	}
 	if err := surface.add(routes, support); err != nil {
 		return nil, err

@@ -46,6 +46,8 @@ type surface struct {
 	storages  *storages.Service
 	catalogue *catalogue
 	uploads   *uploads.Service
+	blobs     *uploads.Blobs
+	maker     *modelMaker
 	events    *fleet.Events
 	plugins   *plugins.Manager
 	installer *installer
@@ -74,7 +76,9 @@ func (s *surface) add(routes *edge.Router, support map[string]func(context.Conte
 	support["live"] = sockets.Run
 
 	passOn := relay.New(s.forward, requestTimeoutOf(s.manager), s.log.Named("relay"))
-	ollama := ollamaapi.New(ollamaapi.Options{View: s.registry, Relay: passOn, Calls: s.link})
+	ollama := ollamaapi.New(ollamaapi.Options{
+		View: s.registry, Relay: passOn, Calls: s.link, Catalogue: s.catalogue, Operations: s.catalogue.operations, Blobs: s.blobs, Maker: s.maker,
+	})
 	openai := openaiapi.New(openaiapi.Options{View: s.registry, Relay: passOn})
 	own := api.New(api.Options{
 		Summary: overview, Settings: s.manager, Registry: s.registry, Hosts: s.db, Link: s.link,

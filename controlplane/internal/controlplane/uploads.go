@@ -21,20 +21,32 @@ import (
 
 const (
 	// uploadFolder and arrivalFolder are where in the data directory files are while they
-	// come, and until they are stored. Both are on one file system: what has come is only
+	// come, and until they are stored. All are on one file system: what has come is only
 	// given another name.
 	uploadFolder  = "uploads"
 	arrivalFolder = "arrivals"
+	// blobFolder is where files are that came by Ollama's way, until somebody says what
+	// becomes of them.
+	blobFolder = "blobs"
 	// reserveBytes of the disk are left free by uploads: the state is on it as well.
 	reserveBytes = 1 << 30
-	// keepUploads is for how long an upload is kept to which nothing comes.
+	// keepUploads is for how long an upload is kept to which nothing comes, and a blob that
+	// nobody asks for.
 	keepUploads = 24 * time.Hour
 )
 
-// uploads returns what takes uploads in, and what has come until it is stored.
-func (c *ControlPlane) uploads(
-	store fleet.UploadStore, known *catalogue, registry *fleet.Registry, kept *storages.Service, manager *settings.Manager,
-) (*uploads.Service, *models.Arrivals) {
+// incoming is what takes files in, and what has come until it is stored.
+type incoming struct {
+	uploads  *uploads.Service
+	blobs    *uploads.Blobs
+	arrivals *models.Arrivals
+	maker    *modelMaker
+}
+
+// incoming returns what takes files in, with what came before.
+func (c *ControlPlane) incoming(
+	ctx context.Context, store fleet.UploadStore, known *catalogue, registry *fleet.Registry, kept *storages.Service, manager *settings.Manager,
+) (*incoming, error) {
 	dir := c.loaded.Config.DataDir
 	arrivals := models.NewArrivals(known.Service, filepath.Join(dir, arrivalFolder))
 	sink := &modelSink{known: known, arrivals: arrivals, registry: registry, storages: kept, settings: manager, jobs: map[string]*receiving{}}
@@ -44,7 +56,15 @@ func (c *ControlPlane) uploads(
 		Log:      c.log.Named("uploads"), Now: c.now,
 	})
 	sink.end = s.Remove
-	return s, arrivals
+	blobs := uploads.NewBlobs(uploads.BlobOptions{
+		Folder: filepath.Join(dir, blobFolder), ReserveBytes: reserveBytes, KeepFor: keepUploads,
+		MaxBytes: func() int64 { return maxModelSize(manager) },
+		Log:      c.log.Named("blobs"), Now: c.now,
+	})
+	if err := errors.Join(s.Load(ctx), blobs.Load()); err != nil {
+		return nil, err
+	}
+	return &incoming{uploads: s, blobs: blobs, arrivals: arrivals, maker: &modelMaker{sink}}, nil
 }
 
 func maxModelSize(m *settings.Manager) int64 { return int64(m.Current().Models.MaxModelSize) }
@@ -169,6 +189,19 @@ func (s *modelSink) Take(_ context.Context, f uploads.Finished) (fleet.Model, er
 	}
 	return s.model(f.Name)
 }
+
+// modelMaker makes models of blobs.
+type modelMaker struct {
+	sink *modelSink
+}
+
+// Check implements [ollamaapi.Maker].
+func (m *modelMaker) Check(p models.Parcel) error {
+	return m.sink.Check(context.Background(), fleet.Import{Name: p.Name, Quantize: p.Quantize, Hosts: p.Hosts})
+}
+
+// Make implements [ollamaapi.Maker].
+func (m *modelMaker) Make(p models.Parcel) error { return m.sink.arrivals.Accept(rand.Text(), p) }
 
 // model returns a model that has just come.
 func (s *modelSink) model(name string) (fleet.Model, error) {

@@ -18,6 +18,9 @@ type StoredModel struct {
 	Info   json.RawMessage
 	// Quantize is what hosts are to quantise the weights to; empty leaves them.
 	Quantize string
+	// Options are what else somebody wants of it beside what its files say, such as
+	// another template, as loaders take them in JSON; empty is nothing.
+	Options json.RawMessage
 	// Digest is what hosts have this model under, without its algorithm; empty until
 	// the first of them has made it.
 	Digest string

@@ -1,8 +1,10 @@
 package models
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"slices"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
@@ -32,7 +34,14 @@ func (s *Service) jobFor(ctx context.Context, t *task, id string) (work.Job, err
 	if err := json.Unmarshal(t.model.Info, &info); err != nil {
 		return work.Job{}, fault.Wrap(fault.Corrupt, err, "what is stored of the model %q can't be read", t.model.Name)
 	}
-	recipe, err := s.Loaders.Plan(ctx, t.model.Loader, loader.Request{Info: info, Options: loader.Options{Quantize: t.model.Quantize}, Ollama: t.version})
+	var options loader.Options
+	if len(t.model.Options) > 0 {
+		if err := json.Unmarshal(t.model.Options, &options); err != nil {
+			return work.Job{}, fault.Wrap(fault.Corrupt, err, "what is wanted of the model %q can't be read", t.model.Name)
+		}
+	}
+	options.Quantize = t.model.Quantize
+	recipe, err := s.Loaders.Plan(ctx, t.model.Loader, loader.Request{Info: info, Options: options, Ollama: t.version})
 	if err != nil {
 		return work.Job{}, err
 	}
@@ -74,7 +83,7 @@ func (s *Service) loaded(ctx context.Context, t *task, digest string) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	m, err := s.Stored(t.model.Name)
-	if err != nil || !sameFiles(m.Files, t.model.Files) {
+	if err != nil || !sameModel(&m, &t.model) {
 		return nil // it is another one now, or none: that is seen to next
 	}
 	if m.Digest == "" {
@@ -95,14 +104,7 @@ func (s *Service) loaded(ctx context.Context, t *task, digest string) error {
 	return s.place(ctx, []fleet.Placement{p})
 }
 
-func sameFiles(a, b []fleet.ModelFile) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if a[i] != b[i] {
-			return false
-		}
-	}
-	return true
+// sameModel reports whether hosts make the same of both.
+func sameModel(a, b *fleet.StoredModel) bool {
+	return slices.Equal(a.Files, b.Files) && a.Quantize == b.Quantize && bytes.Equal(a.Options, b.Options)
 }

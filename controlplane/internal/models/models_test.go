@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/loader"
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
 
@@ -153,6 +155,38 @@ func TestALaterVersionReplacesTheOneThatWePutThere(t *testing.T) {
 		t.Errorf("the worker may replace %v", replaces)
 	}
 	b.await("the files of the first are gone", func() bool { return len(b.shelf.keys()) == 1 })
+}
+
+// What is wanted of a model reaches whoever makes it, also after a restart, and the same
+// files with other wishes are another model.
+func TestWhatIsWantedOfAModel(t *testing.T) {
+	h, shelf := newHosts("a"), newShelf()
+	var made atomic.Value // the last
+	made.Store("")
+	h.work = func(_ fleet.Target, job work.Job) error {
+		made.Store(job.Recipe.Quantize + " " + job.Recipe.From)
+		return nil
+	}
+	b := newBench(t, shelf, h)
+	for _, from := range []string{"base", "other"} {
+		p := b.parcel("tiny", "m.gguf", "GGUF one")
+		p.Quantize, p.Options, p.Hosts = "q4_K_M", loader.Options{From: from}, []string{}
+		if err := b.Take(t.Context(), p); err != nil {
+			t.Fatal(err)
+		}
+		b.await("it is made of "+from, func() bool { return made.Load() == "q4_K_M "+from && b.model("tiny").Progress == nil })
+		b.stop()
+		made.Store("")
+		h.set("a", func(v *fleet.HostView) { v.Instances[0].Models = nil })
+		b = newBench(t, shelf, h)
+		b.await("it is made again", func() bool { return made.Load() == "q4_K_M "+from && b.model("tiny").Progress == nil })
+	}
+	if on := b.WantedOn("Tiny"); !slices.Equal(on, []string{"id-a"}) {
+		t.Errorf("wanted on %v", on)
+	}
+	if hosts, err := b.Choose("nobody knows it", Where{}); err != nil || len(hosts) != 1 || hosts[0].Name != "a" {
+		t.Errorf("%v, %v", hosts, err)
+	}
 }
 
 func TestFilesThatAreNoModel(t *testing.T) {

@@ -25,8 +25,11 @@ type Parcel struct {
 	Description string
 	Storage     string // where its files go; empty is the storage that is meant where none is named
 	Quantize    string
-	Hosts       []string // ids or names of those that are to have it; see [Service.Want]
-	Files       []ParcelFile
+	Options     loader.Options // but for Quantize
+	// Hosts are the ids or names of those that are to have it, see [Service.Want]. None at
+	// all leaves it to the placement, and nil is that nobody is to have it yet.
+	Hosts []string
+	Files []ParcelFile
 }
 
 // ParcelFile is one file of a parcel.
@@ -330,13 +333,18 @@ func (s *Service) enter(ctx context.Context, name string, p *Parcel, files []fle
 	if err != nil {
 		return fault.Wrap(fault.Internal, err, "")
 	}
+	options, err := json.Marshal(p.Options)
+	if err != nil {
+		return fault.Wrap(fault.Internal, err, "")
+	}
 	s.changing.Lock()
 	before, err := s.Stored(name)
 	m := before
 	if err != nil {
 		m = fleet.StoredModel{CreatedAt: s.Now().UTC()}
 	}
-	m.Name, m.Files, m.Loader, m.Info, m.Quantize, m.Digest, m.Problem = name, files, loaderName, text, p.Quantize, "", ""
+	m.Name, m.Files, m.Loader, m.Info, m.Quantize, m.Options, m.Digest, m.Problem =
+		name, files, loaderName, text, p.Quantize, options, "", ""
 	m.Description = cmp.Or(p.Description, m.Description)
 	m.DeletedAt, m.PurgeAt = time.Time{}, time.Time{} // somebody wants it again
 	err = s.save(ctx, m)

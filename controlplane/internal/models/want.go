@@ -68,6 +68,26 @@ func (s *Service) mayGo(p *fleet.Placement) bool {
 	return !there || !before.Wanted || before.Cached
 }
 
+// Choose returns the hosts that would get a model, as [Service.Want] does, of which
+// nothing is known here but its name.
+func (s *Service) Choose(name string, w Where) ([]fleet.HostView, error) {
+	return s.choose(&fleet.StoredModel{Name: name}, w)
+}
+
+// WantedOn returns the ids of the hosts that are to have a model, in order.
+func (s *Service) WantedOn(name string) []string {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var ids []string
+	for _, p := range s.placedOf(name) {
+		if p.Wanted {
+			ids = append(ids, p.HostID)
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
 // wantedOn returns placements of a model on hosts, on the first instance of each.
 func (s *Service) wantedOn(name string, hosts []fleet.HostView) []fleet.Placement {
 	s.mu.RLock()

@@ -47,3 +47,15 @@ func copying() relay.Endpoint {
 func deleting() relay.Endpoint {
 	return relay.Endpoint{Path: "/api/delete", Dialect: edge.Ollama, Body: "api.DeleteRequest", NotFound: relay.NotFound}
 }
+
+func pulling() relay.Endpoint {
+	return relay.Endpoint{Path: "/api/pull", Dialect: edge.Ollama, Body: "api.PullRequest"}
+}
+
+func pushing() relay.Endpoint {
+	return relay.Endpoint{Path: "/api/push", Dialect: edge.Ollama, Body: "api.PushRequest"}
+}
+
+func creating() relay.Endpoint {
+	return relay.Endpoint{Path: "/api/create", Dialect: edge.Ollama, Body: "api.CreateRequest"}
+}

@@ -25,6 +25,7 @@ type herd struct {
 	registry *fleet.Registry
 	api      *API
 	server   *relaytest.Server
+	stock    *stock
 	reports  sync.WaitGroup
 
 	mu     sync.Mutex
@@ -46,8 +47,9 @@ func newHerd(t *testing.T, models map[string]map[string]string) *herd {
 		h.registry.Connect("h_"+name, 1, time.Now(), 0)
 		h.report(name)
 	}
+	h.stock = newStock(h)
 	h.api = New(Options{
-		View: h.registry, Calls: relaytest.Call(h.call),
+		View: h.registry, Calls: relaytest.Call(h.call), Catalogue: h.stock, Operations: h.stock.operations, Blobs: h.stock.blobs, Maker: h.stock,
 		Relay: relay.New(relaytest.Forward(relaytest.NoModels), nil, hclog.NewNullLogger()),
 	})
 	h.server = relaytest.Serve(t, append(h.api.Routes(), edge.Route{
@@ -78,11 +80,16 @@ func (h *herd) call(ctx context.Context, to fleet.Target, call fleet.Call) (*fle
 		body = string(read)
 	}
 	h.mu.Lock()
-	h.calls = append(h.calls, to.Host+" "+call.Method+" "+call.Path+" "+body)
+	if call.Path != "/api/tags" {
+		h.calls = append(h.calls, to.Host+" "+call.Method+" "+call.Path+" "+body)
+	}
 	instead := h.instead[to.Host]
 	h.mu.Unlock()
-	if instead != nil {
+	if instead != nil && call.Path != "/api/tags" {
 		return instead(ctx, to, call)
+	}
+	if call.Path == "/api/tags" {
+		return relaytest.Answer(200, "application/json", h.tags(to.Host)), nil
 	}
 	var asked struct{ Model, Name, Source, Destination string }
 	if err := json.Unmarshal([]byte(body), &asked); err != nil {

@@ -2,8 +2,9 @@
 // its command line and its client libraries take the control plane for one
 // large Ollama. What lists is answered from what the hosts have told; what needs
 // a model is passed on to a host that has it; copying, deleting and unloading a
-// model is done on every host that has it; and what brings a model to a host
-// goes to the one that the caller names.
+// model is done on every host that has it; and what brings a model goes to the host that
+// the caller names, or where several are connected and none is named, to those that the
+// placement chooses.
 package ollamaapi
 
 import (
@@ -12,6 +13,7 @@ import (
 
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models"
 	"github.com/corral-fleet/corral/controlplane/internal/relay"
 )
 
@@ -25,11 +27,39 @@ type View interface {
 	Changed() <-chan struct{}
 }
 
+// Catalogue is what has models and brings them to hosts.
+type Catalogue interface {
+	// Stored returns a model of the catalogue, or fault.NotFound.
+	Stored(name string) (fleet.StoredModel, error)
+	// Choose returns the hosts that would get a model of this name, whoever brings it.
+	Choose(name string, w models.Where) ([]fleet.HostView, error)
+	// Want has hosts get a model of the catalogue, and keep it.
+	Want(ctx context.Context, name string, w models.Where) ([]fleet.HostView, error)
+	// WantedOn returns the ids of the hosts that are to have a model of the catalogue.
+	WantedOn(name string) []string
+	// Known returns the size of a file of the catalogue by its sha256, or fault.NotFound;
+	// the empty storage is any.
+	Known(storage, sha256 string) (sizeBytes int64, err error)
+	// Changed returns a channel that is closed at the next change of the catalogue.
+	Changed() <-chan struct{}
+}
+
+// Operations are what is being done.
+type Operations interface {
+	// Since returns what has changed since a version, oldest change first, the version
+	// now, and a channel that is closed at the next change.
+	Since(version uint64) ([]fleet.Operation, uint64, <-chan struct{})
+}
+
 // Options are what an [API] works with. All fields are required.
 type Options struct {
-	View  View
-	Relay *relay.Relay
-	Calls fleet.Caller // reaches each instance by itself
+	View       View
+	Relay      *relay.Relay
+	Calls      fleet.Caller // reaches each instance by itself
+	Catalogue  Catalogue
+	Operations Operations
+	Blobs      Blobs
+	Maker      Maker
 }
 
 // API is Ollama's API. Its methods may be called concurrently.
@@ -38,13 +68,22 @@ type API struct {
 	relay *relay.Relay
 	calls fleet.Caller
 
+	catalogue  Catalogue
+	operations Operations
+	blobs      Blobs
+	maker      Maker
+
 	callLimit   time.Duration // for each of the calls that one request becomes
 	settleLimit time.Duration // for a change to be seen in what the hosts tell
 }
 
 // New returns the API.
 func New(o Options) *API {
-	return &API{view: o.View, relay: o.Relay, calls: o.Calls, callLimit: 30 * time.Second, settleLimit: 2 * time.Second}
+	return &API{
+		view: o.View, relay: o.Relay, calls: o.Calls, catalogue: o.Catalogue, operations: o.Operations,
+		blobs: o.Blobs, maker: o.Maker,
+		callLimit: 30 * time.Second, settleLimit: 2 * time.Second,
+	}
 }
 
 // Chat returns the handler of POST /api/chat for Ollama's own body. That path
@@ -66,11 +105,11 @@ func (a *API) Routes() []edge.Route {
 		a.relay.Route(embeddings(), edge.Infer),
 		change("POST", copying(), a.copyModel),
 		change("DELETE", deleting(), a.deleteModel),
-		a.onHost("POST", "/api/pull"),
-		a.onHost("POST", "/api/create"),
-		a.onHost("POST", "/api/push"),
-		a.onHost("HEAD", "/api/blobs/{digest}"),
-		a.onHost("POST", "/api/blobs/{digest}"),
+		a.onHost("POST", pulling().Path, a.pull),
+		a.onHost("POST", creating().Path, a.create),
+		a.onHost("POST", pushing().Path, a.push),
+		a.onHost("HEAD", "/api/blobs/{digest}", a.hasBlob),
+		a.onHost("POST", "/api/blobs/{digest}", a.takeBlob),
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 )
 
 const modelColumns = `name, description, files, loader, info, quantize, digest, pinned, labels, problem,
-	everywhere, deleted_at, purge_at, created_at, changed_at`
+	everywhere, deleted_at, purge_at, created_at, changed_at, options`
 
 // SaveModel implements [fleet.CatalogueStore].
 func (s *State) SaveModel(ctx context.Context, m fleet.StoredModel) error {
@@ -25,11 +25,11 @@ func (s *State) SaveModel(ctx context.Context, m fleet.StoredModel) error {
 	return s.write(ctx, "save model", func(ctx context.Context, tx *sql.Tx) error {
 		_, err := tx.ExecContext(ctx,
 			`INSERT INTO models (canonical, `+modelColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
 			ON CONFLICT (canonical) DO UPDATE SET name = $2, description = $3, files = $4, loader = $5, info = $6, quantize = $7, digest = $8,
-				pinned = $9, labels = $10, problem = $11, everywhere = $12, deleted_at = $13, purge_at = $14, changed_at = $16`,
+				pinned = $9, labels = $10, problem = $11, everywhere = $12, deleted_at = $13, purge_at = $14, changed_at = $16, options = $17`,
 			fleet.CanonicalModel(m.Name), m.Name, m.Description, string(files), m.Loader, string(m.Info), m.Quantize, m.Digest, m.Pinned, labels,
-			m.Problem, m.Everywhere, optionalColumn(m.DeletedAt), optionalColumn(m.PurgeAt), column(m.CreatedAt), column(m.ChangedAt))
+			m.Problem, m.Everywhere, optionalColumn(m.DeletedAt), optionalColumn(m.PurgeAt), column(m.CreatedAt), column(m.ChangedAt), string(m.Options))
 		return err
 	})
 }
@@ -45,17 +45,20 @@ func (s *State) StoredModels(ctx context.Context) (list []fleet.StoredModel, err
 
 func scanModel(row scanner) (fleet.StoredModel, error) {
 	var (
-		m                   fleet.StoredModel
-		files, info, labels string
-		deleted, purge      sql.NullInt64
-		created, changed    int64
+		m                            fleet.StoredModel
+		files, info, options, labels string
+		deleted, purge               sql.NullInt64
+		created, changed             int64
 	)
 	if err := row.Scan(&m.Name, &m.Description, &files, &m.Loader, &info, &m.Quantize, &m.Digest, &m.Pinned, &labels, &m.Problem,
-		&m.Everywhere, &deleted, &purge, &created, &changed); err != nil {
+		&m.Everywhere, &deleted, &purge, &created, &changed, &options); err != nil {
 		return m, err
 	}
 	if info != "" {
 		m.Info = json.RawMessage(info)
+	}
+	if options != "" {
+		m.Options = json.RawMessage(options)
 	}
 	m.DeletedAt, m.PurgeAt = optionalTime(deleted), optionalTime(purge)
 	m.CreatedAt, m.ChangedAt = timeOf(created), timeOf(changed)
