@@ -168,6 +168,53 @@ export interface ModelInfo {
   purge_at?: string; // when the files of a deleted one go
 }
 
+/** Operation is an operation with what follows from its numbers. */
+export interface Operation {
+  id: string;
+  kind: OperationKind;
+  model: string; // its name
+  model_id: string;
+  host_id?: string; // of those that are about one host
+  host?: string;
+  state: OperationState;
+  /** Phase is what it is doing, a stable word; empty before it begins. */
+  phase?: string;
+  /**
+   * DoneBytes of TotalBytes, of which the former never falls; TotalBytes is 0 while
+   * it isn't known.
+   */
+  done_bytes: number;
+  total_bytes: number;
+  bytes_per_second?: number; // lately
+  message?: string; // a sentence; may be empty
+  error?: string; // of one that failed or is tried again: a sentence
+  code?: string; // of Error: a kind of package fault
+  attempts: number;
+  retry_at?: string; // of one that waits to be tried again
+  created_at: string;
+  started_at?: string;
+  changed_at: string;
+  ended_at?: string;
+  progress: number; // 0 to 100
+  remaining_seconds?: number; // nil where it can't be told
+}
+
+/**
+ * ModelProgress is how far a model is on its way. Progress never falls from one
+ * beginning to its end, and is 100 when all went well.
+ */
+export interface ModelProgress {
+  model_id: string;
+  progress: number;
+  status: string; // of the model, in the words of ModelInfo
+  message: string;
+  name: string;
+  filename?: string;
+  upload_url?: string; // where the bytes are to go, by tus; a path of this server
+  operation_id: string; // the one that has changed
+  operations: OperationStep[]; // all that are part of it, each host's for itself
+}
+
 /**
  * MetricsUpdate is the guide's six numbers, which are always there, and how many
  * hosts they come from.
@@ -533,6 +580,25 @@ export interface ModelFile {
   key: string; // in the storage
   size: number;
   sha256: string; // in hexadecimal; empty is unknown
+  /** Borrowed is that it was in the storage before, and stays there when the model goes. */
+  borrowed?: boolean;
+}
+
+/** OperationKind is what an operation is about. */
+export type OperationKind = "upload" | "store" | "download" | "delete";
+
+/** OperationState is how an operation is. */
+export type OperationState = "waiting" | "running" | "done" | "failed" | "cancelled";
+
+/** OperationStep is how far one operation is. */
+export interface OperationStep {
+  operation_id: string;
+  kind: OperationKind;
+  host?: string;
+  state: OperationState;
+  phase?: string;
+  progress: number;
+  error?: string;
 }
 
 /** HostGPU is a GPU with the host that it is in. */

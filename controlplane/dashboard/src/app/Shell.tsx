@@ -15,6 +15,7 @@ import { focusSearch, useShortcuts } from './shortcuts';
 const rooms = [
   { to: '/fleet', label: 'Fleet' },
   { to: '/models', label: 'Models' },
+  { to: '/operations', label: 'Operations' },
   { to: '/storage', label: 'Storage' },
   { to: '/chat', label: 'Chat' },
 ] as const;
@@ -41,6 +42,7 @@ export function Shell() {
     '/': focusSearch,
     'g f': () => void navigate({ to: '/fleet' }),
     'g m': () => void navigate({ to: '/models' }),
+    'g o': () => void navigate({ to: '/operations' }),
     'g s': () => void navigate({ to: '/storage' }),
     'g c': () => void navigate({ to: '/chat' }),
   });

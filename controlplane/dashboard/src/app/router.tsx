@@ -17,6 +17,7 @@ import { hostSearch } from '../rooms/host/search';
 import { Login } from '../rooms/login/Login';
 import { loginSearch } from '../rooms/login/search';
 import { modelsSearch } from '../rooms/models/search';
+import { operationsSearch } from '../rooms/operations/search';
 import { storageSearch } from '../rooms/storage/search';
 import { Failure, Loading, Notice } from '../ui/Notice';
 import { Shell } from './Shell';
@@ -88,6 +89,19 @@ const models = createRoute({
   component: lazyRouteComponent(() => import('../rooms/models/Models'), 'Models'),
 });
 
+const model = createRoute({
+  getParentRoute: () => inside,
+  path: '/models/$model',
+  component: lazyRouteComponent(() => import('../rooms/models/ModelRoom'), 'ModelRoom'),
+});
+
+const operations = createRoute({
+  getParentRoute: () => inside,
+  path: '/operations',
+  validateSearch: operationsSearch,
+  component: lazyRouteComponent(() => import('../rooms/operations/Operations'), 'Operations'),
+});
+
 const storage = createRoute({
   getParentRoute: () => inside,
   path: '/storage',
@@ -102,7 +116,7 @@ const chat = createRoute({
   component: lazyRouteComponent(() => import('../rooms/chat/Chat'), 'Chat'),
 });
 
-const tree = root.addChildren([loginRoute, inside.addChildren([home, fleet, host, models, storage, chat])]);
+const tree = root.addChildren([loginRoute, inside.addChildren([home, fleet, host, models, model, operations, storage, chat])]);
 
 /** Which page is shown at which address. */
 export function newRouter(queries: QueryClient) {

@@ -6,6 +6,7 @@ export const shortcuts = [
   { keys: '/', what: 'search on this page' },
   { keys: 'g f', what: 'go to the fleet' },
   { keys: 'g m', what: 'go to the models' },
+  { keys: 'g o', what: 'go to the operations' },
   { keys: 'g s', what: 'go to the storage' },
   { keys: 'g c', what: 'go to the chat' },
   { keys: '[ and ]', what: 'the host before and after' },

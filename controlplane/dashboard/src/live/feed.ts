@@ -1,12 +1,18 @@
 import type { QueryClient } from '@tanstack/react-query';
 
+import { operationsQuery } from '../api/models';
 import { hostsQuery, modelsQuery } from '../api/queries';
 import { sessionQuery } from '../api/session';
-import type { Host, HostMetrics, MetricsUpdate, ModelInfo } from '../api/types.gen';
+import type { Host, HostMetrics, MetricsUpdate, ModelInfo, ModelProgress } from '../api/types.gen';
+import { Pace } from '../ui/pace';
 import { type Frame, LiveConnection } from './connection';
+import { withProgress } from './operations';
 import { useLive } from './store';
 
-const topics = ['metrics_update', 'models_list', 'hosts_list', 'host_metrics'] as const;
+const topics = ['metrics_update', 'models_list', 'hosts_list', 'host_metrics', 'model_progress'] as const;
+
+/** How often the operations are asked for, at most, while they go on, in milliseconds. */
+const operationsEveryMs = 1000;
 
 /**
  * Keeps the page current until the function that it returns is called: lists go
@@ -32,6 +38,9 @@ export function feed(queries: QueryClient): () => void {
   };
   const flushSoon = () => (frame ??= requestAnimationFrame(flush));
 
+  // What is pushed says how far operations are; their rates, and new ones, come with the list.
+  const operations = new Pace(operationsEveryMs, () => void queries.invalidateQueries({ queryKey: operationsQuery.queryKey }));
+
   const take = ({ type, data }: Frame) => {
     switch (type) {
       case 'host_metrics':
@@ -48,6 +57,15 @@ export function feed(queries: QueryClient): () => void {
       case 'models_list':
         queries.setQueryData(modelsQuery.queryKey, data as ModelInfo[]);
         break;
+      case 'model_progress': {
+        const told = data as ModelProgress;
+        queries.setQueryData(operationsQuery.queryKey, (list) => list && withProgress(list, told));
+        queries.setQueryData(modelsQuery.queryKey, (list) =>
+          list?.map((model) => (model.id === told.model_id && model.progress !== null ? { ...model, progress: told.progress } : model)),
+        );
+        operations.ask();
+        break;
+      }
     }
   };
 
@@ -56,7 +74,9 @@ export function feed(queries: QueryClient): () => void {
     onPhase: (phase, retryAt) => {
       useLive.setState({ phase, retryAt });
       // A page that was opened while the server was away doesn't know yet who is signed in.
-      if (phase === 'live') void queries.refetchQueries({ predicate: (query) => query.state.status === 'error' });
+      if (phase !== 'live') return;
+      void queries.refetchQueries({ predicate: (query) => query.state.status === 'error' });
+      operations.ask(); // some may have ended meanwhile
     },
     // A browser doesn't say why a WebSocket was refused; asking who is signed in does.
     onRefused: () => void queries.invalidateQueries({ queryKey: sessionQuery.queryKey }),
@@ -76,6 +96,7 @@ export function feed(queries: QueryClient): () => void {
     document.removeEventListener('visibilitychange', look);
     window.removeEventListener('online', online);
     if (frame !== undefined) cancelAnimationFrame(frame);
+    operations.stop();
     connection.stop();
   };
 }

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { hostsQuery, modelsQuery } from '../../api/queries';
 import { type Role, sessionQuery } from '../../api/session';
+import { storagesQuery } from '../../api/storage';
 import type { Host, ModelInfo, Session } from '../../api/types.gen';
 import { renderRoom } from '../../ui/renderRoom.testing';
 import { Models } from './Models';
@@ -25,7 +26,7 @@ function model(n: number, hosts: number, more: Partial<ModelInfo> = {}): ModelIn
     name: `model-${n}:latest`,
     digest: `sha256:${'a'.repeat(64)}`,
     size: n * 1024 ** 3,
-    status: 'available',
+    status: hosts > 1 ? 'loaded' : 'available',
     progress: null,
     description: null,
     conflict: false,
@@ -49,7 +50,8 @@ afterEach(() => {
 function open(models: ModelInfo[], address = '/models', role: Role = 'inference') {
   return renderRoom({ path: '/models', component: Models, validateSearch: modelsSearch }, address, (queries) => {
     queries.setQueryData(modelsQuery.queryKey, models);
-    queries.setQueryData(hostsQuery.queryKey, [{ state: 'online' } as Host]);
+    queries.setQueryData(hostsQuery.queryKey, [{ id: 'h0', name: 'host-0', state: 'online' } as Host]);
+    queries.setQueryData(storagesQuery.queryKey, []);
     queries.setQueryData(sessionQuery.queryKey, { role } as Session);
   });
 }
@@ -67,11 +69,11 @@ describe('the list of models', () => {
     expect(first.textContent).toContain('3.2B–1.0 GiB');
     const links = within(first).getAllByRole('link');
     expect(links.map((link) => link.getAttribute('href'))).toEqual([
-      '/models?open=m_1',
+      '/models/m_1',
       '/hosts/h1',
       '/hosts/h0',
       '/hosts/h2',
-      '/models?open=m_1',
+      '/models/m_1',
       '/chat?model=model-1%3Alatest',
     ]);
     expect(links[4]?.textContent).toBe('+13');
@@ -113,32 +115,56 @@ describe('the list of models', () => {
   });
 });
 
-describe('the details of a model', () => {
-  it('open by a click on the row, stand in the address, and go away again', async () => {
+describe('a row', () => {
+  it('leads to the page of its model', async () => {
     const { history } = open([model(1, 2)]);
     const [row] = (await rows()) as [HTMLElement];
     fireEvent.click(within(row).getByText(/In memory/));
-    const dialog = await screen.findByRole('dialog', { name: 'model-1:latest' });
-    expect(history.location.search).toBe('?open=m_1');
-    expect(dialog.textContent).toContain('3.0 GiBin 4 min');
-    expect(within(dialog).getAllByText('On disk')).toHaveLength(1);
-    fireEvent.click(within(dialog).getByRole('button', { name: 'Close' }));
-    await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+    await screen.findByRole('heading', { name: 'Elsewhere' });
+    expect(history.location.pathname).toBe('/models/m_1');
   });
 
-  it('show which hosts disagree about what is behind a name', async () => {
-    open([model(1, 3, { conflict: true })], '/models?open=m_1');
-    expect((await rows())[0]?.textContent).toContain('2 versions');
-    const dialog = await screen.findByRole('dialog');
-    expect(dialog.textContent).toContain('2 different versions');
-    const called = within(dialog).getByRole('region', { name: 'Version aaaaaaaaaaaa' });
-    expect(within(called).getAllByRole('link').map((link) => link.textContent)).toEqual(['host-1', 'host-2']);
-    const other = within(dialog).getByRole('region', { name: 'Version bbbbbbbbbbbb' });
-    expect(within(other).getAllByRole('link').map((link) => link.textContent)).toEqual(['host-0']);
+  it('says that hosts disagree, and how far what goes on is', async () => {
+    open([model(1, 3, { conflict: true }), model(2, 0, { status: 'downloading', progress: 40 })]);
+    const [first, second] = (await rows()) as [HTMLElement, HTMLElement];
+    expect(first.textContent).toContain('2 versions');
+    expect(second.textContent).toContain('On its way to a host40 % under way');
+    expect(within(second).queryByRole('link', { name: /Chat/ })).toBeNull();
+  });
+});
+
+describe('an upload', () => {
+  it('is for operators', async () => {
+    open([model(1, 1)], '/models', 'inference');
+    await rows();
+    expect(screen.queryByRole('button', { name: 'Upload a model' })).toBeNull();
   });
 
-  it('say when the model is not there', async () => {
-    open([model(1, 1)], '/models?open=m_9');
-    await screen.findByRole('dialog', { name: 'This model is not there' });
+  it('begins with the files that are dropped anywhere in the room', async () => {
+    open([model(1, 1)], '/models', 'operator');
+    await rows();
+    const dataTransfer = { types: ['Files'], files: [new File(['x'], 'Tiny Model-00001-of-00002.gguf'), new File(['yy'], 'b.gguf')] };
+    fireEvent.drop(screen.getByRole('heading', { level: 1 }), { dataTransfer });
+    const dialog = await screen.findByRole('dialog', { name: 'Upload a model' });
+    expect(within(dialog).getAllByRole('listitem').map((item) => item.textContent)).toEqual(['Tiny Model-00001-of-00002.gguf1 B×', 'b.gguf2 B×']);
+    expect(within(dialog).getByLabelText<HTMLInputElement>('Name').value).toBe('Tiny-Model');
+    fireEvent.click(within(dialog).getByRole('button', { name: 'Leave Tiny Model-00001-of-00002.gguf out' }));
+    expect(within(dialog).getByLabelText<HTMLInputElement>('Name').value).toBe('b');
+  });
+
+  it('says what is missing', async () => {
+    open([model(1, 1)], '/models', 'operator');
+    await rows();
+    fireEvent.click(screen.getByRole('button', { name: 'Upload a model' }));
+    const send = () => {
+      const form = document.querySelector('dialog form');
+      if (form) fireEvent.submit(form);
+    };
+    send();
+    expect((await screen.findByRole('alert')).textContent).toBe('Choose a file.');
+    fireEvent.change(screen.getByLabelText('Files of the model'), { target: { files: [new File(['x'], 'a.gguf')] } });
+    fireEvent.click(screen.getByRole('radio', { name: 'These hosts' }));
+    send();
+    expect((await screen.findByRole('alert')).textContent).toBe('Choose a host.');
   });
 });

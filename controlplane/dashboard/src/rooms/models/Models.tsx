@@ -1,25 +1,28 @@
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { type MouseEvent, useDeferredValue, useMemo } from 'react';
+import { type DragEvent, type MouseEvent, useDeferredValue, useMemo, useState } from 'react';
 
 import { modelsQuery } from '../../api/queries';
 import { may, sessionQuery } from '../../api/session';
 import { defined } from '../../app/search';
+import { Button } from '../../ui/Button';
 import { DataTable } from '../../ui/DataTable';
 import { Failure, Loading } from '../../ui/Notice';
 import room from '../../ui/room.module.css';
 import { Stale } from '../../ui/Stale';
 import { columns } from './columns';
-import { Details } from './Details';
 import styles from './Models.module.css';
 import { NoModel, NothingFound } from './NoModel';
 import { arranged, rowOf } from './rows';
 import { SearchField } from './SearchField';
+import { uploadRole } from './upload/carrier';
+import { UploadDialog } from './upload/UploadDialog';
+import { Uploads } from './upload/Uploads';
 import { useGrowing } from './useGrowing';
 
 /** The models of the fleet: what there is, and where. */
 export function Models() {
-  const { q = '', sort = 'name', open } = useSearch({ from: '/inside/models' });
+  const { q = '', sort = 'name' } = useSearch({ from: '/inside/models' });
   const navigate = useNavigate({ from: '/models' });
   const models = useQuery(modelsQuery);
   const { data: session } = useQuery(sessionQuery);
@@ -28,6 +31,8 @@ export function Models() {
   const found = useMemo(() => arranged(rows, words, sort), [rows, words, sort]);
   const { shown, end } = useGrowing(found, `${words} ${sort}`);
   const mayAsk = session === undefined || may(session.role, 'inference');
+  const [picked, setPicked] = useState<readonly File[]>(); // for an upload that is being asked for
+  const mayUpload = session !== undefined && may(session.role, uploadRole);
   const offered = useMemo(() => (mayAsk ? columns : columns.filter(({ id }) => id !== 'chat')), [mayAsk]);
 
   if (models.data === undefined) {
@@ -35,7 +40,7 @@ export function Models() {
     return <Loading label="Loading the models" />;
   }
   return (
-    <div className={room.room}>
+    <div className={room.room} {...(mayUpload && dropped(setPicked))}>
       <div className={room.head}>
         <h1>Models</h1>
         {rows.length > 0 && <SearchField value={q} onChange={(typed) => void navigate({ search: (now) => changed(now, 'q', typed), replace: true, resetScroll: false })} />}
@@ -44,7 +49,13 @@ export function Models() {
             {found.length === rows.length ? `${rows.length} in all` : `${found.length} of ${rows.length}`}
           </p>
         )}
+        {mayUpload && (
+          <Button kind="primary" className={styles.upload ?? ''} onClick={() => setPicked([])}>
+            Upload a model
+          </Button>
+        )}
       </div>
+      {mayUpload && <Uploads />}
       {rows.length === 0 ? (
         <NoModel />
       ) : found.length === 0 ? (
@@ -69,19 +80,31 @@ export function Models() {
           )}
         </div>
       )}
-      {open !== undefined && (
-        <Details model={models.data.find(({ id }) => id === open)} mayAsk={mayAsk} onClose={() => void navigate({ search: (now) => changed(now, 'open', ''), resetScroll: false })} />
-      )}
+      {picked !== undefined && <UploadDialog dropped={picked} onClose={() => setPicked(undefined)} />}
     </div>
   );
 }
 
 /** A search with another value; an empty one is left out of the address. */
-function changed<T extends object>(search: T, key: 'q' | 'sort' | 'open', value: string) {
+function changed<T extends object>(search: T, key: 'q' | 'sort', value: string) {
   return defined({ ...search, [key]: value === '' ? undefined : value });
 }
 
 function openRow(event: MouseEvent<HTMLElement>): void {
   if (!(event.target instanceof Element) || event.target.closest('a, button, thead') || window.getSelection()?.isCollapsed === false) return;
   event.target.closest('tr')?.querySelector<HTMLElement>('[data-opens]')?.click();
+}
+
+/** Takes files that are dropped anywhere in the room. */
+function dropped(take: (files: File[]) => void) {
+  return {
+    onDragOver: (event: DragEvent) => {
+      if (event.dataTransfer.types.includes('Files')) event.preventDefault();
+    },
+    onDrop: (event: DragEvent) => {
+      if (event.defaultPrevented || event.dataTransfer.files.length === 0) return;
+      event.preventDefault();
+      take([...event.dataTransfer.files]);
+    },
+  };
 }

@@ -3,24 +3,27 @@ import { memo } from 'react';
 
 import { Status } from '../../ui/Status';
 import styles from './Models.module.css';
+import { modelStates } from './modelStates';
 import type { Holder, ModelRow } from './rows';
 
-/** How many hosts a row names; the others are in the details. */
+/** How many hosts a row names; the others are on the model's page. */
 const shownHosts = 3;
 
-/** A model's name, which opens its details. */
+/** A model's name, which leads to its page. */
 export const Name = memo(function Name({ id, name }: { id: string; name: string }) {
   return (
-    <Link from="/models" to="/models" search={(now) => ({ ...now, open: id })} className={styles.name} title={name} data-opens="" preload={false} resetScroll={false}>
+    <Link to="/models/$model" params={{ model: id }} className={styles.name} title={name} data-opens="" preload={false}>
       {name}
     </Link>
   );
 });
 
-export const State = memo(function State({ loadedOn, conflict, digests }: Pick<ModelRow, 'loadedOn' | 'conflict' | 'digests'>) {
+export const State = memo(function State({ loadedOn, status, progress, conflict, digests }: Pick<ModelRow, 'loadedOn' | 'status' | 'progress' | 'conflict' | 'digests'>) {
+  const { tone, label } = modelStates[status];
   return (
     <span className={styles.states}>
-      {loadedOn > 0 ? <Status tone="good" label={`In memory on ${loadedOn}`} /> : <Status tone="idle" label="On disk" />}
+      {status === 'loaded' && loadedOn > 0 ? <Status tone="good" label={`In memory on ${loadedOn}`} /> : <Status tone={tone} label={label} />}
+      {progress !== null && <span className={styles.more}>{progress} % under way</span>}
       {conflict && <Status tone="warn" label={`${digests} versions`} />}
     </span>
   );
@@ -35,15 +38,7 @@ export const Hosts = memo(function Hosts({ id, holders }: { id: string; holders:
         <HostChip key={holder.id} holder={holder} />
       ))}
       {more > 0 && (
-        <Link
-          from="/models"
-          to="/models"
-          search={(now) => ({ ...now, open: id })}
-          className={styles.chip}
-          aria-label={`${more} more hosts`}
-          preload={false}
-          resetScroll={false}
-        >
+        <Link to="/models/$model" params={{ model: id }} className={styles.chip} aria-label={`${more} more hosts`} preload={false}>
           +{more}
         </Link>
       )}

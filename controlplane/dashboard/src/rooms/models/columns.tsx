@@ -10,14 +10,14 @@ export const columns: Column<ModelRow>[] = [
   {
     id: 'status',
     header: 'State',
-    cell: ({ row: { original: it } }) => <State loadedOn={it.loadedOn} conflict={it.conflict} digests={it.digests} />,
+    cell: ({ row: { original: it } }) => <State loadedOn={it.loadedOn} status={it.status} progress={it.progress} conflict={it.conflict} digests={it.digests} />,
     ...sorted('status'),
   },
   { id: 'parameters', header: 'Parameters', cell: ({ row }) => row.original.parameters ?? unknown, ...sorted('parameters') },
   { id: 'quantization', header: 'Quantisation', cell: ({ row }) => row.original.quantization ?? unknown, ...sorted('quantization') },
   { id: 'size', header: 'Size', cell: ({ row }) => <span className={`number ${styles.size}`}>{bytes(row.original.size)}</span>, ...sorted('size') },
   { id: 'hosts', header: 'Hosts', cell: ({ row }) => <Hosts id={row.original.id} holders={row.original.holders} />, ...sorted('hosts') },
-  { id: 'chat', header: ChatHead, enableSorting: false, cell: ({ row }) => <ChatLink name={row.original.name} /> },
+  { id: 'chat', header: ChatHead, enableSorting: false, cell: ({ row }) => row.original.holders.length > 0 && <ChatLink name={row.original.name} /> },
 ];
 
 /** The table sorts what it is given as the whole list was sorted. */

@@ -12,6 +12,9 @@ export interface Holder {
 export interface ModelRow {
   id: string;
   name: string;
+  status: ModelInfo['status'];
+  /** How far what goes on with it is, in percent; null where nothing does. */
+  progress: number | null;
   loadedOn: number;
   /** Those with the model in memory first, then by name. */
   holders: Holder[];
@@ -29,6 +32,8 @@ export function rowOf(model: ModelInfo): ModelRow {
   return {
     id: model.id,
     name: model.name,
+    status: model.status,
+    progress: model.progress,
     loadedOn: holders.filter(({ loaded }) => loaded).length,
     holders,
     digests: model.digests.length,

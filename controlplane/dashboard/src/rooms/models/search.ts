@@ -8,6 +8,5 @@ export function modelsSearch(raw: RawSearch) {
   return defined({
     q: text(raw['q']),
     sort: sort !== undefined && oneOf(modelSorts, sort.replace(/^-/, '')) ? sort : undefined,
-    open: text(raw['open']),
   });
 }

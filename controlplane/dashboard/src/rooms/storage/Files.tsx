@@ -6,13 +6,14 @@ import { messageOf } from '../../api/client';
 import { deleteFile, fileAddress, filesQuery, putFile } from '../../api/storage';
 import { Button } from '../../ui/Button';
 import { Dialog } from '../../ui/Dialog';
+import form from '../../ui/form.module.css';
 import { Failure, Loading } from '../../ui/Notice';
 import room from '../../ui/room.module.css';
+import { Table } from '../../ui/Table';
 import { Time } from '../../ui/Time';
 import { toast } from '../../ui/toasts';
 import { bytes } from '../../ui/units';
 import styles from './Storage.module.css';
-import { Table } from './Table';
 
 /** The files of a storage, a folder at a time. */
 export function Files({ storage, prefix, operates }: { storage: string; prefix: string; operates: boolean }) {
@@ -50,7 +51,7 @@ export function Files({ storage, prefix, operates }: { storage: string; prefix: 
         )}
       </div>
       {upload.isError && (
-        <p role="alert" className={styles.problem}>
+        <p role="alert" className={form.problem}>
           {messageOf(upload.error)}
         </p>
       )}
@@ -145,9 +146,9 @@ function DeleteDialog({ storage, path, onDone, onClose }: { storage: string; pat
         </Button>
       }
     >
-      <p className={styles.message}>{path}</p>
+      <p className={form.message}>{path}</p>
       {remove.isError && (
-        <p role="alert" className={styles.problem}>
+        <p role="alert" className={form.problem}>
           {messageOf(remove.error)}
         </p>
       )}

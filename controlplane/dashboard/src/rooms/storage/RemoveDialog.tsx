@@ -5,8 +5,8 @@ import { removeStorage, storagesQuery } from '../../api/storage';
 import type { Storage } from '../../api/types.gen';
 import { Button } from '../../ui/Button';
 import { Dialog } from '../../ui/Dialog';
+import form from '../../ui/form.module.css';
 import { toast } from '../../ui/toasts';
-import styles from './Storage.module.css';
 
 /** Asks whether a storage shall be forgotten. */
 export function RemoveDialog({ storage, onClose }: { storage: Storage; onClose: () => void }) {
@@ -32,7 +32,7 @@ export function RemoveDialog({ storage, onClose }: { storage: Storage; onClose: 
     >
       <p>Its configuration is deleted. Its files stay where they are.</p>
       {remove.isError && (
-        <p role="alert" className={styles.problem}>
+        <p role="alert" className={form.problem}>
           {messageOf(remove.error)}
         </p>
       )}

@@ -6,14 +6,15 @@ import { may, sessionQuery } from '../../api/session';
 import { storagesQuery } from '../../api/storage';
 import type { Storage } from '../../api/types.gen';
 import { Button } from '../../ui/Button';
+import form from '../../ui/form.module.css';
 import { Failure, Loading } from '../../ui/Notice';
 import room from '../../ui/room.module.css';
 import { Status, type Tone } from '../../ui/Status';
+import { Table } from '../../ui/Table';
 import { Files } from './Files';
 import { RemoveDialog } from './RemoveDialog';
 import styles from './Storage.module.css';
 import { StorageForm } from './StorageForm';
-import { Table } from './Table';
 
 const tones: Record<Storage['status'], Tone> = { ready: 'good', degraded: 'warn', failed: 'bad', starting: 'idle', disabled: 'idle' };
 
@@ -46,14 +47,14 @@ export function StorageRoom() {
             </td>
             <td>
               <Status tone={tones[one.status]} label={one.status} />
-              {one.message !== '' && <p className={styles.message}>{one.message}</p>}
+              {one.message !== '' && <p className={form.message}>{one.message}</p>}
             </td>
             <td>{one.plugin}</td>
             <td>{one.address}</td>
             {operates && (
               <td>
                 {one.origin === 'file' ? (
-                  <span className={styles.message}>Set in {one.set_in}</span>
+                  <span className={form.message}>Set in {one.set_in}</span>
                 ) : (
                   <div className={styles.actions}>
                     <Button aria-label={`Change ${one.name}`} onClick={() => setAsked({ change: one })}>

@@ -6,9 +6,9 @@ import { changeStorage, createStorage, pluginQuery, pluginsQuery, storagesQuery 
 import type { Storage } from '../../api/types.gen';
 import { Button } from '../../ui/Button';
 import { Dialog } from '../../ui/Dialog';
+import form from '../../ui/form.module.css';
 import { toast } from '../../ui/toasts';
 import { configOf, type Field, fieldsOf, type Values, valuesOf } from './form';
-import styles from './Storage.module.css';
 
 /** Asks for a storage, or for what is to be another way with one, by the form of its plugin. */
 export function StorageForm({ before, onClose }: { before: Storage | undefined; onClose: () => void }) {
@@ -53,9 +53,9 @@ export function StorageForm({ before, onClose }: { before: Storage | undefined; 
         </Button>
       }
     >
-      <form id={id} className={styles.form} onSubmit={submit}>
+      <form id={id} className={form.form} onSubmit={submit}>
         {!before && <Input label="Name" help="lower case letters, digits and dashes" value={name} fault={faultOf('name')} onChange={setName} />}
-        <label className={styles.field}>
+        <label className={form.field}>
           Plugin
           <select value={plugin} onChange={(event) => setPlugin(event.target.value)}>
             <option value="">Choose one</option>
@@ -64,8 +64,8 @@ export function StorageForm({ before, onClose }: { before: Storage | undefined; 
             ))}
           </select>
         </label>
-        {faultOf('plugin') !== '' && <p className={styles.problem}>{faultOf('plugin')}</p>}
-        {about.isError && <p className={styles.problem}>{messageOf(about.error)}</p>}
+        {faultOf('plugin') !== '' && <p className={form.problem}>{faultOf('plugin')}</p>}
+        {about.isError && <p className={form.problem}>{messageOf(about.error)}</p>}
         {fields.map((field) => (
           <ConfigInput
             key={field.path}
@@ -76,7 +76,7 @@ export function StorageForm({ before, onClose }: { before: Storage | undefined; 
           />
         ))}
         {save.isError && (
-          <p role="alert" className={styles.problem}>
+          <p role="alert" className={form.problem}>
             {faults.length === 0 ? messageOf(save.error) : rest.length > 0 ? rest.join(' ') : 'It was not saved: see the fields.'}
           </p>
         )}
@@ -95,14 +95,14 @@ interface ConfigProps {
 function ConfigInput({ field: { path, kind, help, fallback }, value, fault, onChange }: ConfigProps) {
   if (kind === 'switch') {
     return (
-      <label className={styles.field}>
+      <label className={form.field}>
         {path}
         <select value={value ?? ''} onChange={(event) => onChange(event.target.value)}>
           <option value="">{fallback === 'true' ? 'yes, by default' : 'no, by default'}</option>
           <option value="true">yes</option>
           <option value="false">no</option>
         </select>
-        <span className={styles.message}>{help}</span>
+        <span className={form.message}>{help}</span>
       </label>
     );
   }
@@ -122,7 +122,7 @@ interface InputProps {
 function Input({ label, help, value, fault, placeholder, secret = false, onChange }: InputProps) {
   const id = useId();
   return (
-    <div className={styles.field}>
+    <div className={form.field}>
       <label htmlFor={id}>{label}</label>
       <input
         id={id}
@@ -135,8 +135,8 @@ function Input({ label, help, value, fault, placeholder, secret = false, onChang
         onChange={(event) => onChange(event.target.value)}
       />
       <span id={`${id}-help`}>
-        {fault !== '' && <span className={styles.problem}>{fault} </span>}
-        <span className={styles.message}>{help}</span>
+        {fault !== '' && <span className={form.problem}>{fault} </span>}
+        <span className={form.message}>{help}</span>
       </span>
     </div>
   );

@@ -40,6 +40,8 @@ func types() []typescript.Type {
 		{Package: fleet, Name: "GPUProcess"},
 		{Package: fleet, Name: "Sample"},
 		{Package: fleet, Name: "Model", As: "ModelInfo"},
+		{Package: api, Name: "shownOperation", As: "Operation"},
+		{Package: "internal/live", Name: "ModelProgress"},
 		{Package: summary, Name: "MetricsUpdate"},
 		{Package: summary, Name: "Metrics"},
 		{Package: summary, Name: "HostReading"},

@@ -10,7 +10,7 @@ interface Props {
   children: ReactNode; // the rows
 }
 
-/** A table of the room, which scrolls where it does not fit. */
+/** A table that is short enough to need no sorting. It scrolls where it does not fit. */
 export function Table({ caption, columns, actions, children }: Props) {
   return (
     <div className={styles.scroll}>

@@ -1,0 +1,21 @@
+import { describe, expect, it } from 'vitest';
+
+import type { ModelProgress, Operation } from '../api/types.gen';
+import { withProgress } from './operations';
+
+const operation = (id: string, more: Partial<Operation> = {}): Operation => ({
+  id, kind: 'download', model: 'm:latest', model_id: 'm_1', state: 'running', phase: 'fetching', error: 'the line broke',
+  done_bytes: 1, total_bytes: 10, attempts: 1, created_at: '', changed_at: '', progress: 10, ...more,
+});
+
+describe('the progress of a model', () => {
+  it('moves the operations that it names, and takes back what no longer holds', () => {
+    const told = { operations: [{ operation_id: 'b', kind: 'download', state: 'done', progress: 100 }] } as ModelProgress;
+    const before = [operation('a'), operation('b')];
+    const [a, b] = withProgress(before, told);
+    expect(a).toBe(before[0]);
+    expect(b).toMatchObject({ state: 'done', progress: 100, done_bytes: 1 });
+    expect(b).not.toHaveProperty('error');
+    expect(b).not.toHaveProperty('phase');
+  });
+});

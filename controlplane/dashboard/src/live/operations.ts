@@ -1,0 +1,16 @@
+import type { ModelProgress, Operation } from '../api/types.gen';
+
+/** Operations with what was told of the steps of one model. What is new among them is asked for by whoever shows it. */
+export function withProgress(operations: readonly Operation[], { operations: steps }: ModelProgress): Operation[] {
+  const told = new Map(steps.map((step) => [step.operation_id, step]));
+  return operations.map((operation) => {
+    const step = told.get(operation.id);
+    if (step === undefined) return operation;
+    const now: Operation = { ...operation, state: step.state, progress: step.progress };
+    delete now.phase;
+    delete now.error;
+    if (step.phase !== undefined) now.phase = step.phase;
+    if (step.error !== undefined) now.error = step.error;
+    return now;
+  });
+}

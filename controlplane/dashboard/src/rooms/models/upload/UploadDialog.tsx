@@ -1,0 +1,132 @@
+import { useQuery } from '@tanstack/react-query';
+import { type DragEvent, type SubmitEvent, useId, useRef, useState } from 'react';
+
+import { storagesQuery } from '../../../api/storage';
+import { Button } from '../../../ui/Button';
+import { Dialog } from '../../../ui/Dialog';
+import form from '../../../ui/form.module.css';
+import { bytes } from '../../../ui/units';
+import { type Chosen, HostChoice, nothingChosen, placingOf } from '../HostChoice';
+import { nameAfter } from './names';
+import { beginTransfer } from './transfers';
+import styles from './Upload.module.css';
+
+/** Asks for the files of a model, and for what is to become of them. */
+export function UploadDialog({ dropped = [], onClose }: { dropped?: readonly File[]; onClose: () => void }) {
+  const id = useId();
+  const picker = useRef<HTMLInputElement>(null);
+  const [files, setFiles] = useState(dropped);
+  const [typed, setTyped] = useState<string>(); // the name, once somebody has typed one
+  const [description, setDescription] = useState('');
+  const [storage, setStorage] = useState('');
+  const [chosen, setChosen] = useState<Chosen>({ ...nothingChosen, way: 'none' });
+  const [problem, setProblem] = useState('');
+  const storages = useQuery(storagesQuery);
+  const name = typed ?? nameAfter(files);
+
+  const add = (more: readonly File[]) => {
+    setProblem('');
+    setFiles((now) => [...now.filter((file) => !more.some((one) => one.name === file.name)), ...more]);
+  };
+  const submit = (event: SubmitEvent) => {
+    event.preventDefault();
+    const placing = placingOf(chosen);
+    if (files.length === 0) setProblem('Choose a file.');
+    else if (name.trim() === '') setProblem('Give the model a name.');
+    else if (typeof placing === 'string') setProblem(placing);
+    else {
+      beginTransfer(files, { name: name.trim(), description: description.trim(), storage, hosts: placing.hosts ?? [] });
+      onClose();
+    }
+  };
+
+  return (
+    <Dialog
+      title="Upload a model"
+      onClose={onClose}
+      closeLabel="Cancel"
+      actions={
+        <Button kind="primary" type="submit" form={id}>
+          Upload
+        </Button>
+      }
+    >
+      <form id={id} className={form.form} onSubmit={submit}>
+        <DropZone onFiles={add}>
+          <input ref={picker} type="file" multiple hidden aria-label="Files of the model" onChange={(event) => add(taken(event.target))} />
+          <Button onClick={() => picker.current?.click()}>Choose files</Button>
+          <span className={form.message}>or drop them here: a GGUF, or all the files that one model comes in</span>
+        </DropZone>
+        {files.length > 0 && (
+          <ul className={styles.files} aria-label="Chosen files">
+            {files.map((file) => (
+              <li key={file.name} className={styles.file}>
+                <span className={styles.filename}>{file.name}</span>
+                <span className="number">{bytes(file.size)}</span>
+                <Button kind="bare" aria-label={`Leave ${file.name} out`} onClick={() => setFiles(files.filter((one) => one !== file))}>
+                  ×
+                </Button>
+              </li>
+            ))}
+          </ul>
+        )}
+        {files.length > 1 && <p className={form.message}>Several files go together: if the line breaks, they begin again. A single one goes on where it was.</p>}
+        <div className={form.field}>
+          <label htmlFor={`${id}-name`}>Name</label>
+          <input id={`${id}-name`} type="text" autoComplete="off" aria-describedby={`${id}-help`} value={name} onChange={(event) => setTyped(event.target.value)} />
+          <span id={`${id}-help`} className={form.message}>
+            What it is called by, such as qwen3:8b. A model of that name is replaced.
+          </span>
+        </div>
+        <label className={form.field}>
+          Description
+          <textarea value={description} onChange={(event) => setDescription(event.target.value)} />
+        </label>
+        <label className={form.field}>
+          Storage
+          <select value={storage} onChange={(event) => setStorage(event.target.value)}>
+            <option value="">The default one</option>
+            {(storages.data ?? []).map((one) => (
+              <option key={one.name}>{one.name}</option>
+            ))}
+          </select>
+        </label>
+        <HostChoice legend="Then bring it to" ways={['none', 'named', 'all']} value={chosen} onChange={setChosen} />
+        {problem !== '' && (
+          <p role="alert" className={form.problem}>
+            {problem}
+          </p>
+        )}
+      </form>
+    </Dialog>
+  );
+}
+
+/** The files that a field has, which is then empty, so that the same may be chosen again. */
+export function taken(field: HTMLInputElement): File[] {
+  const files = [...(field.files ?? [])];
+  field.value = '';
+  return files;
+}
+
+function DropZone({ onFiles, children }: { onFiles: (files: File[]) => void; children: React.ReactNode }) {
+  const [over, setOver] = useState(false);
+  const drop = (event: DragEvent) => {
+    event.preventDefault();
+    setOver(false);
+    onFiles([...event.dataTransfer.files]);
+  };
+  return (
+    <div
+      className={`${styles.zone} ${over ? styles.over : ''}`}
+      onDragOver={(event) => {
+        event.preventDefault();
+        setOver(true);
+      }}
+      onDragLeave={() => setOver(false)}
+      onDrop={drop}
+    >
+      {children}
+    </div>
+  );
+}

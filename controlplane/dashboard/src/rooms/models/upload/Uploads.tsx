@@ -1,0 +1,157 @@
+import { useQuery, useQueryClient } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import { useEffect, useRef, useState } from 'react';
+
+import { messageOf } from '../../../api/client';
+import { Button } from '../../../ui/Button';
+import form from '../../../ui/form.module.css';
+import { Meter } from '../../../ui/Meter';
+import { Status, type Tone } from '../../../ui/Status';
+import { Ago } from '../../../ui/Time';
+import { toast } from '../../../ui/toasts';
+import { bytes, bytesPerSecond, duration } from '../../../ui/units';
+import { forget, type Unfinished, unfinished } from './pieces';
+import { beginTransfer, cancelTransfer, dismissTransfer, pauseTransfer, resumeTransfer, type Transfer, useTransfers } from './transfers';
+import styles from './Upload.module.css';
+import { taken } from './UploadDialog';
+
+const unfinishedKey = ['unfinished uploads'];
+
+/** What is on its way from this browser, and what it began before and did not end. */
+export function Uploads() {
+  const { list } = useTransfers();
+  const queries = useQueryClient();
+  const { data = [] } = useQuery({ queryKey: unfinishedKey, queryFn: unfinished });
+  const begun = data.filter(({ url }) => !list.some((one) => one.url === url));
+  const going = list.length;
+  useEffect(() => void queries.invalidateQueries({ queryKey: unfinishedKey }), [queries, going]);
+  if (list.length === 0 && begun.length === 0) return null;
+  return (
+    <section className={styles.uploads} aria-label="Uploads from this browser">
+      <ul>
+        {list.map((one) => (
+          <Going key={one.id} transfer={one} />
+        ))}
+        {begun.map((one) => (
+          <Begun key={one.key} upload={one} onChanged={() => void queries.invalidateQueries({ queryKey: unfinishedKey })} />
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+const states: Record<Transfer['state'], { tone: Tone; label: string }> = {
+  sending: { tone: 'good', label: 'Uploading' },
+  paused: { tone: 'idle', label: 'Paused' },
+  done: { tone: 'good', label: 'Uploaded' },
+  failed: { tone: 'bad', label: 'Stopped' },
+};
+
+function Going({ transfer }: { transfer: Transfer }) {
+  const { id, name, files, sizeBytes, sentBytes, bytesPerSecond: rate, state, failure, modelId, pauses } = transfer;
+  const left = rate > 0 ? (sizeBytes - sentBytes) / rate : 0;
+  const cancel = () => cancelTransfer(id).catch((error: unknown) => toast(messageOf(error), 'bad'));
+  const share = sizeBytes > 0 ? Math.min(100, (sentBytes / sizeBytes) * 100) : undefined;
+  return (
+    <li className={styles.transfer}>
+      <span className={styles.what}>
+        {state === 'done' && modelId !== '' ? (
+          <Link to="/models/$model" params={{ model: modelId }} className={styles.model}>
+            {name}
+          </Link>
+        ) : (
+          <span className={styles.model}>{name}</span>
+        )}
+        <span className={form.message}>{files === 1 ? bytes(sizeBytes) : `${files} files, ${bytes(sizeBytes)}`}</span>
+      </span>
+      <span role="status">
+        <Status {...states[state]} />
+      </span>
+      {state === 'done' ? (
+        <span className={styles.about}>Every byte is there. The model appears below when it is stored.</span>
+      ) : failure !== undefined && state === 'failed' ? (
+        <span className={`${styles.about} ${form.problem}`} role="alert">
+          {failure.message}
+        </span>
+      ) : (
+        <span className={styles.about}>
+          <Meter label={`Upload of ${name}`} value={share} warnAt={Infinity} badAt={Infinity} />
+          <span className={form.message}>
+            {bytes(Math.min(sentBytes, sizeBytes))} of {bytes(sizeBytes)}
+            {rate > 0 && `, ${bytesPerSecond(rate)}`}
+            {left >= 1 && `, ${duration(Math.ceil(left))} left`}
+          </span>
+        </span>
+      )}
+      <span className={styles.actions}>
+        {state === 'sending' && pauses && (
+          <Button aria-label={`Pause the upload of ${name}`} onClick={() => pauseTransfer(id)}>
+            Pause
+          </Button>
+        )}
+        {(state === 'paused' || (state === 'failed' && failure?.again === true)) && (
+          <Button aria-label={`Go on with the upload of ${name}`} onClick={() => resumeTransfer(id)}>
+            {pauses ? 'Go on' : 'Begin again'}
+          </Button>
+        )}
+        {state === 'done' ? (
+          <Button kind="bare" aria-label={`Put the upload of ${name} away`} onClick={() => dismissTransfer(id)}>
+            ×
+          </Button>
+        ) : (
+          <Button aria-label={`Cancel the upload of ${name}`} onClick={() => void cancel()}>
+            Cancel
+          </Button>
+        )}
+      </span>
+    </li>
+  );
+}
+
+/** An upload of before a reload. The browser no longer has its file, which has to be chosen again. */
+function Begun({ upload, onChanged }: { upload: Unfinished; onChanged: () => void }) {
+  const picker = useRef<HTMLInputElement>(null);
+  const [problem, setProblem] = useState('');
+  const { wanted, filename, sizeBytes } = upload;
+  const called = wanted.name === '' ? filename : wanted.name;
+  const pick = (field: HTMLInputElement) => {
+    const [file] = taken(field);
+    if (file === undefined) return;
+    if (file.name !== filename || file.size !== sizeBytes) {
+      setProblem(`That is another file: ${file.name} of ${bytes(file.size)}.`);
+      return;
+    }
+    beginTransfer([file], wanted, upload);
+  };
+  const drop = () =>
+    forget(upload)
+      .then(onChanged)
+      .catch((error: unknown) => setProblem(messageOf(error)));
+  return (
+    <li className={styles.transfer}>
+      <span className={styles.what}>
+        <span className={styles.model}>{called}</span>
+        <span className={form.message}>{bytes(sizeBytes)}</span>
+      </span>
+      <Status tone="warn" label="Not finished" />
+      <span className={styles.about}>
+        Begun <Ago at={upload.begunAt} />. Choose {filename} again, and it goes on where it was.
+        {problem !== '' && (
+          <span role="alert" className={form.problem}>
+            {' '}
+            {problem}
+          </span>
+        )}
+      </span>
+      <span className={styles.actions}>
+        <input ref={picker} type="file" hidden aria-label={`The file ${filename}`} onChange={(event) => pick(event.target)} />
+        <Button aria-label={`Choose ${filename} again`} onClick={() => picker.current?.click()}>
+          Choose the file
+        </Button>
+        <Button aria-label={`Discard the upload of ${called}`} onClick={() => void drop()}>
+          Discard
+        </Button>
+      </span>
+    </li>
+  );
+}

@@ -1,0 +1,54 @@
+import type { Operation } from '../../api/types.gen';
+import type { Tone } from '../../ui/Status';
+
+/** Whether nothing more comes of an operation. */
+export function ended({ state }: Operation): boolean {
+  return state === 'done' || state === 'failed' || state === 'cancelled';
+}
+
+/** What an operation does, as people say it. */
+export function taskOf({ kind, host }: Operation): string {
+  switch (kind) {
+    case 'upload':
+      return 'Upload';
+    case 'store':
+      return 'Store';
+    case 'download':
+      return host === undefined ? 'Bring to a host' : `Bring to ${host}`;
+    case 'delete':
+      return host === undefined ? 'Delete the files' : `Delete from ${host}`;
+  }
+}
+
+const phases: Record<string, string> = {
+  receiving: 'Receiving',
+  storing: 'Storing',
+  hashing: 'Reading what is stored',
+  inspecting: 'Looking at it',
+  preparing: 'Preparing',
+  fetching: 'Fetching',
+  importing: 'Importing into Ollama',
+  checking: 'Checking',
+  tidying: 'Tidying up',
+};
+
+/** How an operation is, in a word or two. A phase that is not known here is shown as it is. */
+export function stateOf({ state, phase = '', retry_at }: Operation): { tone: Tone; label: string } {
+  switch (state) {
+    case 'done':
+      return { tone: 'good', label: 'Done' };
+    case 'failed':
+      return { tone: 'bad', label: 'Failed' };
+    case 'cancelled':
+      return { tone: 'idle', label: 'Cancelled' };
+    case 'waiting':
+      return retry_at === undefined ? { tone: 'idle', label: 'Waiting' } : { tone: 'warn', label: 'To be tried again' };
+    case 'running':
+      return { tone: 'good', label: phases[phase] ?? (phase === '' ? 'Running' : phase) };
+  }
+}
+
+/** Whether asking again for it may help. An upload is for whoever has the bytes to go on with. */
+export function mayRetry({ kind, state, retry_at }: Operation): boolean {
+  return kind !== 'upload' && (state === 'failed' || state === 'cancelled' || (state === 'waiting' && retry_at !== undefined));
+}
