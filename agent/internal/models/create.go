@@ -48,7 +48,7 @@ func (e *Executor) create(ctx context.Context, job *work.Job, layers []*layer, v
 		return nil, err
 	}
 	e.progress.enter(work.Importing, "")
-	err = e.ollama.Create(ctx, request, func(p api.Progress) { e.progress.enter(work.Importing, p.Status) })
+	err = e.ask(ctx, request)
 	if err != nil {
 		e.abandon(ctx, request.Model)
 		return nil, err
@@ -63,6 +63,21 @@ func (e *Executor) create(ctx context.Context, job *work.Job, layers []*layer, v
 		return nil, err
 	}
 	return &work.Result{Digest: made.Digest, SizeBytes: made.Size, Path: wayCreate, FreedBytes: e.drop(uploaded)}, nil
+}
+
+// ask has Ollama create the model. Ollama sometimes breaks off what it tells of that, and
+// goes on or has done it: it is asked once more where the model isn't there.
+func (e *Executor) ask(ctx context.Context, request *api.Creation) error {
+	tell := func(p api.Progress) { e.progress.enter(work.Importing, p.Status) }
+	err := e.ollama.Create(ctx, request, tell)
+	if fault.KindOf(err) != fault.Unavailable || ctx.Err() != nil {
+		return err
+	}
+	e.log.Warn("ollama broke off while it created a model", "error", err)
+	if found, findErr := e.find(ctx, request.Model); findErr != nil || found != nil {
+		return findErr
+	}
+	return e.ollama.Create(ctx, request, tell)
 }
 
 // creationOf puts the request together, and returns the layers that are files of it.

@@ -22,6 +22,7 @@ import (
 )
 
 func TestAModelIsQuantised(t *testing.T) {
+	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
 	file := tiny(t, tinymodel.Options{})
 	o := newOrigin(t, map[string][]byte{"m": file})
@@ -52,6 +53,7 @@ func TestAModelIsQuantised(t *testing.T) {
 }
 
 func TestAModelThatIsBasedOnAnother(t *testing.T) {
+	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
 	file := tiny(t, tinymodel.Options{})
 	o := newOrigin(t, map[string][]byte{"m": file})
@@ -77,6 +79,7 @@ func TestAModelThatIsBasedOnAnother(t *testing.T) {
 
 // An error of a creation comes within a stream whose status says that all is well.
 func TestAFileThatOllamaDoesNotTake(t *testing.T) {
+	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
 	file := tiny(t, tinymodel.Options{})
 	o := newOrigin(t, map[string][]byte{"m": file})
@@ -90,6 +93,7 @@ func TestAFileThatOllamaDoesNotTake(t *testing.T) {
 }
 
 func TestAnUploadThatIsNotWhatItShouldBe(t *testing.T) {
+	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
 	file := tiny(t, tinymodel.Options{})
 	o := newOrigin(t, map[string][]byte{"m": make([]byte, len(file))})
@@ -123,6 +127,7 @@ func unable(t *testing.T, s *realollama.Server, refuse func(w http.ResponseWrite
 // TestAnOllamaThatDoesNotPullIsGivenTheFile has one that can't reach the registry, as
 // in a container of its own, and one that wants something else of it.
 func TestAnOllamaThatDoesNotPullIsGivenTheFile(t *testing.T) {
+	t.Parallel()
 	for name, said := range map[string]string{
 		"elsewhere": `pull model manifest: Get "http://127.0.0.1:9/v2/…": dial tcp 127.0.0.1:9: connect: connection refused`,
 		"stricter":  `http: no Location header in response`,
@@ -135,9 +140,11 @@ func TestAnOllamaThatDoesNotPullIsGivenTheFile(t *testing.T) {
 				if r.URL.Path != "/api/pull" {
 					return false
 				}
+				var asked struct{ Model string }
+				if err := json.NewDecoder(r.Body).Decode(&asked); err != nil {
+					t.Error(err)
+				}
 				if name == "stricter" {
-					var asked struct{ Model string }
-					_ = json.NewDecoder(r.Body).Decode(&asked)
 					path := strings.Replace(asked.Model, "/", "/v2/", 1)
 					res, err := http.Get("http://" + strings.TrimSuffix(path, ":latest") + "/manifests/latest")
 					if err != nil {

@@ -22,6 +22,7 @@ import (
 // TestAModelOfPiecesWhoseDigestNobodyKnows puts a file together of bytes of the recipe
 // and ranges of two files, as of a model that came in shards.
 func TestAModelOfPiecesWhoseDigestNobodyKnows(t *testing.T) {
+	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
 	file := tiny(t, tinymodel.Options{})
 	a, b := append([]byte("junk"), file[100:1_000_000]...), append(bytes.Clone(file[1_000_000:]), "junk"...)
@@ -62,6 +63,7 @@ func TestAModelOfPiecesWhoseDigestNobodyKnows(t *testing.T) {
 }
 
 func TestRecipesThatCannotBe(t *testing.T) {
+	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
 	file := tiny(t, tinymodel.Options{})
 	for name, test := range map[string]struct {
@@ -101,6 +103,7 @@ func TestRecipesThatCannotBe(t *testing.T) {
 
 // TestWhatWasFetchedOfAnotherFile leaves half of a lie behind, on which Ollama goes on.
 func TestWhatWasFetchedOfAnotherFile(t *testing.T) {
+	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
 	file := large()
 	o := newOrigin(t, map[string][]byte{"m": file})
@@ -139,6 +142,7 @@ func TestWhatWasFetchedOfAnotherFile(t *testing.T) {
 }
 
 func TestALoadedModelIsUnloadedAndRemoved(t *testing.T) {
+	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
 	file := tiny(t, tinymodel.Options{})
 	o := newOrigin(t, map[string][]byte{"m": file})
@@ -166,6 +170,7 @@ func TestALoadedModelIsUnloadedAndRemoved(t *testing.T) {
 // TestWhatAKilledWorkerLeft has a model under the name of one on its way, and the next
 // job take that away.
 func TestWhatAKilledWorkerLeft(t *testing.T) {
+	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
 	file := tiny(t, tinymodel.Options{})
 	o := newOrigin(t, map[string][]byte{"m": file})

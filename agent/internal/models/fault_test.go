@@ -55,6 +55,7 @@ func unoffered(t *testing.T, e *Executor) {
 }
 
 func TestASourceThatBreaksOffAgainAndAgain(t *testing.T) {
+	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
 	file := large()
 	o := newOrigin(t, map[string][]byte{"m": file})
@@ -78,6 +79,7 @@ func TestASourceThatBreaksOffAgainAndAgain(t *testing.T) {
 }
 
 func TestASourceThatFailsForGood(t *testing.T) {
+	t.Parallel()
 	file := large()
 	for _, test := range []struct {
 		name  string
@@ -121,6 +123,7 @@ func TestASourceThatFailsForGood(t *testing.T) {
 		}(), fault.Corrupt, fault.Service},
 	} {
 		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
 			s := realollama.Serve(t, realollama.Bin(t))
 			o := newOrigin(t, map[string][]byte{"m": file})
 			o.set(test.fault)
@@ -148,6 +151,7 @@ func TestASourceThatFailsForGood(t *testing.T) {
 
 // TestCancellingKeepsWhatWasFetched cancels, and lets Ollama go on where it was.
 func TestCancellingKeepsWhatWasFetched(t *testing.T) {
+	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
 	file := large()
 	o := newOrigin(t, map[string][]byte{"m": file})
@@ -183,6 +187,7 @@ func TestCancellingKeepsWhatWasFetched(t *testing.T) {
 }
 
 func TestOllamaIsKilledInTheMidst(t *testing.T) {
+	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
 	file := large()
 	o := newOrigin(t, map[string][]byte{"m": file})

@@ -126,7 +126,7 @@ func inline(role loader.Role, text string) loader.Layer {
 func executor(t testing.TB, s *realollama.Server) *Executor {
 	t.Helper()
 	e := New(order.Host{Ollama: s.URL(), DataDir: t.TempDir(), ModelsDir: s.ModelsDir, Ours: true}, nil, &Progress{}, hclog.NewNullLogger())
-	e.timing.Stall, e.timing.Answer, e.timing.Patience, e.timing.Pause = time.Second, time.Second, 3*time.Second, 10*time.Millisecond
+	e.timing.Stall, e.timing.Answer, e.timing.Patience, e.timing.Pause = 2*time.Second, 2*time.Second, 6*time.Second, 10*time.Millisecond
 	t.Cleanup(e.Close)
 	return e
 }

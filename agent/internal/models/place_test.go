@@ -24,6 +24,7 @@ func onDisk(t *testing.T, s *realollama.Server, file []byte) string {
 }
 
 func TestAFileOnTheHostIsPlaced(t *testing.T) {
+	t.Parallel()
 	for name, bin := range map[string]string{"oldest": realollama.Bin(t), "newest": realollama.Newest(t)} {
 		t.Run(name, func(t *testing.T) { placed(t, realollama.Serve(t, bin), name == "oldest") })
 	}
@@ -62,6 +63,7 @@ func placed(t *testing.T, s *realollama.Server, runs bool) {
 }
 
 func TestAFileOnTheHostThatIsNotTheModel(t *testing.T) {
+	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
 	file := tiny(t, tinymodel.Options{})
 	other := slices.Clone(file)
@@ -80,6 +82,7 @@ func TestAFileOnTheHostThatIsNotTheModel(t *testing.T) {
 
 // A folder that is somebody else's is not written to: the file goes in by a pull.
 func TestNothingIsPlacedInSomebodyElsesFolder(t *testing.T) {
+	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
 	file := tiny(t, tinymodel.Options{})
 	job := plain("tiny", file)

@@ -13,6 +13,7 @@ import (
 
 // The oldest that the tests have runs models; the newest lists and shows them.
 func TestAModelIsPulled(t *testing.T) {
+	t.Parallel()
 	digests := map[string]string{}
 	for name, bin := range map[string]string{"oldest": realollama.Bin(t), "newest": realollama.Newest(t)} {
 		t.Run(name, func(t *testing.T) { digests[name] = pulled(t, realollama.Serve(t, bin), name == "oldest") })

@@ -39,6 +39,7 @@ func smallDisk(t *testing.T, options string) string {
 }
 
 func TestADiskThatIsTooSmallIsToldBeforeTheFirstByte(t *testing.T) {
+	t.Parallel()
 	disk := smallDisk(t, "size=60m")
 	s := realollama.Serve(t, realollama.Bin(t), "OLLAMA_MODELS="+disk)
 	file := large()
@@ -60,6 +61,7 @@ func TestADiskThatIsTooSmallIsToldBeforeTheFirstByte(t *testing.T) {
 }
 
 func TestADiskThatFillsUpMeanwhile(t *testing.T) {
+	t.Parallel()
 	disk := smallDisk(t, "size=80m")
 	s := realollama.Serve(t, realollama.Bin(t), "OLLAMA_MODELS="+disk)
 	file := large()
@@ -95,6 +97,7 @@ func TestADiskThatFillsUpMeanwhile(t *testing.T) {
 }
 
 func TestWhatCreatingTakes(t *testing.T) {
+	t.Parallel()
 	const s = 1000
 	for _, test := range []struct {
 		recipe  loader.Recipe
@@ -117,6 +120,7 @@ func TestWhatCreatingTakes(t *testing.T) {
 }
 
 func TestCollectingWithARealOllama(t *testing.T) {
+	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
 	file := tiny(t, tinymodel.Options{})
 	o := newOrigin(t, map[string][]byte{"m": file})

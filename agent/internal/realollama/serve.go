@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,7 +23,13 @@ type Server struct {
 	home string
 	env  []string
 	cmd  *exec.Cmd
+
+	mu    sync.Mutex
+	lines []string // the last that it printed
 }
+
+// keptLines are shown of an Ollama whose test failed.
+const keptLines = 30
 
 // listening is the line by which Ollama says where it serves.
 var listening = regexp.MustCompile(`Listening on (\S+?:\d+)`)
@@ -41,7 +48,14 @@ func Serve(t testing.TB, bin string, env ...string) *Server {
 		}
 	}
 	s.Start("127.0.0.1:0")
-	t.Cleanup(s.Kill)
+	t.Cleanup(func() {
+		s.Kill()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if t.Failed() {
+			t.Logf("ollama's last lines:\n%s", strings.Join(s.lines, "\n"))
+		}
+	})
 	return s
 }
 
@@ -68,6 +82,9 @@ func (s *Server) Start(at string) {
 	go func() {
 		defer r.Close()
 		for lines := bufio.NewScanner(r); lines.Scan(); {
+			s.mu.Lock()
+			s.lines = append(s.lines[max(len(s.lines)-keptLines, 0):], lines.Text())
+			s.mu.Unlock()
 			if m := listening.FindStringSubmatch(lines.Text()); m != nil {
 				select {
 				case found <- m[1]:

@@ -3,6 +3,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -207,7 +208,7 @@ func (c *Client) follow(ctx context.Context, path string, body any, each func(Pr
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil || !done:
-		return fault.Wrap(fault.Unavailable, err, "Ollama on this host broke off while it took the model in").On(fault.Ollama)
+		return fault.Wrap(fault.Unavailable, fmt.Errorf("ask ollama %s: the stream ended without success: %w", path, cmp.Or(err, io.EOF)), "Ollama on this host broke off while it took the model in").On(fault.Ollama)
 	}
 	return nil
 }
