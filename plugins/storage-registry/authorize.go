@@ -98,13 +98,12 @@ func parameters(text string) map[string]string {
 	all := map[string]string{}
 	for text != "" {
 		name, rest, _ := strings.Cut(text, "=")
-		value, quoted := "", false
-		if rest, quoted = strings.CutPrefix(rest, `"`); quoted {
-			value, rest, _ = strings.Cut(rest, `"`)
-			_, text, _ = strings.Cut(rest, ",")
-		} else {
-			value, text, _ = strings.Cut(rest, ",")
+		value, after, _ := strings.Cut(rest, ",")
+		if inQuotes, quoted := strings.CutPrefix(rest, `"`); quoted {
+			value, after, _ = strings.Cut(inQuotes, `"`)
+			_, after, _ = strings.Cut(after, ",")
 		}
+		text = after
 		all[strings.ToLower(strings.TrimSpace(name))] = value
 	}
 	return all

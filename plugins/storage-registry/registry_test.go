@@ -7,7 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"io"
-	"log"
+	"log" //nolint:depguard // the registry of the tests takes one
 	"maps"
 	"math/rand/v2"
 	"net/http"
@@ -104,7 +104,7 @@ func TestContract(t *testing.T) {
 // have names, and the model's files by their keys.
 func oci(t *testing.T, wrap func(http.Handler) http.Handler) (string, storagetest.Known) {
 	t.Helper()
-	var h http.Handler = ociregistry.New(ociregistry.Logger(log.New(io.Discard, "", 0)))
+	h := ociregistry.New(ociregistry.Logger(log.New(io.Discard, "", 0)))
 	if wrap != nil {
 		h = wrap(h)
 	}

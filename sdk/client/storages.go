@@ -27,6 +27,7 @@ type Storage struct {
 	Address       string          `json:"address"`      // what the URLs of its files begin with
 	HostsRead     bool            `json:"hosts_read"`   // hosts may run the plugin themselves, with all of the configuration
 	Capabilities  []string        `json:"capabilities"` // what it does beyond what every storage does
+	ReadOnly      bool            `json:"read_only"`    // it has what others publish: nothing is stored there
 }
 
 // StorageSpec is a storage as it is asked for.

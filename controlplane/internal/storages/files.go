@@ -98,6 +98,9 @@ func (s *Service) Write(ctx context.Context, name, path string, u Upload) (File,
 	if err := storage.CheckKey(path); err != nil {
 		return File{}, err
 	}
+	if err := e.writable(); err != nil {
+		return File{}, err
+	}
 	put := e.instance.Put
 	if u.New {
 		creator, ok := storage.As[storage.Creator](storage.Backend(e.instance))
@@ -154,7 +157,24 @@ func (s *Service) Delete(ctx context.Context, name, path string) error {
 	if err := storage.CheckKey(path); err != nil {
 		return err
 	}
+	if err := e.writable(); err != nil {
+		return err
+	}
 	return explain(e.Name, e.instance.Delete(ctx, path))
+}
+
+// onlyReads reports whether nothing can be stored there.
+func (e *entry) onlyReads() bool {
+	return storage.CapabilitiesOf(e.instance)&storage.OnlyReads != 0
+}
+
+// writable says of a storage that can only be read that it can, before any bytes are sent
+// there.
+func (e *entry) writable() error {
+	if e.onlyReads() {
+		return fault.New(fault.NotImplemented, "the storage %q can only be read: what it has, others publish", e.Name).On(fault.Caller)
+	}
+	return nil
 }
 
 // hashed is content whose digest is made while it is read. One that is not as it

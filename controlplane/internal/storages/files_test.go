@@ -174,3 +174,53 @@ func await(t *testing.T, done func() bool) {
 		}
 	}
 }
+
+// published is a storage that can only be read, of which no file has an address.
+type published struct {
+	storages.Instance
+	storage.ReadOnly
+}
+
+func (p published) Put(ctx context.Context, key string, src storage.Source) error {
+	return p.ReadOnly.Put(ctx, key, src)
+}
+
+func (p published) Delete(ctx context.Context, key string) error { return p.ReadOnly.Delete(ctx, key) }
+
+// PresignGet implements [storage.Presigner].
+func (published) PresignGet(context.Context, string, time.Duration) (storage.Presigned, error) {
+	return storage.Presigned{}, fault.New(fault.NotImplemented, "it has none")
+}
+
+// neverRead fails the test where an upload is begun.
+type neverRead struct{ t *testing.T }
+
+func (n neverRead) Read([]byte) (int, error) {
+	n.t.Error("bytes are asked for that nobody will have")
+	return 0, io.EOF
+}
+
+func TestWhatCanOnlyBeReadIsSaidToBe(t *testing.T) {
+	l := open(t, empty())
+	l.plugins.wrap = func(i storages.Instance) storages.Instance { return published{Instance: i} }
+	if _, err := l.Create(t.Context(), spec("hub", "mem", "{}"), storages.Offline); err != nil {
+		t.Fatal(err)
+	}
+	only := map[string]bool{}
+	for _, v := range l.Storages(t.Context()) {
+		only[v.Name] = v.ReadOnly
+	}
+	if !only["hub"] || only["default"] {
+		t.Errorf("%v", only)
+	}
+	_, write := l.Write(t.Context(), "hub", "a", storages.Upload{Content: neverRead{t}, SizeBytes: 1 << 40})
+	_, keep := l.Keep(t.Context(), "hub", "a", "/nowhere")
+	for what, err := range map[string]error{"Write": write, "Keep": keep, "Delete": l.Delete(t.Context(), "hub", "a")} {
+		if fault.KindOf(err) != fault.NotImplemented || !strings.Contains(fault.MessageOf(err), "can only be read") {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if address, err := l.Presign(t.Context(), "hub", "a", time.Minute); address != "" || err != nil {
+		t.Errorf("%q, %v", address, err)
+	}
+}

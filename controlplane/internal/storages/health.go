@@ -78,7 +78,7 @@ func (e *entry) view(c Configuration) View {
 	is := e.instance.Condition()
 	v := View{
 		Name: e.Name, Plugin: e.Plugin, Config: shown(c.JSON, c.Secrets), ConfigVersion: c.Schema, Origin: e.origin, SetIn: e.setIn, HostsRead: e.HostsRead,
-		Address: e.address(), Capabilities: []string{},
+		Address: e.address(), Capabilities: []string{}, ReadOnly: e.onlyReads(),
 		Status: is.State, Message: is.Message, Since: known(is.Since), CheckedAt: known(is.CheckedAt),
 	}
 	if can := storage.CapabilitiesOf(e.instance).String(); can != "" {

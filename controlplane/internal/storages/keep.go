@@ -19,6 +19,9 @@ func (s *Service) Keep(ctx context.Context, name, key, localPath string) (string
 	if err := storage.CheckKey(key); err != nil {
 		return "", err
 	}
+	if err := e.writable(); err != nil {
+		return "", err
+	}
 	src, err := storage.File(localPath)
 	if err != nil {
 		return "", fault.Wrap(fault.Internal, err, "a file that is to be stored can't be read")
@@ -38,6 +41,9 @@ func (s *Service) Presign(ctx context.Context, name, key string, ttl time.Durati
 		return "", nil
 	}
 	signed, err := presigner.PresignGet(ctx, key, ttl)
+	if fault.KindOf(err) == fault.NotImplemented {
+		return "", nil // this file has none
+	}
 	if err != nil || len(signed.Header) > 0 {
 		return "", explain(e.Name, err)
 	}

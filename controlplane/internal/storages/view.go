@@ -45,6 +45,7 @@ type View struct {
 	// HostsRead is that hosts may run the plugin themselves, with all of the configuration.
 	HostsRead    bool     `json:"hosts_read"`
 	Capabilities []string `json:"capabilities"` // what it does beyond what every storage does
+	ReadOnly     bool     `json:"read_only"`    // it has what others publish: nothing is stored there, and nothing deleted
 }
 
 // File is an object, or a folder of them, in a storage.

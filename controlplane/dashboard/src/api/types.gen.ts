@@ -320,7 +320,10 @@ export interface Storage {
   origin: Origin;
   set_in: string; // of a file: where in it; else empty
   address: string; // what the URLs of its files begin with
+  /** HostsRead is that hosts may run the plugin themselves, with all of the configuration. */
+  hosts_read: boolean;
   capabilities: string[]; // what it does beyond what every storage does
+  read_only: boolean; // it has what others publish: nothing is stored there, and nothing deleted
 }
 
 /** FilePage is a part of what a storage has. */

@@ -11,7 +11,7 @@ import { StorageRoom } from './Storage';
 function storage(name: string, more: Partial<Storage> = {}): Storage {
   return {
     name, plugin: 's3', config: { bucket: 'b', key: '***' }, config_version: 2, status: 'ready', message: '', since: null, checked_at: null,
-    origin: 'saved', set_in: '', address: `s3://${name}/`, capabilities: [], ...more,
+    origin: 'saved', set_in: '', address: `s3://${name}/`, capabilities: [], read_only: false, ...more,
   };
 }
 
@@ -117,6 +117,13 @@ describe('the files of a storage', () => {
       '/api/storage/a/file?path=x+y.gguf',
     ]);
     expect(table.textContent).toContain('2.0 KiB');
+  });
+
+  it('are looked at alone where others publish them', async () => {
+    open([storage('a', { read_only: true })], { address: '/storage?name=a', files });
+    await screen.findByRole('table', { name: 'Files' });
+    expect(screen.queryByLabelText('Files to upload')).toBeNull();
+    expect(screen.queryByRole('button', { name: 'Delete x y.gguf' })).toBeNull();
   });
 
   it('are uploaded and deleted', async () => {

@@ -31,6 +31,7 @@ export function StorageRoom() {
     if (storages.isError) return <Failure error={storages.error} onRetry={() => void storages.refetch()} />;
     return <Loading label="Loading the storages" />;
   }
+  const there = storages.data.find((one) => one.name === name);
   return (
     <div className={room.room}>
       <div className={room.head}>
@@ -72,7 +73,7 @@ export function StorageRoom() {
           </tr>
         ))}
       </Table>
-      {name !== undefined && <Files key={name} storage={name} prefix={prefix} operates={operates} />}
+      {name !== undefined && <Files key={name} storage={name} prefix={prefix} operates={operates && there?.read_only !== true} />}
       {(asked.add === true || asked.change !== undefined) && <StorageForm before={asked.change} onClose={close} />}
       {asked.remove !== undefined && <RemoveDialog storage={asked.remove} onClose={close} />}
     </div>
