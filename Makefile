@@ -67,6 +67,9 @@ LDFLAGS_storage-s3     := -s -w
 LDFLAGS_storage-azblob := -s -w
 LDFLAGS_storage-gcs    := -s -w
 LDFLAGS_storage-rclone := -s -w
+LDFLAGS_storage-http     := -s -w
+LDFLAGS_storage-hf       := -s -w
+LDFLAGS_storage-registry := -s -w
 
 # The probe calls the GPU driver's library, for which it needs a C compiler. The
 # binding's own C has functions that are to go.
