@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"os"
 	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/corral-fleet/corral/e2e/corraltest"
@@ -37,7 +39,12 @@ func TestDashboard(t *testing.T) {
 		Name: "managed", Plain: true, Args: corraltest.ManagedOllama(ollamatest.Bin(t), lab.ModelsFolder(map[string]tinymodel.Options{restarted: {Seed: 9}})),
 	})
 	managed.AwaitModel(serveLimit, restarted)
+	gguf := filepath.Join(t.TempDir(), "tiny.gguf")
+	if err := os.WriteFile(gguf, tiny(t, tinymodel.Options{Seed: 11}), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	npmTest(t, "dashboard", []string{
+		"CORRAL_GGUF=" + gguf,
 		"CORRAL_BROWSER=" + browser,
 		"CORRAL_URL=" + full.URL(), "CORRAL_ADMIN_KEY=" + full.Key(corraltest.Admin), "CORRAL_VIEWER_KEY=" + full.Key(corraltest.Viewer),
 		"CORRAL_LINK=" + full.Link(corraltest.Admin), "CORRAL_MANAGED_HOST=" + managed.Name,

@@ -16,6 +16,8 @@ const rooms = {
   host: `/hosts/${required('CORRAL_MANAGED_HOST')}`,
   logs: `/hosts/${required('CORRAL_MANAGED_HOST')}?tab=logs`,
   models: '/models',
+  model: `/models/${encodeURIComponent(required('CORRAL_MODEL'))}`,
+  operations: '/operations',
   storage: '/storage',
   files: '/storage?name=default',
   chat: '/chat',
@@ -63,7 +65,7 @@ test('the rooms fit a narrow screen', async (t) => {
 test('the rooms are reached by keys', async (t) => {
   const page = await open(t)
   await signIn(page, url, admin)
-  for (const [keys, path] of [['gm', '/models'], ['gc', '/chat'], ['gf', '/fleet']]) {
+  for (const [keys, path] of [['gm', '/models'], ['go', '/operations'], ['gc', '/chat'], ['gf', '/fleet']]) {
     for (const key of keys) await page.keyboard.press(key)
     await page.waitForURL((at) => at.pathname === path)
     await page.getByRole('heading', { level: 1 }).waitFor()

@@ -28,6 +28,20 @@ const rooms = {
     await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Models' }).click()
     await page.getByRole('table').waitFor()
   },
+  model: async (page) => {
+    await page.getByRole('table').getByRole('link').first().click()
+    await page.getByRole('table', { name: 'Hosts' }).waitFor()
+  },
+  upload: async (page) => {
+    await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Models' }).click()
+    await page.getByRole('button', { name: 'Upload a model' }).click()
+    await page.getByLabel('Files of the model').setInputFiles({ name: 'README.md', mimeType: '', buffer: Buffer.from('what no loader knows') })
+  },
+  operations: async (page) => {
+    await page.getByRole('dialog').getByRole('button', { name: 'Upload' }).click()
+    await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Operations' }).click()
+    await page.getByRole('table').getByText('Failed').first().waitFor()
+  },
   chat: async (page) => {
     await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Chat' }).click()
     const message = page.getByRole('textbox', { name: 'Your message' })

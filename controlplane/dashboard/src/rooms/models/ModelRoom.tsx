@@ -30,7 +30,7 @@ export function ModelRoom() {
   const { data: hosts = [] } = useQuery(hostsQuery);
   const { data: operations = [] } = useQuery(operationsQuery);
   const { data: session } = useQuery(sessionQuery);
-  const model = models.data?.find(({ id }) => id === ref) ?? models.data?.find(({ name }) => name === ref);
+  const model = models.data?.find(({ id }) => id === ref) ?? models.data?.find(({ name }) => name === ref || name === `${ref}:latest`);
 
   if (models.data === undefined) {
     if (models.isError) return <Failure error={models.error} onRetry={() => void models.refetch()} />;

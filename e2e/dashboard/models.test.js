@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { test } from 'node:test'
+
+import { live, signIn, useBrowser } from './browser.js'
+import { required } from './environment.js'
+
+const url = required('CORRAL_URL')
+const admin = required('CORRAL_ADMIN_KEY')
+const file = required('CORRAL_GGUF')
+const open = useBrowser()
+
+// upload begins an upload as a person does.
+const upload = async (page, { name, files }) => {
+  await page.getByRole('button', { name: 'Upload a model' }).click()
+  const form = page.getByRole('dialog', { name: 'Upload a model' })
+  await form.getByLabel('Files of the model').setInputFiles(files)
+  await form.getByRole('textbox', { name: 'Name' }).fill(name)
+  await form.getByRole('button', { name: 'Upload' }).click()
+  await form.waitFor({ state: 'detached' })
+}
+
+test('a model is uploaded, seen stored, put into the trash, restored and deleted for good', async (t) => {
+  const page = await open(t)
+  await signIn(page, url, admin, '/models')
+  await live(page).waitFor()
+  await upload(page, { name: 'picked:tiny', files: file })
+  const uploads = page.getByRole('region', { name: 'Uploads from this browser' })
+  await uploads.getByText('Uploaded').waitFor()
+  await uploads.getByRole('link', { name: 'picked:tiny' }).click()
+
+  await page.getByRole('heading', { level: 1, name: 'picked:tiny' }).waitFor()
+  await page.getByText('Stored, on no host').waitFor()
+  const files = page.getByRole('table', { name: 'Files' })
+  await files.getByRole('link', { name: basename(file) }).waitFor()
+  assert.match(await page.getByRole('region', { name: 'What it is' }).innerText(), /gguf/i)
+
+  await page.getByRole('button', { name: 'Delete', exact: true }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByRole('button', { name: 'Delete' }).click()
+  await page.getByRole('heading', { name: 'This model is deleted' }).waitFor()
+  await page.getByRole('button', { name: 'Restore' }).click()
+  await page.getByText('Stored, on no host').waitFor()
+
+  await page.getByRole('button', { name: 'Delete', exact: true }).click()
+  await dialog.getByLabel('Its files at once').check()
+  await dialog.getByRole('button', { name: 'Delete' }).click()
+  await page.getByRole('heading', { name: 'This model is not there' }).waitFor()
+  await page.getByRole('table', { name: 'Operations on this model' }).getByText('Delete the files').waitFor()
+})
+
+test('an upload that a reload broke off goes on when the same file is chosen again', async (t) => {
+  const page = await open(t)
+  await signIn(page, url, admin, '/models')
+  await live(page).waitFor()
+  // The bytes get lost on their way until the page has been loaded anew.
+  await page.route('**/api/uploads/*', (route) => (route.request().method() === 'PATCH' ? route.abort() : route.continue()))
+  await upload(page, { name: 'resumed', files: file })
+  await page.waitForFunction(() => Object.keys(localStorage).some((key) => key.startsWith('tus::')))
+  page.on('dialog', (asked) => asked.accept()) // whether to leave while bytes are on their way
+  await page.reload()
+  await page.unroute('**/api/uploads/*')
+  const uploads = page.getByRole('region', { name: 'Uploads from this browser' })
+  await uploads.getByText('Not finished').waitFor()
+  const begun = []
+  page.on('request', (request) => { if (request.method() === 'POST' && request.url().includes('/api/uploads')) begun.push(request.url()) })
+  const again = uploads.getByLabel(`The file ${basename(file)}`)
+  await again.setInputFiles({ name: 'another.gguf', mimeType: '', buffer: Buffer.from('x') })
+  await uploads.getByText('That is another file').waitFor()
+  await again.setInputFiles(file)
+  await uploads.getByText('Uploaded').waitFor()
+  assert.deepEqual(begun, [], 'the upload was begun anew')
+  await uploads.getByRole('link', { name: 'resumed' }).click()
+  await page.getByText('Stored, on no host').waitFor()
+})
+
+test('several files are one model, and what is no model says so', async (t) => {
+  const page = await open(t)
+  await signIn(page, url, admin, '/models')
+  await live(page).waitFor()
+  const content = await readFile(file)
+  await upload(page, { name: 'several', files: [
+    { name: 'several.gguf', mimeType: '', buffer: content },
+    { name: 'README.md', mimeType: '', buffer: Buffer.from('what it is') },
+  ] })
+  const uploads = page.getByRole('region', { name: 'Uploads from this browser' })
+  await uploads.getByText('Uploaded').waitFor()
+  await uploads.getByRole('link', { name: 'several' }).click()
+  await page.getByRole('table', { name: 'Files' }).getByRole('link', { name: 'README.md' }).waitFor()
+
+  await page.getByRole('link', { name: 'Models', exact: true }).first().click()
+  await upload(page, { name: 'no name of a model', files: file })
+  await uploads.getByRole('alert').getByText(/is no name of a model/).waitFor()
+})
