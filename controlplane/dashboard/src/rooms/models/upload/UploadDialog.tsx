@@ -55,7 +55,7 @@ export function UploadDialog({ dropped = [], onClose }: { dropped?: readonly Fil
         <DropZone onFiles={add}>
           <input ref={picker} type="file" multiple hidden aria-label="Files of the model" onChange={(event) => add(taken(event.target))} />
           <Button onClick={() => picker.current?.click()}>Choose files</Button>
-          <span className={form.message}>or drop them here: a GGUF, or all the files that one model comes in</span>
+          <span className={form.message}>or drop them here: all that one model comes in</span>
         </DropZone>
         {files.length > 0 && (
           <ul className={styles.files} aria-label="Chosen files">
