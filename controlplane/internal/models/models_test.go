@@ -430,8 +430,10 @@ func TestAHostThatHasMoreThanItMayLetsGoOfWhatWasUsedLeast(t *testing.T) {
 	h.views["a"].Instances[0].Models = []fleet.HostModel{{Name: "by-hand:latest", Digest: "x", SizeBytes: 10}}
 	b := newBench(t, newShelf(), h)
 	b.uses = []fleet.LastUse{
-		{Model: "old", HostID: "id-a", At: noon().Add(2 * time.Hour)}, {Model: "loaded", HostID: "id-a", At: noon().Add(time.Hour)},
-		{Model: "recent", HostID: "id-a", At: noon().Add(3 * time.Hour)}, {Model: "asked", HostID: "id-a", At: noon()},
+		{Model: "old", HostID: "id-a", At: noon().Add(2 * time.Hour)},
+		{Model: "loaded", HostID: "id-a", At: noon().Add(time.Hour)},
+		{Model: "recent", HostID: "id-a", At: noon().Add(3 * time.Hour)},
+		{Model: "asked", HostID: "id-a", At: noon()},
 	}
 	names := []string{"old", "loaded", "recent", "pinned"}
 	for _, name := range names {
