@@ -26,10 +26,10 @@ const rooms = {
   },
   models: async (page) => {
     await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Models' }).click()
-    await page.getByRole('table').waitFor()
+    await page.getByRole('table', { name: 'Models' }).waitFor()
   },
   model: async (page) => {
-    await page.getByRole('table').getByRole('link').first().click()
+    await page.getByRole('table', { name: 'Models' }).getByRole('link').first().click()
     await page.getByRole('table', { name: 'Hosts' }).waitFor()
   },
   upload: async (page) => {
@@ -40,7 +40,7 @@ const rooms = {
   operations: async (page) => {
     await page.getByRole('dialog').getByRole('button', { name: 'Upload' }).click()
     await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Operations' }).click()
-    await page.getByRole('table').getByText('Failed').first().waitFor()
+    await page.getByRole('table', { name: 'Operations' }).getByText('Failed').first().waitFor()
   },
   chat: async (page) => {
     await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Chat' }).click()

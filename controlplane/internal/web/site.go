@@ -45,7 +45,7 @@ func New(files fs.FS) (*Site, error) {
 }
 
 // clientPaths are the places that the page shows; which, it reads from the address.
-var clientPaths = [...]string{"/login", "/fleet", "/hosts/{id}", "/models", "/models/{id}", "/storage", "/chat", "/help"}
+var clientPaths = [...]string{"/login", "/fleet", "/hosts/{id}", "/models", "/models/{id}", "/operations", "/storage", "/chat", "/help"}
 
 // Routes returns every route.
 func (s *Site) Routes() []edge.Route {

@@ -78,7 +78,7 @@ func varies(got relaytest.Result, field string) bool {
 func TestPage(t *testing.T) {
 	s := serve(t, built())
 	for _, path := range []string{
-		"/", "/k/read/", "/k/unknown", "/login", "/fleet", "/hosts/h1", "/models", "/models/m_a%2Fb", "/chat", "/help/", "/fleet?sort=name",
+		"/", "/k/read/", "/k/unknown", "/login", "/fleet", "/hosts/h1", "/models", "/models/m_a%2Fb", "/operations", "/chat", "/help/", "/fleet?sort=name",
 	} {
 		got := s.Do(0, "GET", path, "", browser)
 		if got.Status != 200 || got.Body != page || !varies(got, "Accept") {
