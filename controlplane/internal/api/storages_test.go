@@ -71,7 +71,7 @@ func (p *memoryPlugin) Stat(ctx context.Context, key string) (storage.Info, erro
 func TestStoragesAreMadeAndChanged(t *testing.T) {
 	f := start(t, relaytest.NoModels)
 	const a = `{"name":"a","plugin":"mem","config":{"password":"***","size":1},"config_version":2,"status":"ready","message":"","since":"2026-03-01T12:00:00Z",` +
-		`"checked_at":"2026-03-01T12:00:00Z","origin":"saved","set_in":"","address":"storage://a/","capabilities":["create"]}`
+		`"checked_at":"2026-03-01T12:00:00Z","origin":"saved","set_in":"","address":"storage://a/","hosts_read":false,"capabilities":["create"],"read_only":false}`
 	made := f.Do(edge.Operate, "POST", "/api/storage", `{"name": "a", "plugin": "mem", "config": {"size": 1, "password": "p4ss"}}`)
 	if made.Status != 201 || made.Body != a {
 		t.Errorf("made: %d %s", made.Status, made.Body)

@@ -11,7 +11,7 @@ import { StorageRoom } from './Storage';
 function storage(name: string, more: Partial<Storage> = {}): Storage {
   return {
     name, plugin: 's3', config: { bucket: 'b', key: '***' }, config_version: 2, status: 'ready', message: '', since: null, checked_at: null,
-    origin: 'saved', set_in: '', address: `s3://${name}/`, capabilities: [], read_only: false, ...more,
+    origin: 'saved', set_in: '', address: `s3://${name}/`, hosts_read: false, capabilities: [], read_only: false, ...more,
   };
 }
 
