@@ -63,7 +63,7 @@ func (s *Service) measure(hosts []fleet.HostView) {
 	if noted {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.announce()
+		s.tell() // there is nothing to do about it, and a host that says ever new things keeps nobody at work
 	}
 }
 

@@ -157,11 +157,16 @@ func (s *Service) Changed() <-chan struct{} {
 	return s.changed
 }
 
-// announce tells of a change. s.mu is held.
+// announce tells of a change, which may be a reason to do something. s.mu is held.
 func (s *Service) announce() {
+	s.tell()
+	s.wake()
+}
+
+// tell tells of a change. s.mu is held.
+func (s *Service) tell() {
 	close(s.changed)
 	s.changed = make(chan struct{})
-	s.wake()
 }
 
 func (s *Service) wake() {
