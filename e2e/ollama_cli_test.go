@@ -118,7 +118,7 @@ func TestOllamaCommandLine(t *testing.T) {
 	}
 	operating.refuses("rm team/copy", "not found")
 	operating.refuses("cp nope other", "not found")
-	operating.refuses("pull nope", "?host=NAME")
+	operating.refuses("pull a/b/c/d:e:f", "invalid model name")
 }
 
 // TestOllamaCreatesOnTheOnlyHost has the command line make a model, whose file
