@@ -245,17 +245,21 @@ type impatient struct{ storage.Source }
 
 func (i impatient) Open() (io.ReadCloser, error) {
 	in, err := i.Source.Open()
-	return &impatientReader{in}, err
+	return &impatientReader{in, time.Now()}, err
 }
 
-type impatientReader struct{ io.ReadCloser }
+type impatientReader struct {
+	io.ReadCloser
+
+	last time.Time // something was read, or nothing yet
+}
 
 func (i *impatientReader) Read(p []byte) (int, error) {
-	began := time.Now()
 	n, err := i.ReadCloser.Read(p)
-	if time.Since(began) > frozenFor/2 {
+	if time.Since(i.last) > frozenFor/2 { // it may have been frozen in a read, or after one
 		return 0, errors.New("the upload is too slow")
 	}
+	i.last = time.Now()
 	return n, err
 }
 
