@@ -3,8 +3,6 @@ package e2e
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -14,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/corral-fleet/corral/e2e/corraltest"
 	"github.com/corral-fleet/corral/e2e/ollamatest"
@@ -99,7 +98,7 @@ func write(t *testing.T, path string, content []byte) {
 // name.
 func startRegistry(t *testing.T) string {
 	t.Helper()
-	serve := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	serve := registry.New(registry.Logger(hclog.NewNullLogger().StandardLogger(nil)))
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		base := "http://" + r.Host
 		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
