@@ -19,8 +19,10 @@ func (s *Service) evict(ctx context.Context, hosts []fleet.HostView) error {
 	}
 	var crowded []*fleet.HostView
 	for i := range hosts {
-		if hosts[i].State.Reachable() && s.excess(&hosts[i], most) > 0 {
-			crowded = append(crowded, &hosts[i])
+		h := &hosts[i]
+		// Who used what costs a query, and is of interest where something may go.
+		if h.State.Reachable() && s.excess(h, most) > 0 && len(s.evictable(h)) > 0 {
+			crowded = append(crowded, h)
 		}
 	}
 	if len(crowded) == 0 {
@@ -74,14 +76,7 @@ func (s *Service) excess(h *fleet.HostView, most int64) int64 {
 // as many as can be.
 func (s *Service) evictions(h *fleet.HostView, excess int64, used map[place]time.Time) []fleet.Placement {
 	in := instanceNamed(h, instanceOf(h))
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	var able []fleet.Placement
-	for at, p := range s.placed {
-		if at.hostID == h.ID && at.instance == in.Name && s.mayEvict(in, at, &p) {
-			able = append(able, p)
-		}
-	}
+	able := s.evictable(h)
 	lastUse := func(p *fleet.Placement) time.Time {
 		at := used[place{model: p.Model, hostID: p.HostID}]
 		if at.Before(p.Since) { // what has just come was wanted then
@@ -104,6 +99,20 @@ func (s *Service) evictions(h *fleet.HostView, excess int64, used map[place]time
 		s.Log.Info("a model makes room for others", "model", p.Model, "host", h.Name, "size", has.SizeBytes, "last_use", lastUse(&p))
 	}
 	return list
+}
+
+// evictable returns the placements of a host that may go to make room for others.
+func (s *Service) evictable(h *fleet.HostView) []fleet.Placement {
+	in := instanceNamed(h, instanceOf(h))
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	var able []fleet.Placement
+	for at, p := range s.placed {
+		if at.hostID == h.ID && at.instance == in.Name && s.mayEvict(in, at, &p) {
+			able = append(able, p)
+		}
+	}
+	return able
 }
 
 // mayEvict reports whether a model may go to make room for others. s.mu is held.
