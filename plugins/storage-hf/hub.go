@@ -4,10 +4,8 @@ import (
 	"context"
 	"io"
 	"iter"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -78,7 +76,7 @@ func (h *hub) Stat(ctx context.Context, key string) (storage.Info, error) {
 func (h *hub) find(ctx context.Context, key string) (storage.Info, served.File, error) {
 	r, path, ok := split(key)
 	if !ok {
-		return storage.Info{}, served.File{}, orEnded(ctx, fault.New(fault.NotFound, "there is no file %q: a key is org/repo@revision/path", key))
+		return storage.Info{}, served.File{}, served.OrEnded(ctx, fault.New(fault.NotFound, "there is no file %q: a key is org/repo@revision/path", key))
 	}
 	s, err := h.snapshot(ctx, r)
 	if err != nil {
@@ -91,14 +89,6 @@ func (h *hub) find(ctx context.Context, key string) (storage.Info, served.File, 
 	return info, served.File{
 		Key: key, URL: h.endpoint + "/" + s.repo + "/resolve/" + s.commit + "/" + escaped(path), SizeBytes: info.SizeBytes, SHA256: info.SHA256, Fixed: true,
 	}, nil
-}
-
-// orEnded returns the error of a context that has ended, or else another one.
-func orEnded(ctx context.Context, err error) error {
-	if ended := ctx.Err(); ended != nil {
-		return ended
-	}
-	return err
 }
 
 // Get implements [storage.Backend].
@@ -115,7 +105,7 @@ func (h *hub) List(ctx context.Context, prefix string) iter.Seq2[storage.Info, e
 	return func(yield func(storage.Info, error) bool) {
 		r, path, ok := split(prefix)
 		if !ok {
-			yield(storage.Info{}, orEnded(ctx, fault.New(fault.NotImplemented, "a hub has more than can be listed; name a repository and a slash behind it, such as org/repo/ or org/repo@revision/").On(fault.Caller)))
+			yield(storage.Info{}, served.OrEnded(ctx, fault.New(fault.NotImplemented, "a hub has more than can be listed; name a repository and a slash behind it, such as org/repo/ or org/repo@revision/").On(fault.Caller)))
 			return
 		}
 		s, err := h.take(ctx, r)
@@ -123,15 +113,7 @@ func (h *hub) List(ctx context.Context, prefix string) iter.Seq2[storage.Info, e
 			yield(storage.Info{}, err)
 			return
 		}
-		for _, name := range slices.Sorted(maps.Keys(s.files)) {
-			if err := ctx.Err(); err != nil {
-				yield(storage.Info{}, err)
-				return
-			}
-			if strings.HasPrefix(name, path) && !yield(s.files[name], nil) {
-				return
-			}
-		}
+		served.Listing(ctx, s.files, path)(yield)
 	}
 }
 

@@ -4,10 +4,8 @@ import (
 	"context"
 	"io"
 	"iter"
-	"maps"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -116,7 +114,7 @@ func (g *registry) take(ctx context.Context, r reference) (*model, error) {
 func (g *registry) find(ctx context.Context, key string) (*model, storage.Info, error) {
 	r, path, ok := split(key)
 	if !ok {
-		return nil, storage.Info{}, orEnded(ctx, fault.New(fault.NotFound, "there is no file %q: a key is name:tag/file", key))
+		return nil, storage.Info{}, served.OrEnded(ctx, fault.New(fault.NotFound, "there is no file %q: a key is name:tag/file", key))
 	}
 	m, err := g.model(ctx, r)
 	if err != nil {
@@ -127,14 +125,6 @@ func (g *registry) find(ctx context.Context, key string) (*model, storage.Info, 
 		return nil, storage.Info{}, fault.New(fault.NotFound, "there is no file %q", key)
 	}
 	return m, info, nil
-}
-
-// orEnded returns the error of a context that has ended, or else another one.
-func orEnded(ctx context.Context, err error) error {
-	if ended := ctx.Err(); ended != nil {
-		return ended
-	}
-	return err
 }
 
 // blob returns where a file is, false for the manifest, which is here.
@@ -174,7 +164,7 @@ func (g *registry) List(ctx context.Context, prefix string) iter.Seq2[storage.In
 	return func(yield func(storage.Info, error) bool) {
 		r, path, ok := split(prefix)
 		if !ok {
-			yield(storage.Info{}, orEnded(ctx, fault.New(fault.NotImplemented, "a registry does not say which models it has; name one and a slash behind it, such as library/llama3:8b/").On(fault.Caller)))
+			yield(storage.Info{}, served.OrEnded(ctx, fault.New(fault.NotImplemented, "a registry does not say which models it has; name one and a slash behind it, such as library/llama3:8b/").On(fault.Caller)))
 			return
 		}
 		m, err := g.take(ctx, r)
@@ -182,15 +172,7 @@ func (g *registry) List(ctx context.Context, prefix string) iter.Seq2[storage.In
 			yield(storage.Info{}, err)
 			return
 		}
-		for _, name := range slices.Sorted(maps.Keys(m.files)) {
-			if err := ctx.Err(); err != nil {
-				yield(storage.Info{}, err)
-				return
-			}
-			if strings.HasPrefix(name, path) && !yield(m.files[name], nil) {
-				return
-			}
-		}
+		served.Listing(ctx, m.files, path)(yield)
 	}
 }
 
