@@ -1,0 +1,94 @@
+package models
+
+import (
+	"testing"
+	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/wire/work"
+)
+
+func TestFailuresOnHosts(t *testing.T) {
+	h := newHosts("a")
+	var fails error = fault.New(fault.Unavailable, "the source is away")
+	h.work = func(fleet.Target, work.Job) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		return fails
+	}
+	b := newBench(t, newShelf(), h)
+	b.take("tiny", "GGUF one")
+	if _, err := b.Want(t.Context(), "tiny", Where{Hosts: []string{"a"}}); err != nil {
+		t.Fatal(err)
+	}
+	operation := func() fleet.Operation {
+		for _, o := range b.ops.List() {
+			if o.Kind == fleet.DownloadOperation {
+				return o
+			}
+		}
+		return fleet.Operation{}
+	}
+	b.await("it waits to be tried again", func() bool { return operation().State == fleet.OperationWaiting && operation().Error != "" })
+	if m := b.model("tiny"); len(m.Problems) != 1 || m.Progress == nil {
+		t.Errorf("the model is %+v", m)
+	}
+	h.set("a", func(*fleet.HostView) { fails = fault.New(fault.Conflict, "somebody else's model is there") })
+	if _, err := b.ops.Retry(t.Context(), operation().ID); err != nil {
+		t.Fatal(err)
+	}
+	b.await("it has failed", func() bool { return operation().State == fleet.OperationFailed })
+	before := len(h.done())
+	b.clock.pass(time.Hour)
+	h.set("a", func(v *fleet.HostView) { v.ConnectedAt = noon().Add(time.Hour); fails = nil })
+	b.take("other", "GGUF two") // the service has looked at everything again since
+	if n := len(h.done()); n != before {
+		t.Errorf("tried %d times more", n-before)
+	}
+	if _, err := b.ops.Retry(t.Context(), operation().ID); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitOn("tiny", "a")
+}
+
+func TestAJobThatSomebodyCancels(t *testing.T) {
+	h := newHosts("a")
+	begun, let := make(chan struct{}), make(chan struct{})
+	h.work = func(fleet.Target, work.Job) error {
+		close(begun)
+		<-let
+		return nil
+	}
+	b := newBench(t, newShelf(), h)
+	b.take("tiny", "GGUF one")
+	if _, err := b.Want(t.Context(), "tiny", Where{Hosts: []string{"a"}}); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	for _, o := range b.ops.List() {
+		if o.Kind == fleet.DownloadOperation {
+			if _, err := b.ops.Cancel(o.ID); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	close(let)
+	cancelled := ""
+	b.await("it is cancelled", func() bool {
+		for _, o := range b.ops.List() {
+			if o.State == fleet.OperationCancelled {
+				cancelled = o.ID
+			}
+		}
+		return cancelled != ""
+	})
+	if m := b.model("tiny"); len(m.WantedOn) != 0 {
+		t.Errorf("the model is still wanted on %v", m.WantedOn)
+	}
+	h.set("a", func(*fleet.HostView) { h.work = nil })
+	if _, err := b.ops.Retry(t.Context(), cancelled); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitOn("tiny", "a")
+}
