@@ -57,11 +57,9 @@ func arriving(o fleet.Operation) bool {
 // underWay returns the operations that have not ended, by canonical name.
 func (s *Service) underWay() map[string][]fleet.Operation {
 	under := map[string][]fleet.Operation{}
-	for _, op := range s.Operations.List() {
-		if !op.State.Ended() {
-			name := fleet.CanonicalModel(op.Model)
-			under[name] = append(under[name], op)
-		}
+	for _, op := range s.Operations.UnderWay() {
+		name := fleet.CanonicalModel(op.Model)
+		under[name] = append(under[name], op)
 	}
 	return under
 }

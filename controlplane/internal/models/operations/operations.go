@@ -154,11 +154,22 @@ func (o *Operations) prune(ctx context.Context) {
 
 // List returns all operations that are known, the one that was made last first.
 func (o *Operations) List() []fleet.Operation {
+	return o.those(func(*record) bool { return true })
+}
+
+// UnderWay returns those that have not ended, in the same order.
+func (o *Operations) UnderWay() []fleet.Operation {
+	return o.those(func(r *record) bool { return !r.State.Ended() })
+}
+
+func (o *Operations) those(are func(*record) bool) []fleet.Operation {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	list := make([]fleet.Operation, 0, len(o.byID))
+	list := []fleet.Operation{}
 	for _, r := range o.byID {
-		list = append(list, r.Operation)
+		if are(r) {
+			list = append(list, r.Operation)
+		}
 	}
 	slices.SortFunc(list, func(a, b fleet.Operation) int {
 		return cmp.Or(b.CreatedAt.Compare(a.CreatedAt), cmp.Compare(a.ID, b.ID))
