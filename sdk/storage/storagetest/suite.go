@@ -127,9 +127,16 @@ func (c Check) attempt(ctx context.Context, b storage.Backend, known Known) Resu
 	}
 	r := Result{Verdict: Passed, Faults: t.faults, Took: time.Since(began)}
 	if len(r.Faults) > 0 {
-		r.Verdict, r.Unanswered = Failed, ctx.Err() != nil
+		r.Verdict, r.Unanswered = Failed, OutOfTime(ctx)
 	}
 	return r
+}
+
+// OutOfTime reports whether a context's time is over. A plugin keeps the same time, and
+// can have ended a call by it before the context of its caller has noticed.
+func OutOfTime(ctx context.Context) bool {
+	deadline, limited := ctx.Deadline()
+	return ctx.Err() != nil || limited && !time.Now().Before(deadline)
 }
 
 // Run runs all checks, each on a backend of its own from open.

@@ -65,7 +65,7 @@ func (s *subject) tryLoader(ctx context.Context, l loader.Loader, c loadertest.C
 	came := c.Try(limited, l, samples)
 	r := storagetest.Result{Verdict: storagetest.Passed, Faults: came.Faults, Took: came.Took}
 	if !came.Passed() {
-		r.Verdict, r.Unanswered = storagetest.Failed, limited.Err() != nil
+		r.Verdict, r.Unanswered = storagetest.Failed, storagetest.OutOfTime(limited)
 	}
 	return r
 }

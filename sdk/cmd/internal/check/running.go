@@ -208,7 +208,7 @@ func (s *subject) tryProcess(ctx context.Context, c processCheck) storagetest.Re
 	} else if err := c.try(ctx, s); errors.Is(err, errNotDeclared) {
 		r.Verdict = storagetest.NotDeclared
 	} else if err != nil {
-		r.Verdict, r.Faults, r.Unanswered = storagetest.Failed, faultsOf(err), ctx.Err() != nil
+		r.Verdict, r.Faults, r.Unanswered = storagetest.Failed, faultsOf(err), storagetest.OutOfTime(ctx)
 	}
 	r.Took = time.Since(began)
 	return r
