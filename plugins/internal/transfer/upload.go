@@ -110,7 +110,9 @@ func (c Cut) inParts(ctx context.Context, to Upload, next func(context.Context) 
 			break
 		}
 		index := parts
-		sending.Go(func() error { return p.send(within, to, index) })
+		// Where another one fails it goes on: a service that has all of a part and is still
+		// storing it can bring back an upload that is given up meanwhile.
+		sending.Go(func() error { return p.send(ctx, to, index) })
 		parts++
 	}
 	if err := sending.Wait(); err != nil {
