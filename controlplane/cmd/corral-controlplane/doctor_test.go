@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -39,6 +40,17 @@ func wantCheck(t *testing.T, when string, checks map[string]checkup.Check, name 
 	if c := checks[name]; c.Status != status || !strings.Contains(c.Evidence, evidence) || (status == checkup.OK) != (c.Mend == "") {
 		t.Errorf("%s: %s is %+v, want %s with %q", when, name, c, status, evidence)
 	}
+}
+
+// freePort returns a port of loopback that nobody listened on a moment ago.
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
 }
 
 // TestDoctor looks at a control plane before its first start, while it runs, and
@@ -79,9 +91,10 @@ func TestDoctor(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	save(`{"monitoring.prometheus_port": 9999, "security.jwt_secret": "` + strings.Repeat("s", 32) + `"}`)
+	port := freePort(t)
+	save(fmt.Sprintf(`{"monitoring.prometheus_port": %d, "security.jwt_secret": %q}`, port, strings.Repeat("s", 32)))
 	checks = examined(t, 0, where...)
-	wantCheck(t, "saved", checks, "settings that need a restart", checkup.Warning, "monitoring.prometheus_port is 0, and 9999")
+	wantCheck(t, "saved", checks, "settings that need a restart", checkup.Warning, fmt.Sprintf("monitoring.prometheus_port is 0, and %d", port))
 
 	s.signal(syscall.SIGKILL)
 	s.wait()
