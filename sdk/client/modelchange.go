@@ -36,12 +36,31 @@ type Placement struct {
 	Count  int               `json:"count,omitempty"`  // how many, those where it fits best; 0 is all that have the labels
 }
 
+// Download is a model with the hosts that were chosen to get it.
+type Download struct {
+	Model
+
+	Chosen []ChosenHost `json:"chosen"`
+}
+
+// ChosenHost is a host that is to have a model.
+type ChosenHost struct {
+	HostID    string     `json:"host_id"`
+	Host      string     `json:"host"`
+	Operation *Operation `json:"operation"` // that brings it there; nil where the host has it
+}
+
 // DownloadModel has hosts get a model of the catalogue, and keep it. It returns the
-// model, as soon as that is noted; WantedOn has the hosts. It needs the role operator.
-func (c *Client) DownloadModel(ctx context.Context, model string, p Placement) (*Model, error) {
+// model and the hosts that were chosen, as soon as that is noted. It needs the role
+// operator.
+func (c *Client) DownloadModel(ctx context.Context, model string, p Placement) (*Download, error) {
 	what := post("api", "models", model, "download")
 	what.body = p
-	return c.askModel(ctx, what)
+	var d Download
+	if err := c.ask(ctx, what, &d); err != nil {
+		return nil, err
+	}
+	return &d, nil
 }
 
 // Deletion says what is to be deleted of a model.

@@ -25,6 +25,18 @@ func (s OperationState) Ended() bool {
 	return s == OperationDone || s == OperationFailed || s == OperationCancelled
 }
 
+// WaitReason is what an operation waits for.
+type WaitReason string
+
+// The reasons for which an operation waits.
+const (
+	WaitsForHost   WaitReason = "host_away"        // the host can't be reached
+	WaitsForOllama WaitReason = "ollama_not_ready" // the host's Ollama isn't ready
+	WaitsForTurn   WaitReason = "host_busy"        // the host does something else first
+	WaitsForOthers WaitReason = "queue"            // other hosts are served first
+	WaitsForRetry  WaitReason = "retry"            // it failed, and is tried again
+)
+
 // Operation is a job that takes a while.
 type Operation struct {
 	ID      string         `json:"id"`
@@ -34,13 +46,14 @@ type Operation struct {
 	HostID  string         `json:"host_id,omitempty"` // of those that are about one host
 	Host    string         `json:"host,omitempty"`
 	State   OperationState `json:"state"`
-	Phase   string         `json:"phase,omitempty"` // what it is doing, a stable word; empty before it begins
+	Reason  WaitReason     `json:"reason,omitempty"` // why it waits; empty unless it does
+	Phase   string         `json:"phase,omitempty"`  // what it is doing, a stable word; empty before it begins
 	// DoneBytes of TotalBytes, of which the former never falls; TotalBytes is 0 while
 	// nobody knows it.
 	DoneBytes        int64     `json:"done_bytes"`
 	TotalBytes       int64     `json:"total_bytes"`
 	BytesPerSecond   int64     `json:"bytes_per_second,omitempty"` // lately
-	Message          string    `json:"message,omitempty"`          // a sentence; may be empty
+	Message          string    `json:"message,omitempty"`          // a sentence, of what it does or waits for; may be empty
 	Error            string    `json:"error,omitempty"`            // of one that failed or is tried again: a sentence
 	Code             string    `json:"code,omitempty"`             // of Error: a kind of package fault
 	Attempts         int       `json:"attempts"`

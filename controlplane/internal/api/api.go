@@ -163,8 +163,10 @@ type (
 	// Operations are what takes a while.
 	Operations interface {
 		List() []fleet.Operation
+		// UnderWay returns those that have not ended.
+		UnderWay() []fleet.Operation
 		Get(id string) (fleet.Operation, error)
-		Cancel(id string) (fleet.Operation, error)
+		Cancel(ctx context.Context, id string) (fleet.Operation, error)
 		Retry(ctx context.Context, id string) (fleet.Operation, error)
 	}
 	// Chat asks models.

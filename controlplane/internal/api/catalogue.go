@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models"
 	"github.com/corral-fleet/corral/sdk/fault"
 )
@@ -15,6 +16,20 @@ type placementBody struct {
 	Hosts  []string          `json:"hosts"` // ids or names; "all" is all that there are and will be
 	Labels map[string]string `json:"labels"`
 	Count  int               `json:"count"`
+}
+
+// downloading is a model with the hosts that were chosen to get it.
+type downloading struct {
+	*fleet.Model
+
+	Chosen []chosenHost `json:"chosen"`
+}
+
+// chosenHost is a host that is to have a model.
+type chosenHost struct {
+	HostID    string          `json:"host_id"`
+	Host      string          `json:"host"`
+	Operation *shownOperation `json:"operation"` // that brings it there; null where the host has it
 }
 
 // downloadModel has hosts get a model. It answers when that is noted.
@@ -38,7 +53,27 @@ func (a *API) downloadModel(ctx context.Context, r *edge.Request) (*edge.Respons
 		return nil, err
 	}
 	a.Log.Info("model is to be on hosts", "model", m.Name, "hosts", len(hosts), "caller", r.Caller.ID)
-	return a.answerModel(202, m.Name)
+	answer := downloading{Chosen: a.chosen(m.ID, hosts)}
+	if answer.Model, err = a.findModel(m.Name); err != nil {
+		return nil, err
+	}
+	return edge.JSON(202, answer)
+}
+
+// chosen returns hosts that are to have a model, with the operations that bring it there.
+func (a *API) chosen(modelID string, hosts []fleet.HostView) []chosenHost {
+	under := map[string]*shownOperation{}
+	for _, o := range a.Operations.UnderWay() {
+		if o.Kind == fleet.DownloadOperation && o.ModelID == modelID {
+			one := shown(o)
+			under[o.HostID] = &one
+		}
+	}
+	list := make([]chosenHost, len(hosts))
+	for i := range hosts {
+		list[i] = chosenHost{HostID: hosts[i].ID, Host: hosts[i].Name, Operation: under[hosts[i].ID]}
+	}
+	return list
 }
 
 // deleteModel has a model go, from some hosts or from everywhere.

@@ -41,9 +41,9 @@ func (a *API) operation(_ context.Context, r *edge.Request) (*edge.Response, err
 	return answerOperation(200)(a.Operations.Get(r.Param("id")))
 }
 
-func (a *API) cancelOperation(_ context.Context, r *edge.Request) (*edge.Response, error) {
+func (a *API) cancelOperation(ctx context.Context, r *edge.Request) (*edge.Response, error) {
 	a.Log.Info("operation is to be cancelled", "operation", r.Param("id"), "caller", r.Caller.ID)
-	return answerOperation(202)(a.Operations.Cancel(r.Param("id")))
+	return answerOperation(202)(a.Operations.Cancel(ctx, r.Param("id")))
 }
 
 func (a *API) retryOperation(ctx context.Context, r *edge.Request) (*edge.Response, error) {

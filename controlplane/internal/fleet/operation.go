@@ -33,6 +33,18 @@ func (s OperationState) Ended() bool {
 	return s == OperationDone || s == OperationFailed || s == OperationCancelled
 }
 
+// WaitReason is what an operation waits for, a stable word.
+type WaitReason string
+
+// The reasons for which an operation waits.
+const (
+	WaitsForHost   WaitReason = "host_away"        // the host can't be reached
+	WaitsForOllama WaitReason = "ollama_not_ready" // the host's Ollama isn't ready
+	WaitsForTurn   WaitReason = "host_busy"        // the host does something else first
+	WaitsForOthers WaitReason = "queue"            // other hosts are served first
+	WaitsForRetry  WaitReason = "retry"            // it failed, and is tried again
+)
+
 // Operation is a job that takes a while, as it is told of and kept.
 type Operation struct {
 	ID      string         `json:"id"`
@@ -42,6 +54,8 @@ type Operation struct {
 	HostID  string         `json:"host_id,omitempty"` // of those that are about one host
 	Host    string         `json:"host,omitempty"`
 	State   OperationState `json:"state"`
+	// Reason is why it waits; empty unless it does.
+	Reason WaitReason `json:"reason,omitempty"`
 	// Phase is what it is doing, a stable word; empty before it begins.
 	Phase string `json:"phase,omitempty"`
 	// DoneBytes of TotalBytes, of which the former never falls; TotalBytes is 0 while
@@ -49,7 +63,7 @@ type Operation struct {
 	DoneBytes      int64     `json:"done_bytes"`
 	TotalBytes     int64     `json:"total_bytes"`
 	BytesPerSecond int64     `json:"bytes_per_second,omitempty"` // lately
-	Message        string    `json:"message,omitempty"`          // a sentence; may be empty
+	Message        string    `json:"message,omitempty"`          // a sentence, of what it does or waits for; may be empty
 	Error          string    `json:"error,omitempty"`            // of one that failed or is tried again: a sentence
 	Code           string    `json:"code,omitempty"`             // of Error: a kind of package fault
 	Attempts       int       `json:"attempts"`
@@ -59,6 +73,10 @@ type Operation struct {
 	ChangedAt      time.Time `json:"changed_at"`
 	EndedAt        time.Time `json:"ended_at,omitzero"`
 }
+
+// Away reports whether an operation waits for a host that can't be reached, and nobody
+// knows until when.
+func (o *Operation) Away() bool { return o.State == OperationWaiting && o.Reason == WaitsForHost }
 
 // Percent returns how much of an operation is done, 0 to 100, of which 100 is kept for
 // one that is done.
@@ -76,7 +94,8 @@ func (o *Operation) Percent() int {
 type OperationStore interface {
 	// SaveOperation stores an operation, in the place of the one of its id.
 	SaveOperation(ctx context.Context, o Operation) error
-	// Operations returns the latest so many, the one that was made last first.
+	// Operations returns all that have not ended, and the others among the latest so many;
+	// the one that was made last first.
 	Operations(ctx context.Context, limit int) ([]Operation, error)
 	// PruneOperations forgets those that ended before then.
 	PruneOperations(ctx context.Context, before time.Time) error

@@ -28,6 +28,7 @@ type OperationStep struct {
 	Kind        fleet.OperationKind  `json:"kind"`
 	Host        string               `json:"host,omitempty"`
 	State       fleet.OperationState `json:"state"`
+	Reason      fleet.WaitReason     `json:"reason,omitempty"` // why it waits
 	Phase       string               `json:"phase,omitempty"`
 	Progress    int                  `json:"progress"`
 	Error       string               `json:"error,omitempty"`
@@ -63,7 +64,8 @@ func (l *Live) pushProgress(ctx context.Context) {
 	}
 }
 
-// journey is what goes on with a model from when nothing did until nothing does.
+// journey is what goes on with a model from when nothing did until nothing does. A host that
+// is away goes on with it some day, and is not waited for.
 type journey struct {
 	operations map[string]fleet.Operation
 	order      []string // their ids, the first that began first
@@ -106,21 +108,25 @@ func (j *journey) tell(last fleet.Operation) (p ModelProgress, ended bool) {
 	p = ModelProgress{ModelID: last.ModelID, Name: last.Model, OperationID: last.ID, Message: last.Message, Status: statusOf(&last)}
 	var done, total int64
 	ended = true
-	failed := false
+	arrived, failed := false, false
 	for _, id := range j.order {
 		op := j.operations[id]
+		p.Operations = append(p.Operations, OperationStep{
+			OperationID: op.ID, Kind: op.Kind, Host: op.Host, State: op.State, Reason: op.Reason, Phase: op.Phase, Progress: op.Percent(), Error: op.Error,
+		})
+		if op.Away() {
+			continue
+		}
 		done, total = done+op.DoneBytes, total+op.TotalBytes
 		ended = ended && op.State.Ended()
+		arrived = arrived || op.State == fleet.OperationDone
 		failed = failed || op.State == fleet.OperationFailed || op.State == fleet.OperationCancelled
-		p.Operations = append(p.Operations, OperationStep{
-			OperationID: op.ID, Kind: op.Kind, Host: op.Host, State: op.State, Phase: op.Phase, Progress: op.Percent(), Error: op.Error,
-		})
 	}
 	if last.Error != "" {
 		p.Message = last.Error
 	}
 	switch {
-	case ended && !failed:
+	case ended && arrived && !failed:
 		j.progress = 100
 	case total > 0:
 		j.progress = max(j.progress, int(min(99, 100*float64(done)/float64(total))))

@@ -41,6 +41,22 @@ func TestProgressIsOfAllHostsTogetherAndNeverFalls(t *testing.T) {
 	}
 }
 
+func TestAHostThatIsAwayIsNotWaitedFor(t *testing.T) {
+	on := func(host string, state fleet.OperationState, reason fleet.WaitReason) fleet.Operation {
+		return fleet.Operation{ID: "op_" + host, Kind: fleet.DownloadOperation, Model: "m:latest", ModelID: "m_1", Host: host, State: state, Reason: reason}
+	}
+	journeys := map[string]*journey{}
+	told := follow(journeys, []fleet.Operation{on("away", fleet.OperationWaiting, fleet.WaitsForHost)})
+	if len(told) != 1 || told[0].Progress != 0 || told[0].Operations[0].Reason != fleet.WaitsForHost || len(journeys) != 0 {
+		t.Errorf("told of one that is away alone: %+v, with %d to follow", told, len(journeys))
+	}
+	follow(journeys, []fleet.Operation{on("a", fleet.OperationRunning, ""), on("away", fleet.OperationWaiting, fleet.WaitsForHost)})
+	told = follow(journeys, []fleet.Operation{on("a", fleet.OperationDone, "")})
+	if len(told) != 1 || told[0].Progress != 100 || len(told[0].Operations) != 2 || len(journeys) != 0 {
+		t.Errorf("at the end: %+v, with %d to follow", told, len(journeys))
+	}
+}
+
 func TestAFailureIsToldWithItsReason(t *testing.T) {
 	failed := fleet.Operation{
 		ID: "op_1", Kind: fleet.StoreOperation, Model: "m:latest", ModelID: "m_1", State: fleet.OperationFailed, DoneBytes: 40, TotalBytes: 100, Error: "it is no GGUF",

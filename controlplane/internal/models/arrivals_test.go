@@ -46,7 +46,7 @@ func TestAStorageThatFailsWhileAModelIsStored(t *testing.T) {
 		return id
 	}
 	failing("stored")
-	if _, err := b.ops.Cancel(failing("cancelled")); err != nil {
+	if _, err := b.ops.Cancel(t.Context(), failing("cancelled")); err != nil {
 		t.Fatal(err)
 	}
 	b.await("it is gone", func() bool { return b.model("cancelled").Status == "" })

@@ -38,6 +38,7 @@ type run struct {
 	notUntil time.Time
 	stuck    bool      // to try again would not help; somebody has to say so
 	session  time.Time // of the host when it failed: a new one is a reason to try again
+	job      *operations.Job
 }
 
 // reset has what failed be tried at once.
@@ -50,6 +51,11 @@ type task struct {
 	model     fleet.StoredModel
 	host      fleet.HostView
 	version   string // of the instance's Ollama
+	job       *operations.Job
+
+	// What the host lacks for it to be begun; both are empty where it lacks nothing.
+	reason fleet.WaitReason
+	lacks  string
 }
 
 func (t *task) target() fleet.Target {
@@ -85,11 +91,8 @@ func (s *Service) Run(ctx context.Context) error {
 
 // reconcile begins what is due and returns after how long to look again.
 func (s *Service) reconcile(ctx context.Context, working *sync.WaitGroup) time.Duration {
-	hosts := map[string]*fleet.HostView{}
 	all := s.View.Hosts()
-	for i := range all {
-		hosts[all[i].ID] = &all[i]
-	}
+	hosts := byID(all)
 	s.measure(all)
 	if err := s.spread(ctx, all); err != nil {
 		s.Log.Warn("hosts that joined don't get the models that are for all", "error", err)
@@ -109,44 +112,45 @@ func (s *Service) reconcile(ctx context.Context, working *sync.WaitGroup) time.D
 }
 
 // due returns what is to be done now, which counts as being done from here on, and after
-// how long something else will be.
+// how long something else will be. The rest has operations that say what it waits for.
 func (s *Service) due(hosts map[string]*fleet.HostView) (tasks []*task, next time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.Now()
 	next = look
-	busy := map[string]bool{}
-	under := 0
-	for at, r := range s.runs {
-		if r.under {
-			busy[at.hostID] = true
-			under++
-		}
-	}
+	busy := s.busy()
+	awaited := map[string]bool{}
 	for _, at := range s.order() {
 		t := s.taskAt(at, s.placed[at], hosts[at.hostID])
-		if t == nil || busy[at.hostID] || under >= maxAtOnce {
+		if t == nil {
 			continue
 		}
-		r := s.runs[at]
-		if r == nil {
-			r = &run{}
-			s.runs[at] = r
-		}
+		r := s.runAt(at)
 		if r.failures > 0 && !r.stuck && t.host.ConnectedAt.After(r.session) {
 			r.reset()
 		}
 		if r.stuck {
 			continue
 		}
-		if wait := r.notUntil.Sub(now); wait > 0 {
-			next = min(next, wait)
-			continue
+		if !r.under {
+			s.expect(t, r)
 		}
-		r.under, busy[at.hostID] = true, true
-		under++
-		tasks = append(tasks, t)
+		awaited[r.job.ID()] = true
+		wait := r.notUntil.Sub(now)
+		switch reason, message := s.waitsFor(t, busy); {
+		case r.under:
+		case reason != "":
+			r.job.Wait(reason, message)
+		case wait > 0:
+			r.job.Wait(fleet.WaitsForRetry, "")
+			next = min(next, wait)
+		default:
+			r.under, busy[at.hostID] = true, at
+			t.job = r.job
+			tasks = append(tasks, t)
+		}
 	}
+	s.dismiss(awaited)
 	return tasks, next
 }
 
@@ -163,22 +167,35 @@ func (s *Service) order() []place {
 
 // taskAt returns what is to be done at a place, nil for nothing. s.mu is held.
 func (s *Service) taskAt(at place, p fleet.Placement, h *fleet.HostView) *task {
-	if h == nil || !h.State.Reachable() {
-		return nil
-	}
-	in := instanceNamed(h, at.instance)
-	if in == nil || !in.Serves() || !in.ModelsKnown {
+	if h == nil {
 		return nil
 	}
 	m, stored := s.models[at.model]
 	if p.Wanted && (!stored || len(m.Files) == 0 || m.Loader == "" || !m.DeletedAt.IsZero()) {
 		return nil
 	}
-	has, there := modelOn(in, at.model)
-	if p.Wanted && there && m.Digest != "" && has.Digest == m.Digest && p.Digest == m.Digest {
+	t := &task{at: at, placement: p, model: m, host: *h}
+	ours := p.Wanted && m.Digest != "" && p.Digest == m.Digest
+	if !h.State.Reachable() {
+		if ours && !s.awaits(at) { // as far as anybody knows it is there
+			return nil
+		}
+		t.reason, t.lacks = fleet.WaitsForHost, "the host is "+string(h.State)
+		return t
+	}
+	in := instanceNamed(h, at.instance)
+	if in == nil || !in.Serves() || !in.ModelsKnown {
+		if ours && !s.awaits(at) {
+			return nil
+		}
+		t.reason, t.lacks = fleet.WaitsForOllama, "the host's Ollama is not ready"
+		return t
+	}
+	if has, there := modelOn(in, at.model); ours && there && has.Digest == m.Digest {
 		return nil
 	}
-	return &task{at: at, placement: p, model: m, host: *h, version: in.Version}
+	t.version = in.Version
+	return t
 }
 
 // spread has hosts get what is for all of them.
@@ -222,14 +239,7 @@ func (s *Service) forget(ctx context.Context, hosts map[string]*fleet.HostView) 
 
 // perform does a task and notes what became of it.
 func (s *Service) perform(ctx context.Context, t *task) {
-	what := operations.What{
-		Kind: fleet.DownloadOperation, Model: shownName(t), HostID: t.at.hostID, Host: t.host.Name,
-		Retry: func(ctx context.Context) error { return s.retry(ctx, t) },
-	}
-	if !t.placement.Wanted {
-		what.Kind = fleet.DeleteOperation
-	}
-	job := s.Operations.Begin(what)
+	job := t.job
 	doing, done := job.Start(ctx)
 	var err error
 	if t.placement.Wanted {
@@ -241,26 +251,12 @@ func (s *Service) perform(ctx context.Context, t *task) {
 		err = context.Cause(doing)
 	}
 	done()
-	if errors.Is(err, operations.ErrCancelled) && t.placement.Wanted {
-		if unplaced := s.unwant(context.WithoutCancel(ctx), t); unplaced != nil {
-			s.Log.Warn("a download that was cancelled is wanted still", "host", t.host.Name, "model", t.at.model, "error", unplaced)
+	if errors.Is(err, operations.ErrCancelled) {
+		if forgone := s.forgo(context.WithoutCancel(ctx), t.at); forgone != nil {
+			s.Log.Warn("what was cancelled is wanted still", "host", t.host.Name, "model", t.at.model, "error", forgone)
 		}
 	}
 	s.settleRun(ctx, t, job, err)
-}
-
-// unwant forgets that a host is to have a model. One that all are to have stays wanted.
-func (s *Service) unwant(ctx context.Context, t *task) error {
-	s.changing.Lock()
-	defer s.changing.Unlock()
-	s.mu.RLock()
-	now, placed := s.placed[t.at]
-	everywhere := s.models[t.at.model].Everywhere
-	s.mu.RUnlock()
-	if !placed || everywhere {
-		return nil
-	}
-	return s.unplace(ctx, now)
 }
 
 func shownName(t *task) string {
@@ -273,9 +269,9 @@ func shownName(t *task) string {
 // settleRun notes how a task ended, and when it is tried again.
 func (s *Service) settleRun(ctx context.Context, t *task, job *operations.Job, err error) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	r := s.runs[t.at]
-	if r == nil { // the placement was forgotten meanwhile
-		s.mu.Unlock()
+	if r == nil || r.job != job { // the placement was forgotten meanwhile
 		job.End(err)
 		return
 	}
@@ -294,15 +290,12 @@ func (s *Service) settleRun(ctx context.Context, t *task, job *operations.Job, e
 	default:
 		r.stuck = true // no new session mends it, and no later time
 	}
-	at := r.notUntil
-	s.announce()
-	s.mu.Unlock()
-	switch {
-	case again:
-		job.Again(err, at)
-	default:
+	if again {
+		job.Again(err, r.notUntil)
+	} else {
 		job.End(err)
 	}
+	s.announce()
 	if err != nil && ctx.Err() == nil {
 		s.Log.Warn("a host has not got what it should have", "host", t.host.Name, "model", t.at.model, "wanted", t.placement.Wanted, "again", again, "error", err)
 	}

@@ -68,7 +68,7 @@ func TestAJobThatSomebodyCancels(t *testing.T) {
 	<-begun
 	for _, o := range b.ops.List() {
 		if o.Kind == fleet.DownloadOperation {
-			if _, err := b.ops.Cancel(o.ID); err != nil {
+			if _, err := b.ops.Cancel(t.Context(), o.ID); err != nil {
 				t.Fatal(err)
 			}
 		}

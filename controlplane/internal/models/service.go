@@ -139,7 +139,7 @@ func (s *Service) know(m fleet.StoredModel) {
 	s.models[name], s.said[name] = m, said
 }
 
-// prefer has calls go to what the catalogue has. s.mu is held.
+// prefer has calls go to what the catalogue has, by the names that it says. s.mu is held.
 func (s *Service) prefer() {
 	digests := make(map[string]string, len(s.models))
 	for name, m := range s.models {
@@ -222,6 +222,7 @@ func (s *Service) place(ctx context.Context, list []fleet.Placement) error {
 	if err := s.Store.Place(ctx, list); err != nil {
 		return err
 	}
+	hosts := byID(s.View.Hosts())
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range list {
@@ -230,6 +231,7 @@ func (s *Service) place(ctx context.Context, list []fleet.Placement) error {
 			r.reset()
 		}
 	}
+	s.queue(list, hosts)
 	s.announce()
 	return nil
 }

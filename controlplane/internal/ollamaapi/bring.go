@@ -135,6 +135,10 @@ func (f *onTheWay) hear(o *fleet.Operation) {
 	if !fleet.SameModel(o.Model, f.model) || o.Kind != fleet.StoreOperation && o.Kind != fleet.DownloadOperation {
 		return
 	}
+	if o.Away() { // nobody who pulls waits for that
+		delete(f.operations, o.ID)
+		return
+	}
 	f.operations[o.ID] = *o
 	if status := statuses[work.Phase(o.Phase)]; status != "" {
 		f.say(status)

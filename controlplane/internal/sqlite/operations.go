@@ -33,7 +33,9 @@ func (s *State) Operations(ctx context.Context, limit int) (list []fleet.Operati
 				return o, err
 			}
 			return o, json.Unmarshal([]byte(body), &o)
-		}, `SELECT body FROM operations ORDER BY created_at DESC, id DESC LIMIT $1`, limit)
+		}, `SELECT body FROM operations
+			WHERE ended_at IS NULL OR id IN (SELECT id FROM operations ORDER BY created_at DESC, id DESC LIMIT $1)
+			ORDER BY created_at DESC, id DESC`, limit)
 		return err
 	})
 	return list, err

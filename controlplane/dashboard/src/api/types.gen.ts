@@ -177,6 +177,8 @@ export interface Operation {
   host_id?: string; // of those that are about one host
   host?: string;
   state: OperationState;
+  /** Reason is why it waits; empty unless it does. */
+  reason?: WaitReason;
   /** Phase is what it is doing, a stable word; empty before it begins. */
   phase?: string;
   /**
@@ -186,7 +188,7 @@ export interface Operation {
   done_bytes: number;
   total_bytes: number;
   bytes_per_second?: number; // lately
-  message?: string; // a sentence; may be empty
+  message?: string; // a sentence, of what it does or waits for; may be empty
   error?: string; // of one that failed or is tried again: a sentence
   code?: string; // of Error: a kind of package fault
   attempts: number;
@@ -593,12 +595,16 @@ export type OperationKind = "upload" | "store" | "download" | "delete";
 /** OperationState is how an operation is. */
 export type OperationState = "waiting" | "running" | "done" | "failed" | "cancelled";
 
+/** WaitReason is what an operation waits for, a stable word. */
+export type WaitReason = "host_away" | "ollama_not_ready" | "host_busy" | "queue" | "retry";
+
 /** OperationStep is how far one operation is. */
 export interface OperationStep {
   operation_id: string;
   kind: OperationKind;
   host?: string;
   state: OperationState;
+  reason?: WaitReason; // why it waits
   phase?: string;
   progress: number;
   error?: string;

@@ -59,7 +59,7 @@ func operationSentences() []sentence {
 		at := noon().Add(time.Duration(minute) * time.Minute)
 		return fleet.Operation{
 			ID: id, Kind: fleet.DownloadOperation, Model: "m:latest", ModelID: "m_1", HostID: "h1", Host: "one", State: fleet.OperationRunning,
-			Phase: "fetching", DoneBytes: 1, TotalBytes: 2, BytesPerSecond: 3, Message: "…", Error: "no", Code: "unavailable", Attempts: 4,
+			Reason: fleet.WaitsForRetry, Phase: "fetching", DoneBytes: 1, TotalBytes: 2, BytesPerSecond: 3, Message: "…", Error: "no", Code: "unavailable", Attempts: 4,
 			RetryAt: at, CreatedAt: at, StartedAt: at, ChangedAt: at, EndedAt: at,
 		}
 	}
@@ -72,6 +72,15 @@ func operationSentences() []sentence {
 			third.State, third.EndedAt = fleet.OperationWaiting, time.Time{}
 			must(t, s.Operations.SaveOperation(t.Context(), third))
 			wantEqual(t, got(s.Operations.Operations(t.Context(), 2))(t), []fleet.Operation{third, second})
+		}},
+		{"What has not ended comes back however old it is", func(t *testing.T, s Stores) {
+			waits := operation("a", 0)
+			waits.State, waits.EndedAt = fleet.OperationWaiting, time.Time{}
+			second, third := operation("b", 1), operation("c", 2)
+			for _, o := range []fleet.Operation{waits, second, third} {
+				must(t, s.Operations.SaveOperation(t.Context(), o))
+			}
+			wantEqual(t, got(s.Operations.Operations(t.Context(), 1))(t), []fleet.Operation{third, waits})
 		}},
 		{"What ended before is pruned", func(t *testing.T, s Stores) {
 			under := operation("a", 0)

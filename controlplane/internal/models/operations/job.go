@@ -25,6 +25,9 @@ type What struct {
 	// Retry, where it isn't nil, sees to it that the job is done again, and doesn't wait
 	// until it is.
 	Retry func(context.Context) error
+	// Forgo, where it isn't nil, sees to it that nobody begins the job any more. It is
+	// called when somebody cancels it while it waits.
+	Forgo func(context.Context) error
 }
 
 // Begin returns a job that waits: the one of this kind, model and host that has not
@@ -34,12 +37,12 @@ func (o *Operations) Begin(w What) *Job {
 	defer o.mu.Unlock()
 	for _, r := range o.byID {
 		if !r.State.Ended() && r.cancel == nil && r.Kind == w.Kind && r.HostID == w.HostID && fleet.SameModel(r.Model, w.Model) {
-			r.retry = w.Retry
+			r.retry, r.forgo = w.Retry, w.Forgo
 			return &Job{all: o, r: r}
 		}
 	}
 	at := o.now().UTC()
-	r := &record{retry: w.Retry, Operation: fleet.Operation{
+	r := &record{retry: w.Retry, forgo: w.Forgo, Operation: fleet.Operation{
 		ID: newID(), Kind: w.Kind, Model: w.Model, ModelID: fleet.ModelID(w.Model), HostID: w.HostID, Host: w.Host,
 		State: fleet.OperationWaiting, TotalBytes: w.TotalBytes, CreatedAt: at,
 	}}
@@ -58,14 +61,28 @@ func (j *Job) Now() fleet.Operation {
 	return j.r.Operation
 }
 
+// Wait notes what the job waits for, with a sentence that may be empty.
+func (j *Job) Wait(reason fleet.WaitReason, message string) {
+	j.all.mu.Lock()
+	defer j.all.mu.Unlock()
+	if r := j.r; r.State == fleet.OperationWaiting && (r.Reason != reason || r.Message != message) {
+		r.Reason, r.Message = reason, message
+		j.all.touch(r, true)
+	}
+}
+
 // Start notes that the job is being done, in a context that ends when somebody cancels
-// it. The caller ends it with the function returned.
+// it: at once, where somebody has. The caller ends it with the function returned.
 func (j *Job) Start(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	j.change(true, func(r *record) {
+		if r.State.Ended() {
+			cancel(ErrCancelled)
+			return
+		}
 		at := j.all.now().UTC()
 		r.State, r.Attempts, r.StartedAt, r.RetryAt, r.cancel = fleet.OperationRunning, r.Attempts+1, at, time.Time{}, cancel
-		r.Error, r.Code, r.rate = "", "", rate{}
+		r.Error, r.Code, r.Reason, r.Message, r.rate = "", "", "", "", rate{}
 	})
 	return ctx, func() {
 		cancel(nil)
@@ -92,11 +109,13 @@ func (j *Job) Progress(phase string, doneBytes, totalBytes int64, message string
 func (j *Job) Again(err error, at time.Time) {
 	j.change(true, func(r *record) {
 		r.State, r.BytesPerSecond, r.RetryAt, r.cancel = fleet.OperationWaiting, 0, at.UTC(), nil
+		r.Reason, r.Message = fleet.WaitsForRetry, ""
 		r.fail(err)
 	})
 }
 
-// End notes that the job has ended: well, where err is nil.
+// End notes that the job has ended: well, where err is nil. One that has ended already
+// stays as it is.
 func (j *Job) End(err error) {
 	j.all.mu.Lock()
 	defer j.all.mu.Unlock()
@@ -105,7 +124,13 @@ func (j *Job) End(err error) {
 
 // end ends an operation. o.mu is held.
 func (o *Operations) end(r *record, err error) fleet.Operation {
-	r.BytesPerSecond, r.RetryAt, r.cancel = 0, time.Time{}, nil
+	if r.State.Ended() {
+		return r.Operation
+	}
+	r.BytesPerSecond, r.RetryAt, r.cancel, r.forgo = 0, time.Time{}, nil, nil
+	if r.Reason != "" { // what it waited for is no news any more
+		r.Reason, r.Message = "", ""
+	}
 	r.EndedAt = o.now().UTC()
 	switch {
 	case err == nil:

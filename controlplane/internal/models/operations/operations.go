@@ -50,6 +50,7 @@ type record struct {
 	rate    rate
 	cancel  context.CancelCauseFunc     // nil where nobody is at it
 	retry   func(context.Context) error // nil where it can't be tried again now
+	forgo   func(context.Context) error // nil where nothing has to be done for it not to be begun
 }
 
 // New returns no operations; see [Operations.Load].
@@ -195,6 +196,15 @@ func (o *Operations) find(id string) (*record, error) {
 	return nil, fault.New(fault.NotFound, "there is no operation %q", id).On(fault.Caller)
 }
 
+// End ends an operation that nobody is at: well, where err is nil.
+func (o *Operations) End(id string, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if r := o.byID[id]; r != nil && r.cancel == nil {
+		o.end(r, err)
+	}
+}
+
 // Since returns what has changed since the version that an earlier call returned, oldest
 // change first, the version now, and a channel that is closed at the next change.
 func (o *Operations) Since(version uint64) ([]fleet.Operation, uint64, <-chan struct{}) {
@@ -231,21 +241,44 @@ func (o *Operations) touch(r *record, now bool) {
 }
 
 // Cancel ends an operation early.
-func (o *Operations) Cancel(id string) (fleet.Operation, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	r, err := o.find(id)
-	if err == nil && r.State.Ended() {
-		err = fault.New(fault.Conflict, "the operation has ended already: it is %s", r.State).On(fault.Caller)
-	}
+func (o *Operations) Cancel(ctx context.Context, id string) (fleet.Operation, error) {
+	forgo, err := o.waiting(id)
 	if err != nil {
 		return fleet.Operation{}, err
 	}
-	if r.cancel != nil {
+	if forgo != nil {
+		if err := forgo(ctx); err != nil {
+			return fleet.Operation{}, err
+		}
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r, err := o.find(id)
+	switch {
+	case err != nil:
+		return fleet.Operation{}, err
+	case r.cancel != nil:
 		r.cancel(ErrCancelled) // whoever is at it ends it
 		return r.Operation, nil
 	}
 	return o.end(r, ErrCancelled), nil
+}
+
+// waiting returns what has to be done so that an operation that waits is not begun, nil for
+// nothing. One that has ended is fault.Conflict.
+func (o *Operations) waiting(id string) (forgo func(context.Context) error, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r, err := o.find(id)
+	switch {
+	case err != nil:
+		return nil, err
+	case r.State.Ended():
+		return nil, fault.New(fault.Conflict, "the operation has ended already: it is %s", r.State).On(fault.Caller)
+	case r.cancel != nil:
+		return nil, nil
+	}
+	return r.forgo, nil
 }
 
 // ErrCancelled is why an operation ends that somebody cancelled.

@@ -94,6 +94,58 @@ func TestAJobFromItsBeginToItsEnd(t *testing.T) {
 	}
 }
 
+func TestWhatAnOperationWaitsFor(t *testing.T) {
+	b := newBench(t, nil)
+	j := b.Begin(download())
+	j.Wait(fleet.WaitsForHost, "the host is away")
+	_, version, _ := b.Since(0)
+	j.Wait(fleet.WaitsForHost, "the host is away")
+	if changes, _, _ := b.Since(version); len(changes) != 0 {
+		t.Errorf("what is known already is told as %+v", changes)
+	}
+	b.save(t.Context(), false)
+	next := newBench(t, b.store)
+	if got := next.List(); len(got) != 1 || !got[0].Away() || got[0].Message != "the host is away" {
+		t.Fatalf("after a restart there are %+v", got)
+	}
+	j = next.Begin(download())
+	_, done := j.Start(t.Context())
+	if now := j.Now(); now.Reason != "" || now.Message != "" {
+		t.Errorf("under way it is %+v", now)
+	}
+	j.Wait(fleet.WaitsForTurn, "something else is done there") // too late
+	j.Progress("fetching", 1, 2, "on its way")
+	done()
+	j.End(nil)
+	if now := j.Now(); now.State != fleet.OperationDone || now.Reason != "" || now.Message != "on its way" {
+		t.Errorf("at the end it is %+v", now)
+	}
+}
+
+func TestOneThatWaitsIsForgoneBeforeItIsCancelled(t *testing.T) {
+	b := newBench(t, nil)
+	var fails error
+	asked := 0
+	w := download()
+	w.Forgo = func(context.Context) error { asked++; return fails }
+	j := b.Begin(w)
+	fails = fault.New(fault.Unavailable, "the disk is away")
+	if _, err := b.Cancel(t.Context(), j.ID()); fault.KindOf(err) != fault.Unavailable || j.Now().State.Ended() {
+		t.Errorf("%v; it is %+v", err, j.Now())
+	}
+	fails = nil
+	if op, err := b.Cancel(t.Context(), j.ID()); err != nil || op.State != fleet.OperationCancelled || asked != 2 {
+		t.Errorf("asked %d times, %v; it is %+v", asked, err, op)
+	}
+	ctx, done := j.Start(t.Context()) // by somebody who was about to
+	defer done()
+	<-ctx.Done()
+	j.End(nil)
+	if now := j.Now(); !errors.Is(context.Cause(ctx), ErrCancelled) || now.State != fleet.OperationCancelled || now.Attempts != 0 {
+		t.Errorf("%v; it is %+v", context.Cause(ctx), now)
+	}
+}
+
 // Progress that comes many times a second must not be written as often, and what matters
 // at once.
 func TestProgressIsStoredNowAndThen(t *testing.T) {
@@ -139,12 +191,12 @@ func TestWhatWasUnderWayIsGoneOnWithAfterARestart(t *testing.T) {
 func TestCancelling(t *testing.T) {
 	b := newBench(t, nil)
 	waiting, running := b.Begin(download()), b.Begin(What{Kind: fleet.StoreOperation, Model: "m"})
-	if op, err := b.Cancel(waiting.ID()); err != nil || op.State != fleet.OperationCancelled {
+	if op, err := b.Cancel(t.Context(), waiting.ID()); err != nil || op.State != fleet.OperationCancelled {
 		t.Errorf("one that waits: %+v, %v", op, err)
 	}
 	ctx, done := running.Start(t.Context())
 	defer done()
-	if _, err := b.Cancel(running.ID()); err != nil {
+	if _, err := b.Cancel(t.Context(), running.ID()); err != nil {
 		t.Error(err)
 	}
 	<-ctx.Done()
@@ -155,11 +207,11 @@ func TestCancelling(t *testing.T) {
 	if op := running.Now(); op.State != fleet.OperationCancelled || op.Error != "" {
 		t.Errorf("one that ran: %+v", op)
 	}
-	_, err := b.Cancel(running.ID())
+	_, err := b.Cancel(t.Context(), running.ID())
 	if fault.KindOf(err) != fault.Conflict {
 		t.Errorf("cancelling what has ended: %v", err)
 	}
-	if _, err := b.Cancel("op_none"); fault.KindOf(err) != fault.NotFound {
+	if _, err := b.Cancel(t.Context(), "op_none"); fault.KindOf(err) != fault.NotFound {
 		t.Errorf("cancelling nothing: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -19,8 +20,6 @@ const (
 	grace = 3 * time.Second
 	// absence is how long a control plane may be away from who waits.
 	absence = time.Minute
-	// hostsEvery is how often is looked which hosts can be reached.
-	hostsEvery = 2 * time.Second
 )
 
 // arrival is that a model comes to where it is to be: into its storage, and to hosts.
@@ -30,13 +29,11 @@ type arrival struct {
 	model  string          // its id or name
 	past   map[string]bool // operations that had ended before it was asked for
 	stored bool            // it is in its storage
-	hosts  []string        // ids or names of those that are waited for; empty is all that are to have it and can be reached
+	hosts  []string        // ids or names of those that are waited for; empty is all that get it and can be reached
 	nobody bool            // no host is waited for
 
-	began    time.Time
-	views    map[string]*client.Host // by id
-	viewedAt time.Time
-	absent   []string // names of hosts that can't be reached, and get it later
+	began  time.Time
+	absent []string // names of hosts that can't be reached, and get it later
 }
 
 // newArrival is that of a model which has just come, with the hosts that are to have it.
@@ -104,7 +101,7 @@ func (a *arrival) look(ctx context.Context) (m *client.Model, done bool, err err
 	if a.nobody {
 		return m, true, nil
 	}
-	done, err = a.hasArrived(ctx, m, operations)
+	done, err = a.hasArrived(operations)
 	return m, done, err
 }
 
@@ -151,105 +148,43 @@ func (a *arrival) isStored(m *client.Model, operations map[string]*client.Operat
 	return m.Status != "uploading" && len(m.Files) > 0 && time.Since(a.began) > grace, nil
 }
 
-// hasArrived reports whether the hosts have a model. Those where that failed for good
-// are an error, once all others have it.
-func (a *arrival) hasArrived(ctx context.Context, m *client.Model, operations map[string]*client.Operation) (bool, error) {
-	if err := a.view(ctx); err != nil {
-		return false, err
-	}
+// hasArrived reports whether the hosts have a model. A host that has something to do for it
+// has an operation from the beginning. Those where that failed for good are an error, once
+// all others have it.
+func (a *arrival) hasArrived(operations map[string]*client.Operation) (bool, error) {
 	var failed []*client.Operation
-	waiting := false
+	awaited, waiting := 0, false
 	a.absent = nil
-	wanted := a.wanted(m)
-	for _, id := range wanted {
-		o := operations["download "+id]
+	for _, key := range slices.Sorted(maps.Keys(operations)) {
+		o := operations[key]
+		if o.Kind != "download" || !a.means(o) {
+			continue
+		}
+		awaited++
 		switch {
-		case o != nil && o.State == client.OperationDone:
-		case o != nil && o.State.Ended():
+		case o.State == client.OperationDone:
+		case o.State.Ended():
 			failed = append(failed, o)
-		case len(a.hosts) == 0 && !a.reachable(id):
-			a.absent = append(a.absent, a.nameOf(id))
-		case o != nil:
-			waiting = true
+		case o.Reason == client.WaitsForHost && len(a.hosts) == 0:
+			a.absent = append(a.absent, o.Host)
 		default:
-			has, err := a.has(ctx, m, id)
-			if err != nil {
-				return false, err
-			}
-			waiting = waiting || !has
+			waiting = true
 		}
 	}
 	switch {
 	case waiting:
 		return false, nil
-	case len(failed) == 1 && len(wanted) == 1:
+	case len(failed) == 1 && awaited == 1:
 		return false, fault.New(fault.Conflict, "%s", operationFailure(failed[0]))
 	case len(failed) > 0:
-		return false, fault.New(fault.Conflict, "%d of %d hosts did not get it; one of them: %s", len(failed), len(wanted), operationFailure(failed[0]))
+		return false, fault.New(fault.Conflict, "%d of %d hosts did not get it; one of them: %s", len(failed), awaited, operationFailure(failed[0]))
 	}
 	return true, nil
 }
 
-// wanted returns the ids of the hosts that are to have a model.
-func (a *arrival) wanted(m *client.Model) []string {
-	if len(a.hosts) == 0 {
-		return m.WantedOn
-	}
-	ids := make([]string, 0, len(a.hosts))
-	for _, ref := range a.hosts {
-		id := ref
-		for _, h := range a.views {
-			if h.Name == ref {
-				id = h.ID
-			}
-		}
-		if !slices.Contains(ids, id) {
-			ids = append(ids, id)
-		}
-	}
-	return ids
-}
-
-// has reports whether a host has a model for which no operation has begun. One that is
-// busy may be yet to begin it.
-func (a *arrival) has(ctx context.Context, m *client.Model, hostID string) (bool, error) {
-	there := slices.ContainsFunc(m.Residencies, func(r client.Residency) bool { return r.HostID == hostID && r.Digest == m.Digest })
-	if !there || time.Since(a.began) < grace {
-		if !a.reachable(hostID) {
-			a.gauges.set(hostID, reading{label: "download " + m.Name + " to " + a.nameOf(hostID), text: "waiting for the host, which can't be reached"})
-		}
-		return false, nil
-	}
-	running, err := a.client.Operations(ctx, client.OperationQuery{State: client.OperationRunning})
-	return !slices.ContainsFunc(running, func(o client.Operation) bool { return o.HostID == hostID }), err
-}
-
-// view has a look at the hosts, from time to time.
-func (a *arrival) view(ctx context.Context) error {
-	if time.Since(a.viewedAt) < hostsEvery {
-		return nil
-	}
-	hosts, err := a.client.Hosts(ctx)
-	if err != nil {
-		return err
-	}
-	a.views, a.viewedAt = map[string]*client.Host{}, time.Now()
-	for i := range hosts {
-		a.views[hosts[i].ID] = &hosts[i]
-	}
-	return nil
-}
-
-func (a *arrival) reachable(hostID string) bool {
-	h := a.views[hostID]
-	return h != nil && (h.State == client.HostOnline || h.State == client.HostDegraded)
-}
-
-func (a *arrival) nameOf(hostID string) string {
-	if h := a.views[hostID]; h != nil {
-		return h.Name
-	}
-	return hostID
+// means reports whether an operation is of a host that is waited for.
+func (a *arrival) means(o *client.Operation) bool {
+	return len(a.hosts) == 0 || slices.Contains(a.hosts, o.Host) || slices.Contains(a.hosts, o.HostID)
 }
 
 // arrived tells of a model that has arrived.

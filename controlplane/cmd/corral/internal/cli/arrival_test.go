@@ -13,7 +13,8 @@ import (
 )
 
 // hauling stands in for a control plane that brings a model to gpu-1 and gpu-2, a step
-// further each time that somebody asks for the operations. gpu-3 can't be reached.
+// further each time that somebody asks for the operations. gpu-3 can't be reached, and gets
+// it later.
 type hauling struct {
 	t     *testing.T
 	steps []step
@@ -39,12 +40,6 @@ func (h *hauling) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	var answer any = m
 	switch {
-	case r.URL.Path == "/api/hosts":
-		answer = []fleet.HostView{
-			{Host: fleet.Host{ID: "gpu-1-id", Name: "gpu-1"}, State: fleet.HostOnline},
-			{Host: fleet.Host{ID: "gpu-2-id", Name: "gpu-2"}, State: fleet.HostOnline},
-			{Host: fleet.Host{ID: "gpu-3-id", Name: "gpu-3"}, State: fleet.HostAway},
-		}
 	case r.URL.Path == "/api/operations" && !h.asked: // one of before, which does not count
 		answer = []fleet.Operation{{ID: "op_before", Kind: fleet.DownloadOperation, HostID: "gpu-1-id", Host: "gpu-1", State: fleet.OperationFailed}}
 	case r.URL.Path == "/api/operations":
@@ -70,7 +65,10 @@ func (h *hauling) operations(now step) []fleet.Operation {
 		}
 		list = append(list, o)
 	}
-	return append(list, fleet.Operation{ID: "op_before", Kind: fleet.DownloadOperation, HostID: "gpu-1-id", Host: "gpu-1", State: fleet.OperationFailed})
+	return append(list, fleet.Operation{
+		ID: "op_gpu-3", Kind: fleet.DownloadOperation, Model: "tiny:latest", HostID: "gpu-3-id", Host: "gpu-3",
+		State: fleet.OperationWaiting, Reason: fleet.WaitsForHost, Message: "the host is asleep",
+	}, fleet.Operation{ID: "op_before", Kind: fleet.DownloadOperation, HostID: "gpu-1-id", Host: "gpu-1", State: fleet.OperationFailed})
 }
 
 func (h *hauling) run(args ...string) outcome {
@@ -81,7 +79,7 @@ func (h *hauling) run(args ...string) outcome {
 }
 
 func TestWaitingForHosts(t *testing.T) {
-	const running, done, failed, cancelled = fleet.OperationRunning, fleet.OperationDone, fleet.OperationFailed, fleet.OperationCancelled
+	const waiting, running, done, failed, cancelled = fleet.OperationWaiting, fleet.OperationRunning, fleet.OperationDone, fleet.OperationFailed, fleet.OperationCancelled
 	for _, tc := range []struct {
 		name           string
 		steps          []step
@@ -91,7 +89,7 @@ func TestWaitingForHosts(t *testing.T) {
 	}{
 		{
 			"all that can be reached",
-			[]step{{}, {"gpu-1": running}, {"gpu-1": done, "gpu-2": running}, {"gpu-1": done, "gpu-2": done}},
+			[]step{{"gpu-1": running, "gpu-2": waiting}, {"gpu-1": done, "gpu-2": running}, {"gpu-1": done, "gpu-2": done}},
 			nil, 0,
 			"model tiny:latest is available; hosts: gpu-1, gpu-2, 1 to come\nhost gpu-3 can't be reached, and gets it when it is back\n", "download tiny:latest to gpu-2: done",
 		},
@@ -99,7 +97,8 @@ func TestWaitingForHosts(t *testing.T) {
 		{"one that fails while another goes on", []step{{"gpu-1": failed, "gpu-2": running}, {"gpu-1": failed, "gpu-2": done}}, nil, 1, "", "corral: 1 of 3 hosts did not get it; one of them: download tiny:latest to gpu-1: the disk is full\n"},
 		{"one that is cancelled", []step{{"gpu-1": running}, {"gpu-1": cancelled}}, []string{"--hosts", "gpu-1-id"}, 1, "", "corral: download tiny:latest to gpu-1: somebody cancelled it\n"},
 		{"no end", []step{{"gpu-1": running}}, []string{"--timeout", "2s"}, 1, "", "corral: it has not ended within 2s; it goes on, as corral op list shows\n"},
-		{"a host that is away", []step{{}}, []string{"--hosts", "gpu-3", "--timeout", "2s"}, 1, "", "download tiny:latest to gpu-3: waiting for the host, which can't be reached\n"},
+		{"a host that is away", []step{{}}, []string{"--hosts", "gpu-3", "--timeout", "2s"}, 1, "", "download tiny:latest to gpu-3: waiting: the host is asleep\n"},
+		{"one that has it already", []step{{}}, []string{"--hosts", "gpu-2"}, 0, "model tiny:latest is stored; hosts: 3 to come\n", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -109,6 +108,15 @@ func TestWaitingForHosts(t *testing.T) {
 				t.Errorf("exit %d\n%s%s\nwant exit %d\n%s%s", o.exit, o.stdout, o.stderr, tc.exit, tc.stdout, tc.stderr)
 			}
 		})
+	}
+}
+
+func TestWatchingAllDoesNotWaitForWhatIsAway(t *testing.T) {
+	t.Parallel()
+	h := &hauling{t: t, steps: []step{{}}, asked: true}
+	o := h.run("op", "watch")
+	if o.exit != 0 || o.stdout != "nothing is under way\n" || o.stderr != "download tiny:latest to gpu-3: not waited for: the host is asleep\n" {
+		t.Errorf("exit %d\n%s%s", o.exit, o.stdout, o.stderr)
 	}
 }
 

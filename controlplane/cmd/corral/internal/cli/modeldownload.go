@@ -22,9 +22,11 @@ func (s *session) modelDownloadCommand() *cobra.Command {
 		Long: `Bring a model of the catalogue to hosts, which keep it from then on: to those that are
 named, to all with labels, to all that there are and will be, or to as many as --count
 says, where it fits best; else to one. A host that is away gets it when it is back.
+Which hosts were chosen is told, and what each of them waits for.
 
 With --wait, it is waited until the hosts that are named have it, or else all that are
-to have it and can be reached. The exit status is 1 where that fails.`,
+to have it and can be reached; what each of them waits for is told meanwhile. The exit
+status is 1 where that fails, or does not end within --timeout.`,
 		Example: `  corral model download llama3 --hosts gpu-1,gpu-2 --wait
   corral model download llama3 --label rack=a7 --count 2`,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -47,22 +49,22 @@ to have it and can be reached. The exit status is 1 where that fails.`,
 				return err
 			}
 			if !wait {
-				m, err := c.DownloadModel(cmd.Context(), args[0], p)
+				d, err := c.DownloadModel(cmd.Context(), args[0], p)
 				if err != nil {
 					return err
 				}
-				return s.begun(m)
+				return s.begun(d)
 			}
 			return s.waitFor(cmd.Context(), timeout, func(ctx context.Context) error {
 				before, err := past(ctx, c)
 				if err != nil {
 					return err
 				}
-				m, err := c.DownloadModel(ctx, args[0], p)
+				d, err := c.DownloadModel(ctx, args[0], p)
 				if err != nil {
 					return err
 				}
-				return s.await(ctx, &arrival{client: c, model: m.ID, past: before, stored: true, hosts: hosts})
+				return s.await(ctx, &arrival{client: c, model: d.ID, past: before, stored: true, hosts: hosts})
 			})
 		},
 	}
@@ -93,14 +95,23 @@ func labelPairs(pairs []string) (map[string]string, error) {
 	return labels, nil
 }
 
-// begun tells of a model that is on its way.
-func (s *session) begun(m *client.Model) error {
+// begun tells which hosts get a model, and what they wait for.
+func (s *session) begun(d *client.Download) error {
 	if s.output == outputJSON {
-		return s.json(m)
+		return s.json(d)
 	}
-	_, err := fmt.Fprintf(s.Stdout, "model %s is to be on %s, of which %d have it; corral op watch follows\n",
-		printable(m.Name), count(len(m.WantedOn), "host"), len(m.WantedOn)-toCome(m))
-	return err
+	if _, err := fmt.Fprintf(s.Stdout, "model %s is to be on %s; corral op watch follows\n", printable(d.Name), count(len(d.Chosen), "host")); err != nil {
+		return err
+	}
+	return s.section("HOST\tSTATE\tOPERATION", func(t *table) {
+		for _, h := range d.Chosen {
+			if h.Operation == nil {
+				t.row(h.Host, "has it", "")
+				continue
+			}
+			t.row(h.Host, operationReading(h.Operation).text, h.Operation.ID)
+		}
+	})
 }
 
 // await waits until a model has arrived, shows meanwhile how far it is, and tells of it.

@@ -28,6 +28,27 @@ func loop() fleet.Model {
 	}
 }
 
+// chosenHost is a host that gets a model, as the API tells of it.
+type chosenHost struct {
+	HostID    string          `json:"host_id"`
+	Host      string          `json:"host"`
+	Operation *shownOperation `json:"operation"`
+}
+
+// loopChosen is what a download of it answers: one host has it, one gets it, one is away.
+func loopChosen() any {
+	running := operationsOfFour()[0]
+	away := shownOperation{Operation: fleet.Operation{
+		ID: "op_5", Kind: fleet.DownloadOperation, Model: "acme/loop:q4", ModelID: "m_loop", HostID: "h_cccc", Host: "gpu-3", State: fleet.OperationWaiting,
+		Reason: fleet.WaitsForHost, Message: "the host is away", CreatedAt: now(), ChangedAt: now(),
+	}}
+	return struct {
+		fleet.Model
+
+		Chosen []chosenHost `json:"chosen"`
+	}{loop(), []chosenHost{{"h_aaaa", "gpu-1", nil}, {"h_bbbb", "gpu-2", &running}, {"h_cccc", "gpu-3", &away}}}
+}
+
 // operationsOfFour are one of each that matters.
 func operationsOfFour() []shownOperation {
 	running := shownOperation{Operation: fleet.Operation{
@@ -100,13 +121,14 @@ func modelRoutes(t *testing.T, mux *http.ServeMux, empty bool, onHosts func() []
 			t.Errorf("a deletion asks %s", q)
 		}
 	})
-	model("POST /api/models/{id}/download", func(_ *fleet.Model, r *http.Request) {
+	mux.HandleFunc("POST /api/models/acme%2Floop:q4/download", func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		switch string(body) {
 		case `{}`, `{"hosts":["all"]}`, `{"hosts":["gpu-1","gpu-2"]}`, `{"labels":{"rack":"a7"},"count":2}`:
 		default:
 			t.Errorf("a download asks %s, %v", body, err)
 		}
+		say(w, loopChosen())
 	})
 	model("PATCH /api/models/{id}", func(m *fleet.Model, r *http.Request) {
 		var p models.Patch

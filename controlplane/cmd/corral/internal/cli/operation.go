@@ -76,7 +76,7 @@ func (s *session) showOperations(list []client.Operation) error {
 	t := newTable(s.Stdout, "ID", "KIND", "MODEL", "HOST", "STATE", "PROGRESS", "BEGAN", "MESSAGE")
 	for i := range list {
 		o := &list[i]
-		t.row(o.ID, o.Kind, o.Model, o.Host, operationState(o), join(", ", portion(o.DoneBytes, o.TotalBytes), speed(o.BytesPerSecond), left(o)), s.since(o.CreatedAt)+" ago", cmp.Or(o.Error, o.Message))
+		t.row(o.ID, o.Kind, o.Model, o.Host, operationState(o), join(", ", portion(o.DoneBytes, o.TotalBytes), speed(o.BytesPerSecond), left(o)), s.since(o.CreatedAt)+" ago", operationMessage(o))
 	}
 	return t.flush()
 }
@@ -87,6 +87,14 @@ func operationState(o *client.Operation) string {
 		return o.Phase
 	}
 	return string(o.State)
+}
+
+// operationMessage is why an operation is as it is.
+func operationMessage(o *client.Operation) string {
+	if o.State == client.OperationWaiting {
+		return join("; ", o.Message, o.Error)
+	}
+	return cmp.Or(o.Error, o.Message)
 }
 
 // left is how long an operation is expected to take yet.

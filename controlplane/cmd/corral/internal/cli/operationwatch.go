@@ -17,7 +17,8 @@ func (s *session) operationWatchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "watch [ID...]", Short: "Follow operations until they have ended", ValidArgsFunction: s.completeArgs(s.operationIDs),
 		Long: `Follow operations until they have ended: those that are named, or else all that are
-under way. The exit status is 0 where all of them were done.`,
+under way, but for those that wait for a host which can't be reached. The exit status is
+0 where all of them were done.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.client()
 			if err != nil {
@@ -58,6 +59,10 @@ func (s *session) watch(ctx context.Context, c *client.Client, ids []string) err
 			return err
 		}
 		for _, o := range latest(all, 0) {
+			if o.Reason == client.WaitsForHost {
+				fmt.Fprintf(s.Stderr, "%s: not waited for: %s\n", printable(operationLabel(&o)), printable(operationMessage(&o)))
+				continue
+			}
 			ids = append(ids, o.ID)
 		}
 	}
@@ -135,8 +140,8 @@ func operationReading(o *client.Operation) reading {
 	case o.State == client.OperationDone:
 		r.text = join(", ", string(o.State), size(o.TotalBytes), duration(o.EndedAt.Sub(o.StartedAt)))
 		r.done, r.total = 1, 1
-	case o.State == client.OperationFailed, o.State == client.OperationWaiting && o.Error != "":
-		r.text = string(o.State) + ": " + o.Error
+	case o.State == client.OperationFailed, o.State == client.OperationWaiting:
+		r.text = join(": ", string(o.State), operationMessage(o))
 	case r.ended:
 		r.text = string(o.State)
 	default:
