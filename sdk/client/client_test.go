@@ -104,6 +104,10 @@ func TestRequests(t *testing.T) {
 			_, err := c.ChangeModel(ctx, "m_1", client.ModelPatch{Labels: map[string]string{}, Pinned: new(false)})
 			return err
 		}},
+		{`PATCH /api/models/m_1 {"aliases":["prod"],"move_aliases":true}`, func() error {
+			_, err := c.ChangeModel(ctx, "m_1", client.ModelPatch{Aliases: []string{"prod"}, MoveAliases: true})
+			return err
+		}},
 		{"GET /api/operations ", func() error { _, err := c.Operations(ctx, client.OperationQuery{}); return err }},
 		{"GET /api/operations?model=tiny&state=failed ", func() error {
 			_, err := c.Operations(ctx, client.OperationQuery{Model: "tiny", State: client.OperationFailed})

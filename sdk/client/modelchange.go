@@ -97,10 +97,16 @@ type ModelPatch struct {
 	Description *string           `json:"description,omitempty"`
 	Labels      map[string]string `json:"labels,omitzero"` // replace all that there were; empty takes all away
 	Pinned      *bool             `json:"pinned,omitempty"`
+	// Aliases are other names under which the model is served. They replace all that there
+	// were; empty takes all away.
+	Aliases []string `json:"aliases,omitzero"`
+	// MoveAliases has aliases of other models become this one's; else they are fault.Conflict.
+	MoveAliases bool `json:"move_aliases,omitempty"`
 }
 
-// ChangeModel changes what is said of a model, and returns it as it is then. A model that
-// only hosts have is fault.NotFound. It needs the role operator.
+// ChangeModel changes what is said of a model, all of it or nothing, and returns it as it is
+// then. A model that only hosts have is fault.NotFound; an alias that is somebody's name is
+// fault.Conflict. It needs the role operator.
 func (c *Client) ChangeModel(ctx context.Context, model string, patch ModelPatch) (*Model, error) {
 	return c.askModel(ctx, call{method: http.MethodPatch, path: []string{"api", "models", model}, body: patch})
 }

@@ -147,7 +147,8 @@ type (
 		Want(ctx context.Context, name string, w models.Where) ([]fleet.HostView, error)
 		Delete(ctx context.Context, name string, d models.Deletion) error
 		Restore(ctx context.Context, name string) (fleet.StoredModel, error)
-		Describe(ctx context.Context, name string, p models.Patch) error
+		// Describe returns the names of the models that lost an alias by it.
+		Describe(ctx context.Context, name string, p models.Patch) (lost []string, err error)
 		Fits(name string, hosts []string, a fit.Ask) ([]fit.Fit, error)
 	}
 	// ModelTickets let hosts read single files.

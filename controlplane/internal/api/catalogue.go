@@ -136,8 +136,12 @@ func (a *API) changeModel(ctx context.Context, r *edge.Request) (*edge.Response,
 	if err := (&hostPatch{Labels: patch.Labels}).check(); err != nil {
 		return nil, err
 	}
-	if err := a.Catalogue.Describe(ctx, m.Name, patch); err != nil {
+	lost, err := a.Catalogue.Describe(ctx, m.Name, patch)
+	if err != nil {
 		return nil, err
+	}
+	if patch.Aliases != nil {
+		a.Log.Info("model has other aliases", "model", m.Name, "before", m.Aliases, "now", patch.Aliases, "moved_from", lost, "caller", r.Caller.ID)
 	}
 	return a.answerModel(200, m.Name)
 }

@@ -114,6 +114,54 @@ func TestAModelOfTheCatalogue(t *testing.T) {
 	}
 }
 
+func TestAModelIsFoundByItsAliases(t *testing.T) {
+	f := start(t, relaytest.NoModels)
+	f.store(t, "mine:7b")
+	f.store(t, "other")
+	m := modelIn(t, f.Do(edge.Operate, "PATCH", "/api/models/mine:7b", `{"aliases":["Prod"]}`), 200)
+	if len(m.Aliases) != 1 || m.Aliases[0] != "Prod:latest" {
+		t.Errorf("it has the aliases %q", m.Aliases)
+	}
+	if m = modelIn(t, f.Do(edge.Read, "GET", "/api/models/prod", ""), 200); m.Name != "mine:7b" {
+		t.Errorf("by its alias it is %+v", m)
+	}
+	for body, status := range map[string]int{`{"aliases":["prod"]}`: 409, `{"aliases":["tiny"],"move_aliases":true}`: 409, `{"aliases":["a b"]}`: 400} {
+		if got := f.Do(edge.Operate, "PATCH", "/api/models/other", body); got.Status != status {
+			t.Errorf("%s: %d %s", body, got.Status, got.Body)
+		}
+	}
+	modelIn(t, f.Do(edge.Operate, "PATCH", "/api/models/other", `{"aliases":["prod"],"move_aliases":true}`), 200)
+	if m = modelIn(t, f.Do(edge.Read, "GET", "/api/models/prod", ""), 200); m.Name != "other:latest" {
+		t.Errorf("moved it is %+v", m)
+	}
+	if m = modelIn(t, f.Do(edge.Operate, "PATCH", "/api/models/prod", `{"aliases":[]}`), 200); len(m.Aliases) != 0 {
+		t.Errorf("without any it is %+v", m)
+	}
+}
+
+func TestADownloadSaysWhichHostsWereChosenAndWhatTheyWaitFor(t *testing.T) {
+	f := start(t, relaytest.NoModels)
+	f.store(t, "mine")
+	got := f.Do(edge.Operate, "POST", "/api/models/mine/download", `{"hosts":["beta","alpha"]}`)
+	var answer downloading
+	if err := json.Unmarshal([]byte(got.Body), &answer); err != nil || got.Status != 202 || answer.Model.Name != "mine:latest" || len(answer.Chosen) != 2 {
+		t.Fatalf("%d %s, %v", got.Status, got.Body, err)
+	}
+	away, ready := answer.Chosen[0], answer.Chosen[1]
+	if away.HostID != "h2" || away.Host != "beta" || away.Operation == nil || away.Operation.Reason != fleet.WaitsForHost || away.Operation.Message != "the host is away" {
+		t.Errorf("of a host that is away it says %s", got.Body)
+	}
+	if ready.Host != "alpha" || ready.Operation == nil || ready.Operation.State != fleet.OperationWaiting || ready.Operation.Reason != "" {
+		t.Errorf("of a host that is there it says %s", got.Body)
+	}
+	if got := f.Do(edge.Operate, "POST", "/api/operations/"+away.Operation.ID+"/cancel", ""); got.Status != 202 || !strings.Contains(got.Body, `"cancelled"`) {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+	if m := modelIn(t, f.Do(edge.Read, "GET", "/api/models/mine", ""), 200); len(m.WantedOn) != 1 || m.WantedOn[0] != ready.HostID {
+		t.Errorf("with one of them cancelled it is wanted on %v", m.WantedOn)
+	}
+}
+
 func TestWhatIsWrongWithARequestForAModel(t *testing.T) {
 	f := start(t, relaytest.NoModels)
 	f.store(t, "mine")

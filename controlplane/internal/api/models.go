@@ -21,11 +21,18 @@ func (a *API) model(_ context.Context, r *edge.Request) (*edge.Response, error) 
 	return edge.JSON(200, m)
 }
 
-// findModel finds a model by its id, its name, or its name and a digest.
+// findModel finds a model by its id, its name or an alias, or either with a digest. An alias
+// hides a model that bears it as its name, as it does for callers.
 func (a *API) findModel(ref string) (*fleet.Model, error) {
 	name, digest := fleet.SplitDigest(ref)
+	all := a.Summary.Models()
 	id := fleet.ModelID(name)
-	for _, m := range a.Summary.Models() {
+	for i := range all {
+		if slices.ContainsFunc(all[i].Aliases, func(alias string) bool { return fleet.SameModel(alias, name) }) {
+			id = all[i].ID
+		}
+	}
+	for _, m := range all {
 		if m.ID == ref || m.ID == id && (digest == "" || slices.Contains(m.Digests, digest)) {
 			return &m, nil
 		}

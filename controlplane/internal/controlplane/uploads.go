@@ -99,6 +99,9 @@ func (s *modelSink) Check(ctx context.Context, want fleet.Import) error {
 	if want.Name != "" && !fleet.ValidModel(want.Name) {
 		return fault.New(fault.Invalid, "the field %q has to be a model's name, such as llama3.1:8b, not %q", "name", want.Name).On(fault.Caller)
 	}
+	if err := s.known.CheckName(want.Name); err != nil {
+		return err
+	}
 	if want.Quantize != "" && !s.settings.Current().Models.QuantizationEnabled {
 		return fault.New(fault.Forbidden, "the setting models.quantization_enabled keeps models from being quantised here").On(fault.Caller)
 	}

@@ -37,6 +37,7 @@ type Answer struct {
 	// where nobody decided.
 	Decision string
 	Model    string // the name that the instance has for the model, where one was picked
+	Renamed  bool   // the instance was asked by that name, which is not the caller's
 	Digest   string // of that model
 	// End keeps the end of Body as it is read; nil where nobody counts.
 	End *AnswerEnd

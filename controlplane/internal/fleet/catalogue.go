@@ -26,6 +26,9 @@ type StoredModel struct {
 	Digest string
 	Pinned bool
 	Labels map[string]string
+	// Aliases are other names under which the fleet serves it, as [ShownModel] has them. No
+	// two models have one in common.
+	Aliases []string
 	// Problem is why the model can't be used; empty where it can.
 	Problem string
 	// Everywhere says that every host is to have it, also those that are yet to join.
@@ -78,8 +81,9 @@ type Placement struct {
 // CatalogueStore keeps the catalogue, and which hosts are to have what of it. Models go
 // by their canonical names.
 type CatalogueStore interface {
-	// SaveModel stores a model, or replaces all but CreatedAt of the one of this name.
-	SaveModel(ctx context.Context, m StoredModel) error
+	// SaveModel stores models, all or none: each is new, or replaces all but CreatedAt of
+	// the one of its name.
+	SaveModel(ctx context.Context, models ...StoredModel) error
 	// StoredModels returns all models, by name.
 	StoredModels(ctx context.Context) ([]StoredModel, error)
 	// RemoveModel forgets a model and its placements; one that is not there is

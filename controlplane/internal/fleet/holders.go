@@ -39,10 +39,11 @@ type Run struct {
 }
 
 // Holders appends to dst the instances that hold the model which ref means, a
-// name, a name with a digest or an id, whether they serve or not. What a host
-// held when it was last heard of counts until it is heard of again. Where hosts
-// disagree about the digest behind a plain name, only those with the digest that
-// the name stands for are among them.
+// name or an alias, either with a digest, or an id, whether they serve or not.
+// What a host held when it was last heard of counts until it is heard of again.
+// Where hosts disagree about the digest behind a plain name, only those with the
+// digest that the name stands for are among them. An alias hides a model of its
+// name that a host has by itself; the id still means that one.
 //
 // What it costs depends on how many hosts hold the model, and not on how many
 // hosts or models there are. Where dst has room it allocates nothing, unless
@@ -55,6 +56,9 @@ func (r *Registry) Holders(dst []Holder, ref string) []Holder {
 		name = meant
 	} else {
 		name = CanonicalModel(name)
+		if alias, is := r.aliases[name]; is {
+			name = alias.Model
+		}
 	}
 	list, first := r.holding[name], len(dst)
 	if list == nil {

@@ -43,10 +43,10 @@ func TestAModelIsFoundByNameByIDAndByDigest(t *testing.T) {
 	for _, ref := range []string{"tiny", "tiny:latest", " tiny", fleet.ModelID("tiny"), "tiny@sha256:d1", fleet.ModelID("tiny") + "@sha256:d1"} {
 		wantHolders(t, r, ref, common...)
 	}
-	r.Prefer(map[string]string{"tiny:latest": "d2", "other:latest": "d9"})
+	r.Prefer(map[string]string{"tiny:latest": "d2", "other:latest": "d9"}, nil)
 	wantHolders(t, r, "tiny", "h3/a") // fewer hold it, and it is what the catalogue has
 	wantHolders(t, r, "other", "h2/a")
-	r.Prefer(nil)
+	r.Prefer(nil, nil)
 	wantHolders(t, r, "tiny", common...)
 	wantHolders(t, r, "tiny@sha256:d2", "h3/a")
 	wantHolders(t, r, "tiny@sha256:d9")
@@ -178,9 +178,10 @@ func TestHoldersAllocatesNothing(t *testing.T) {
 	for _, id := range []string{"h1", "h2"} {
 		r.Report(id, 1, noon(), []fleet.Instance{ready("a", model("tiny:latest", "d1", 1))})
 	}
+	r.Prefer(nil, fleet.Aliases{"prod:latest": {Name: "prod:latest", Model: "tiny:latest"}})
 	room := make([]fleet.Holder, 0, 4)
 	id := fleet.ModelID("tiny")
-	for _, ref := range []string{"tiny:latest", id} {
+	for _, ref := range []string{"tiny:latest", id, "prod:latest"} {
 		if n := testing.AllocsPerRun(100, func() { room = r.Holders(room[:0], ref) }); n != 0 {
 			t.Errorf("%s: %v allocations", ref, n)
 		}

@@ -75,6 +75,7 @@ type Model struct {
 	Problems       []string          `json:"problems,omitempty"` // sentences: why it can't be used
 	Pinned         bool              `json:"pinned,omitempty"`
 	Labels         map[string]string `json:"labels,omitempty"`
+	Aliases        []string          `json:"aliases,omitempty"`   // other names under which it is served
 	WantedOn       []string          `json:"wanted_on,omitempty"` // ids of the hosts that are to have it
 	DeletedAt      time.Time         `json:"deleted_at,omitzero"`
 	PurgeAt        time.Time         `json:"purge_at,omitzero"` // when the files of a deleted one go

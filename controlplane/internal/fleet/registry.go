@@ -83,8 +83,9 @@ type Registry struct {
 	holding   map[string]*holderList // by model name
 	named     map[string]string      // by model id: its name
 	preferred map[string]string      // by model name: the digest that it stands for where hosts disagree
-	numbers   uint32                 // of instances that were given one
-	changed   chan struct{}          // closed and replaced at each change that is not just numbers
+	aliases   Aliases
+	numbers   uint32        // of instances that were given one
+	changed   chan struct{} // closed and replaced at each change that is not just numbers
 	doubt     Doubt
 }
 
@@ -158,11 +159,19 @@ func (r *Registry) Put(h Host) {
 }
 
 // Prefer says which digests models stand for, by their canonical names, where hosts
-// disagree: it replaces what was said before. A digest that no host holds decides nothing.
-func (r *Registry) Prefer(digests map[string]string) {
+// disagree, and which other names models have: it replaces what was said before. A digest
+// that no host holds decides nothing.
+func (r *Registry) Prefer(digests map[string]string, aliases Aliases) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.preferred = digests
+	r.preferred, r.aliases = digests, aliases
+}
+
+// Aliases returns the other names of models. The map never changes, and must not be changed.
+func (r *Registry) Aliases() Aliases {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.aliases
 }
 
 // Remove forgets a host.

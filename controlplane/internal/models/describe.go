@@ -16,24 +16,45 @@ type Patch struct {
 	Description *string           `json:"description"`
 	Labels      map[string]string `json:"labels"` // replace all that there were
 	Pinned      *bool             `json:"pinned"`
+	Aliases     []string          `json:"aliases"` // replace all that there were
+	// MoveAliases has aliases of other models become this one's; else they are
+	// fault.Conflict.
+	MoveAliases bool `json:"move_aliases"`
 }
 
-// Describe changes what people say of a model of the catalogue.
-func (s *Service) Describe(ctx context.Context, name string, p Patch) error {
+// Describe changes what people say of a model of the catalogue, all of it or nothing. It
+// returns the names of the models that lost an alias to it.
+func (s *Service) Describe(ctx context.Context, name string, p Patch) (lost []string, err error) {
 	if p.Description != nil && (utf8.RuneCountInString(*p.Description) > maxDescriptionRunes || !utf8.ValidString(*p.Description)) {
-		return fault.New(fault.Invalid, "the field %q has to be text of at most %d characters", "description", maxDescriptionRunes).On(fault.Caller)
+		return nil, fault.New(fault.Invalid, "the field %q has to be text of at most %d characters", "description", maxDescriptionRunes).On(fault.Caller)
 	}
-	_, err := s.change(ctx, name, func(m *fleet.StoredModel) error {
-		if p.Description != nil {
-			m.Description = *p.Description
+	aliases, err := canonicalNames(p.Aliases)
+	if err != nil {
+		return nil, err
+	}
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	m, err := s.Stored(name)
+	if err != nil {
+		return nil, err
+	}
+	if p.Description != nil {
+		m.Description = *p.Description
+	}
+	if p.Labels != nil {
+		m.Labels = p.Labels
+	}
+	if p.Pinned != nil {
+		m.Pinned = *p.Pinned
+	}
+	var others []fleet.StoredModel
+	if p.Aliases != nil {
+		if others, err = s.alias(&m, aliases, p.MoveAliases); err != nil {
+			return nil, err
 		}
-		if p.Labels != nil {
-			m.Labels = p.Labels
-		}
-		if p.Pinned != nil {
-			m.Pinned = *p.Pinned
-		}
-		return nil
-	})
-	return err
+	}
+	for i := range others {
+		lost = append(lost, others[i].Name)
+	}
+	return lost, s.save(ctx, append(others, m)...)
 }

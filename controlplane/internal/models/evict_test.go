@@ -31,7 +31,7 @@ func TestAHostThatHasMoreThanItMayLetsGoOfWhatWasUsedLeast(t *testing.T) {
 		t.Fatal(err)
 	}
 	yes := true
-	if err := b.Describe(t.Context(), "pinned", Patch{Pinned: &yes}); err != nil {
+	if _, err := b.Describe(t.Context(), "pinned", Patch{Pinned: &yes}); err != nil {
 		t.Fatal(err)
 	}
 	has := func() (list []string) {

@@ -44,10 +44,12 @@ func newShelf() *shelf {
 	}
 }
 
-func (s *shelf) SaveModel(_ context.Context, m fleet.StoredModel) error {
+func (s *shelf) SaveModel(_ context.Context, models ...fleet.StoredModel) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.models[fleet.CanonicalModel(m.Name)] = m
+	for _, m := range models {
+		s.models[fleet.CanonicalModel(m.Name)] = m
+	}
 	return nil
 }
 
@@ -198,6 +200,7 @@ type hosts struct {
 	jobs    []string
 
 	preferred map[string]string
+	aliases   fleet.Aliases
 }
 
 func newHosts(names ...string) *hosts {
@@ -235,10 +238,10 @@ func cmpName(a, b string) int {
 	return 1
 }
 
-func (h *hosts) Prefer(digests map[string]string) {
+func (h *hosts) Prefer(digests map[string]string, aliases fleet.Aliases) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.preferred = digests
+	h.preferred, h.aliases = digests, aliases
 }
 
 func (h *hosts) Changed() <-chan struct{} {

@@ -33,6 +33,11 @@ func (s *Service) Models() []fleet.Model {
 			}
 		}
 	}
+	for name, alias := range s.aliases {
+		if m := byName[name]; m != nil {
+			m.Problems = append(m.Problems, "Its name is an alias of the model "+s.models[alias.Model].Name+", which is what callers get by it; this one has its id.")
+		}
+	}
 	for at, p := range s.placed {
 		if m := byName[at.model]; m != nil && p.Wanted {
 			m.WantedOn = append(m.WantedOn, at.hostID)
@@ -66,7 +71,7 @@ func (s *Service) underWay() map[string][]fleet.Operation {
 
 // describe adds to a model what the catalogue knows of it.
 func describe(m *fleet.Model, stored *fleet.StoredModel, info loader.Info) {
-	m.Name, m.Files, m.Pinned, m.Labels = stored.Name, stored.Files, stored.Pinned, stored.Labels
+	m.Name, m.Files, m.Pinned, m.Labels, m.Aliases = stored.Name, stored.Files, stored.Pinned, stored.Labels, stored.Aliases
 	m.DeletedAt, m.PurgeAt = stored.DeletedAt, stored.PurgeAt
 	if stored.Description != "" {
 		m.Description = &stored.Description

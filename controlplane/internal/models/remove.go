@@ -51,6 +51,7 @@ func (s *Service) Delete(ctx context.Context, name string, d Deletion) error {
 		}
 		if len(d.Hosts) == 0 {
 			m.DeletedAt = s.Now().UTC()
+			m.Aliases = nil // which are free for others from here on
 			m.PurgeAt = m.DeletedAt.Add(trash)
 			if d.Purge || len(m.Files) == 0 {
 				m.PurgeAt = m.DeletedAt

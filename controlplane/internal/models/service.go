@@ -23,8 +23,9 @@ type View interface {
 	// Changed returns a channel that is closed at the next change of a host, an instance
 	// or a model.
 	Changed() <-chan struct{}
-	// Prefer says which digests models stand for where hosts disagree.
-	Prefer(digests map[string]string)
+	// Prefer says which digests models stand for where hosts disagree, and which other
+	// names models have.
+	Prefer(digests map[string]string, aliases fleet.Aliases)
 }
 
 // Storages are where files are kept. The empty name is the storage that is meant where
@@ -83,6 +84,7 @@ type Service struct {
 	mu       sync.RWMutex
 	models   map[string]fleet.StoredModel // by canonical name
 	said     map[string]loader.Info       // what loaders said of them that is shown
+	aliases  fleet.Aliases
 	placed   map[place]fleet.Placement
 	taking   map[string]*taking // by canonical name
 	runs     map[place]*run     // what is being done, or has failed, on hosts
@@ -147,7 +149,8 @@ func (s *Service) prefer() {
 			digests[name] = m.Digest
 		}
 	}
-	s.View.Prefer(digests)
+	s.aliases = aliasesOf(s.models)
+	s.View.Prefer(digests, s.aliases)
 }
 
 // Changed returns a channel that is closed at the next change of the catalogue.
@@ -200,15 +203,19 @@ func (s *Service) change(ctx context.Context, name string, f func(*fleet.StoredM
 	return m, s.save(ctx, m)
 }
 
-// save stores a model. s.changing is held.
-func (s *Service) save(ctx context.Context, m fleet.StoredModel) error {
-	m.ChangedAt = s.Now().UTC()
-	if err := s.Store.SaveModel(ctx, m); err != nil {
+// save stores models, all or none. s.changing is held.
+func (s *Service) save(ctx context.Context, models ...fleet.StoredModel) error {
+	for i := range models {
+		models[i].ChangedAt = s.Now().UTC()
+	}
+	if err := s.Store.SaveModel(ctx, models...); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.know(m)
+	for _, m := range models {
+		s.know(m)
+	}
 	s.prefer()
 	s.announce()
 	return nil

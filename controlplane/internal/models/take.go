@@ -133,6 +133,9 @@ func (s *Service) begin(name string, t *taking) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	canonical := fleet.CanonicalModel(name)
+	if err := s.checkName(name); err != nil {
+		return err
+	}
 	if s.taking[canonical] != nil {
 		return fault.New(fault.Conflict, "the model %q is being stored already", name).On(fault.Caller)
 	}
@@ -170,7 +173,7 @@ func (s *Service) refuse(ctx context.Context, name string, p *Parcel, cause erro
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	if m, err := s.Stored(name); err == nil && m.Problem == "" {
+	if m, err := s.Stored(name); err == nil && m.Problem == "" || s.CheckName(name) != nil {
 		return
 	}
 	at := s.Now().UTC()
@@ -338,6 +341,10 @@ func (s *Service) enter(ctx context.Context, name string, p *Parcel, files []fle
 		return fault.Wrap(fault.Internal, err, "")
 	}
 	s.changing.Lock()
+	if err := s.CheckName(name); err != nil { // somebody has taken it meanwhile
+		s.changing.Unlock()
+		return err
+	}
 	before, err := s.Stored(name)
 	m := before
 	if err != nil {

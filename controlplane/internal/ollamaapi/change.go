@@ -33,7 +33,7 @@ func (a *API) copyModel(ctx context.Context, req *edge.Request) (*edge.Response,
 	if err != nil {
 		return nil, err
 	}
-	places := placesOf(hosts, body.Source)
+	places := placesOf(hosts, a.view.Aliases().Of(body.Source))
 	switch {
 	case len(places) == 0 && !validRef(body.Source):
 		return e.Refuse(400, fmt.Sprintf("source %q is invalid", body.Source)), nil
@@ -41,6 +41,9 @@ func (a *API) copyModel(ctx context.Context, req *edge.Request) (*edge.Response,
 		return e.Refuse(400, fmt.Sprintf("destination %q is invalid", body.Destination)), nil
 	case len(places) == 0:
 		return e.Refuse(404, fmt.Sprintf(e.NotFound, body.Source)), nil
+	}
+	if err := a.noAlias(body.Destination); err != nil {
+		return nil, err
 	}
 	call := fleet.Call{Method: req.Method, Path: e.Path, Fields: relay.Fields(req)}
 	replies := a.everywhere(ctx, places, call, func(at place) ([]byte, error) {
@@ -53,8 +56,17 @@ func (a *API) copyModel(ctx context.Context, req *edge.Request) (*edge.Response,
 	return merge(fmt.Sprintf("copying model %q to %q", body.Source, body.Destination), replies)
 }
 
+// noAlias is an error where a name is an alias, which nobody here gives or takes away: it
+// may be what others rely on.
+func (a *API) noAlias(name string) error {
+	if of := a.view.Aliases().Of(name); of != name {
+		return fault.New(fault.Conflict, "%q is an alias of the model %q, which corral model alias and PATCH /api/models/{id} change", name, of).On(fault.Caller)
+	}
+	return nil
+}
+
 // deleteModel removes a model from every instance that has it, or from those of
-// the host that the caller names.
+// the host that the caller names. It goes by the names that hosts have: an alias stays.
 func (a *API) deleteModel(ctx context.Context, req *edge.Request) (*edge.Response, error) {
 	e := deleting()
 	var body struct {
@@ -75,6 +87,9 @@ func (a *API) deleteModel(ctx context.Context, req *edge.Request) (*edge.Respons
 	case !validRef(model):
 		return e.Refuse(400, fmt.Sprintf("name %q is invalid", model)), nil
 	default:
+		if err := a.noAlias(model); err != nil {
+			return nil, err
+		}
 		return e.Refuse(404, fmt.Sprintf(e.NotFound, model)), nil
 	}
 	call := fleet.Call{Method: req.Method, Path: e.Path, Fields: relay.Fields(req)}

@@ -56,6 +56,32 @@ func TestChangesAreMadeEverywhere(t *testing.T) {
 	h.wantListed("copy:latest", "hf.co/Acme/Loop:Q4", "other:latest")
 }
 
+// An alias is another name of its model, but for what gives names and takes them away.
+func TestAliases(t *testing.T) {
+	h := newHerd(t, three())
+	h.registry.Prefer(nil, fleet.Aliases{"prod:latest": {Name: "Prod:latest", Model: "other:latest"}})
+	h.wantListed("Prod:latest", "hf.co/Acme/Loop:Q4", "other:latest", "tiny:latest")
+	h.do("POST", "/api/copy", `{"source":"prod","destination":"copy"}`)
+	h.wantCalls(`gamma POST /api/copy {"destination":"copy","source":"other:latest"}`)
+	got := h.server.Do(edge.Infer, "POST", "/api/generate", `{"model":"prod","keep_alive":0}`)
+	h.wantCalls(`gamma POST /api/generate {"keep_alive":0,"model":"other:latest"}`)
+	if got.Status != 200 {
+		t.Errorf("unloading: %d %s", got.Status, got.Body)
+	}
+	for _, c := range []struct{ method, path, body string }{
+		{"POST", "/api/copy", `{"source":"tiny","destination":"prod"}`},
+		{"DELETE", "/api/delete", `{"model":"prod"}`},
+	} {
+		if got := h.server.Do(edge.Operate, c.method, c.path, c.body); got.Status != 409 || !strings.Contains(got.Body, "alias of the model") {
+			t.Errorf("%s %s %s: %d %s", c.method, c.path, c.body, got.Status, got.Body)
+		}
+	}
+	h.wantCalls()
+	h.registry.Prefer(nil, fleet.Aliases{"tiny:latest": {Name: "tiny:latest", Model: "other:latest"}})
+	h.do("DELETE", "/api/delete", `{"model":"tiny"}`) // what hosts have under it by themselves
+	h.wantCalls(`alpha DELETE /api/delete {"model":"tiny"}`, `beta DELETE /api/delete {"model":"tiny"}`)
+}
+
 // A digest, an id or a named host narrows it down.
 func TestChangesAreMadeWhereTheyAreMeant(t *testing.T) {
 	h := newHerd(t, three())

@@ -76,6 +76,12 @@ func (a *API) create(ctx context.Context, req *edge.Request, hosts []fleet.HostV
 	case want.From == "":
 		return plain(400, wrong{"neither 'from' or 'files' was specified"})
 	}
+	if of := a.view.Aliases().Of(want.From); of != want.From {
+		if raw, err = nameAt(raw, "from", want.From, place{name: of}); err != nil {
+			return nil, err
+		}
+		want.From = of
+	}
 	if err := a.maker.Check(models.Parcel{Name: want.model(), Quantize: want.quantize()}); err != nil {
 		return nil, err
 	}

@@ -56,9 +56,10 @@ func detailsOf(format, family, parameters, quantization string) details {
 	return d
 }
 
-// tags lists every model of the fleet once, the latest first, as Ollama does.
+// tags lists every model of the fleet once for each of its names, the latest first, as
+// Ollama does.
 func (a *API) tags() (any, error) {
-	models := fleet.ModelsOf(a.view.Hosts())
+	models := a.view.Aliases().Served(fleet.ModelsOf(a.view.Hosts()))
 	slices.SortStableFunc(models, func(x, y fleet.Model) int { return y.ModifiedAt.Compare(x.ModifiedAt) })
 	list := modelList{Models: make([]listedModel, len(models))}
 	for i := range models {

@@ -25,6 +25,8 @@ type View interface {
 	// Changed returns a channel that is closed at the next change of a host, an
 	// instance or a model.
 	Changed() <-chan struct{}
+	// Aliases returns the other names of models.
+	Aliases() fleet.Aliases
 }
 
 // Catalogue is what has models and brings them to hosts.

@@ -42,8 +42,8 @@ func (a *API) pull(ctx context.Context, req *edge.Request, hosts []fleet.HostVie
 		return e.Refuse(400, invalidName), nil
 	}
 	return answer(ctx, body.streams(), func(ctx context.Context, tell func(report)) error {
-		if a.stored(model) {
-			return a.bring(ctx, model, tell)
+		if of := a.view.Aliases().Of(model); a.stored(of) {
+			return a.bring(ctx, of, tell)
 		}
 		places, err := a.placesFor(hosts, model)
 		if err != nil {

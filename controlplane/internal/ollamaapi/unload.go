@@ -26,7 +26,7 @@ func (a *API) orUnload(e relay.Endpoint, next edge.Handler) edge.Handler {
 		}
 		// Where a model is in memory is known a little late, and to unload what is
 		// not there does nothing.
-		places := placesOf(hosts, model)
+		places := placesOf(hosts, a.view.Aliases().Of(model))
 		if len(places) == 0 {
 			return next(ctx, req) // which knows the words for that
 		}

@@ -16,6 +16,8 @@ import (
 // View is what is known of the hosts.
 type View interface {
 	Hosts() []fleet.HostView
+	// Aliases returns the other names of models.
+	Aliases() fleet.Aliases
 }
 
 // Options are what an [API] works with. All fields are required.
@@ -97,8 +99,13 @@ func ownerOf(name string) string {
 	return parts[len(parts)-2]
 }
 
+// models returns every model of the fleet, once for each of its names.
+func (a *API) models() []fleet.Model {
+	return a.view.Aliases().Served(fleet.ModelsOf(a.view.Hosts()))
+}
+
 func (a *API) list(context.Context, *edge.Request) (*edge.Response, error) {
-	models := fleet.ModelsOf(a.view.Hosts())
+	models := a.models()
 	data := make([]model, len(models))
 	for i := range models {
 		data[i] = modelOf(models[i].Name, &models[i])
@@ -115,7 +122,7 @@ func (a *API) retrieve(_ context.Context, r *edge.Request) (*edge.Response, erro
 	asked := r.Param("model")
 	name, digest := fleet.SplitDigest(asked)
 	id := fleet.ModelID(name)
-	for _, m := range fleet.ModelsOf(a.view.Hosts()) {
+	for _, m := range a.models() {
 		if m.ID == asked || m.ID == id && (digest == "" || slices.Contains(m.Digests, digest)) {
 			return bare(modelOf(asked, &m))
 		}

@@ -51,6 +51,26 @@ func TestModels(t *testing.T) {
 	}
 }
 
+// aliased is a fleet in which tiny has another name.
+type aliased struct{}
+
+func (aliased) Hosts() []fleet.HostView { return relaytest.Fleet() }
+
+func (aliased) Aliases() fleet.Aliases {
+	return fleet.Aliases{"prod:latest": {Name: "Prod:latest", Model: "tiny:latest"}}
+}
+
+func TestModelsByTheirAliases(t *testing.T) {
+	routes := New(Options{View: aliased{}, Relay: relay.New(relaytest.Forward(relaytest.NoModels), nil, hclog.NewNullLogger())}).Routes()
+	s := relaytest.Serve(t, routes)
+	if got := s.Do(edge.Read, "GET", "/v1/models", ""); !strings.Contains(got.Body, `{"id":"Prod:latest","object":"model","created":1795446945,"owned_by":"library"},{"id":"tiny:latest",`) {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+	if got := s.Do(edge.Read, "GET", "/v1/models/prod", ""); got.Body != `{"id":"prod","object":"model","created":1795446945,"owned_by":"library"}` {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+}
+
 // What the real one answers to these, word by word.
 func TestRefusals(t *testing.T) {
 	s := relaytest.Serve(t, routesOf(relaytest.Fleet(), relaytest.NoModels))

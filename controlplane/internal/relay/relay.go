@@ -110,6 +110,7 @@ func (r *Relay) ask(ctx context.Context, a *asking) (*edge.Response, error) {
 		}
 		return nil, Explained(err)
 	}
+	asAsked(answer, a.body.Model)
 	resp, err := r.respond(*e, answer, a.cancel)
 	if err == nil {
 		resp.Header = append(resp.Header, queued(&a.place)...)

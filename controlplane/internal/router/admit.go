@@ -68,7 +68,7 @@ func (r *Router) arrive(ctx context.Context, a *ask, from *fleet.Origin) (*choic
 	select {
 	case <-turn.Ready():
 	default:
-		r.waiting[digest] = waited{a.model, !a.generates}
+		r.waiting[digest] = waited{a.model, r.holders[0].Name + "@sha256:" + digest, !a.generates}
 		return nil, turn, nil
 	}
 	c, err := r.pick(a, nil)
@@ -147,6 +147,7 @@ func places(holders []fleet.Holder, short bool) int {
 // waited is a model that requests wait for.
 type waited struct {
 	name  string // by which it was asked for
+	ref   string // by which its holders are found, whatever that name comes to mean
 	short bool   // by requests that generate nothing
 }
 
@@ -189,7 +190,7 @@ func (r *Router) resize() {
 			continue
 		}
 		still[s.Model] = w
-		r.holders = r.view.Holders(r.holders[:0], w.name)
+		r.holders = r.view.Holders(r.holders[:0], w.ref)
 		r.line.SetCapacity(s.Model, places(r.holders, w.short))
 	}
 	r.waiting = still

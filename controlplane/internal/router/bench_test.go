@@ -2,6 +2,7 @@ package router
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -94,6 +95,57 @@ func BenchmarkForward(b *testing.B) {
 			l.put(chosen)
 		}
 	})
+}
+
+// BenchmarkAlias is what it costs that a model is asked for by another name: to find it,
+// which is a look into a map, and to put its own name into a body of a long conversation.
+func BenchmarkAlias(b *testing.B) {
+	for _, name := range []string{"model-0-17:latest", "prod:latest"} {
+		b.Run("pick="+name, func(b *testing.B) {
+			l := newLab(&hosts{})
+			fill(l, 30, 200)
+			l.registry.Prefer(nil, fleet.Aliases{"prod:latest": {Name: "prod:latest", Model: "model-0-17:latest"}})
+			l.fillRecords(b, name)
+			b.ReportAllocs()
+			for b.Loop() {
+				chosen, err := l.pick(name)
+				if err != nil {
+					b.Fatal(err)
+				}
+				l.put(chosen)
+			}
+		})
+	}
+	body := []byte(`{"model":"prod","messages":[` + strings.Repeat(`{"role":"user","content":"Why is the sky blue? And the sea?"},`, 2000) + `{"role":"user","content":"Why?"}],"stream":true}`)
+	b.Run("rename", func(b *testing.B) {
+		b.SetBytes(int64(len(body)))
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := renameModel(body, "model-0-17:latest"); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
+
+func TestAnAliasCostsNoAllocation(t *testing.T) {
+	l := newLab(&hosts{})
+	fillAlike(l, 3, 3)
+	l.registry.Prefer(nil, fleet.Aliases{"prod:latest": {Name: "prod:latest", Model: "model-1:latest"}})
+	l.useAll(t, "model-1:latest", 3)
+	l.fillRecords(t, "model-1:latest")
+	allocations := func(name string) float64 {
+		return testing.AllocsPerRun(100, func() {
+			c, err := l.pick(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.put(c)
+		})
+	}
+	if own, alias := allocations("model-1:latest"), allocations("prod:latest"); alias > own {
+		t.Errorf("a pick by an alias allocates %v times, one by the name %v times", alias, own)
+	}
 }
 
 // BenchmarkReport is what an agent's report costs, which keeps the index that

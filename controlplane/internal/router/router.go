@@ -96,7 +96,8 @@ func New(view View, calls fleet.Caller, meter Meter, guard Guard, options func()
 // send sends a call to the instance that was chosen. The choice is released
 // when the call fails, or else with the answer's body.
 func (r *Router) send(ctx context.Context, a *ask, c *choice, call fleet.Call) (*fleet.Answer, *meteredBody, error) {
-	if !means(a.model, c.to.Name) {
+	own := means(a.model, c.to.Name)
+	if !own {
 		renamed, err := renameModel(call.Body, c.to.Name)
 		if err != nil {
 			r.release(a, c, fleet.Counts{})
@@ -112,7 +113,7 @@ func (r *Router) send(ctx context.Context, a *ask, c *choice, call fleet.Call) (
 	if answer.Status < 400 {
 		r.begin(c)
 	}
-	answer.Decision, answer.Model, answer.Digest = c.decision, c.to.Name, c.to.Digest
+	answer.Decision, answer.Model, answer.Renamed, answer.Digest = c.decision, c.to.Name, !own, c.to.Digest
 	body := metered(answer, c.runner != nil, func(whole bool) {
 		var told fleet.Counts
 		if whole {

@@ -124,7 +124,7 @@ func TestTheBodyNamesTheModelAsTheHostDoes(t *testing.T) {
 	for _, c := range []struct{ ref, body, want string }{
 		{"tiny", `{"model":"tiny", "n":1}`, `{"model":"tiny", "n":1}`}, // the same to an Ollama
 		{"tiny:latest", `{"model":"tiny:latest"}`, `{"model":"tiny:latest"}`},
-		{fleet.ModelID("tiny"), `{"model":"m_x","n":1e3,"deep":{"model":"m_x"}}`, `{"deep":{"model":"m_x"},"model":"tiny:latest","n":1e3}`},
+		{fleet.ModelID("tiny"), `{"model":"m_x","n":1e3,"deep":{"model":"m_x"}}`, `{"model":"tiny:latest","n":1e3,"deep":{"model":"m_x"}}`},
 		{"tiny@sha256:d1", `{"name":"tiny@sha256:d1","model":""}`, `{"model":"","name":"tiny:latest"}`},
 		{" tiny", `{}`, `{"model":"tiny:latest"}`},
 	} {

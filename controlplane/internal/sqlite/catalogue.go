@@ -4,16 +4,28 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"errors"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
 const modelColumns = `name, description, files, loader, info, quantize, digest, pinned, labels, problem,
-	everywhere, deleted_at, purge_at, created_at, changed_at, options`
+	everywhere, deleted_at, purge_at, created_at, changed_at, options, aliases`
 
 // SaveModel implements [fleet.CatalogueStore].
-func (s *State) SaveModel(ctx context.Context, m fleet.StoredModel) error {
+func (s *State) SaveModel(ctx context.Context, models ...fleet.StoredModel) error {
+	return s.write(ctx, "save model", func(ctx context.Context, tx *sql.Tx) error {
+		for i := range models {
+			if err := saveModel(ctx, tx, &models[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func saveModel(ctx context.Context, tx *sql.Tx, m *fleet.StoredModel) error {
 	files, err := json.Marshal(m.Files)
 	if err != nil {
 		return err
@@ -22,16 +34,18 @@ func (s *State) SaveModel(ctx context.Context, m fleet.StoredModel) error {
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, "save model", func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx,
-			`INSERT INTO models (canonical, `+modelColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
-			ON CONFLICT (canonical) DO UPDATE SET name = $2, description = $3, files = $4, loader = $5, info = $6, quantize = $7, digest = $8,
-				pinned = $9, labels = $10, problem = $11, everywhere = $12, deleted_at = $13, purge_at = $14, changed_at = $16, options = $17`,
-			fleet.CanonicalModel(m.Name), m.Name, m.Description, string(files), m.Loader, string(m.Info), m.Quantize, m.Digest, m.Pinned, labels,
-			m.Problem, m.Everywhere, optionalColumn(m.DeletedAt), optionalColumn(m.PurgeAt), column(m.CreatedAt), column(m.ChangedAt), string(m.Options))
+	aliases, err := json.Marshal(m.Aliases)
+	if err != nil {
 		return err
-	})
+	}
+	_, err = tx.ExecContext(ctx,
+		`INSERT INTO models (canonical, `+modelColumns+`)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+		ON CONFLICT (canonical) DO UPDATE SET name = $2, description = $3, files = $4, loader = $5, info = $6, quantize = $7, digest = $8,
+			pinned = $9, labels = $10, problem = $11, everywhere = $12, deleted_at = $13, purge_at = $14, changed_at = $16, options = $17, aliases = $18`,
+		fleet.CanonicalModel(m.Name), m.Name, m.Description, string(files), m.Loader, string(m.Info), m.Quantize, m.Digest, m.Pinned, labels,
+		m.Problem, m.Everywhere, optionalColumn(m.DeletedAt), optionalColumn(m.PurgeAt), column(m.CreatedAt), column(m.ChangedAt), string(m.Options), string(aliases))
+	return err
 }
 
 // StoredModels implements [fleet.CatalogueStore].
@@ -45,13 +59,13 @@ func (s *State) StoredModels(ctx context.Context) (list []fleet.StoredModel, err
 
 func scanModel(row scanner) (fleet.StoredModel, error) {
 	var (
-		m                            fleet.StoredModel
-		files, info, options, labels string
-		deleted, purge               sql.NullInt64
-		created, changed             int64
+		m                                     fleet.StoredModel
+		files, info, options, labels, aliases string
+		deleted, purge                        sql.NullInt64
+		created, changed                      int64
 	)
 	if err := row.Scan(&m.Name, &m.Description, &files, &m.Loader, &info, &m.Quantize, &m.Digest, &m.Pinned, &labels, &m.Problem,
-		&m.Everywhere, &deleted, &purge, &created, &changed, &options); err != nil {
+		&m.Everywhere, &deleted, &purge, &created, &changed, &options, &aliases); err != nil {
 		return m, err
 	}
 	if info != "" {
@@ -62,12 +76,9 @@ func scanModel(row scanner) (fleet.StoredModel, error) {
 	}
 	m.DeletedAt, m.PurgeAt = optionalTime(deleted), optionalTime(purge)
 	m.CreatedAt, m.ChangedAt = timeOf(created), timeOf(changed)
-	if err := json.Unmarshal([]byte(files), &m.Files); err != nil {
-		return m, err
-	}
 	var err error
 	m.Labels, err = decodeLabels(labels)
-	return m, err
+	return m, errors.Join(err, json.Unmarshal([]byte(files), &m.Files), json.Unmarshal([]byte(aliases), &m.Aliases))
 }
 
 // RemoveModel implements [fleet.CatalogueStore].

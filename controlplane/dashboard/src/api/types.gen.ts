@@ -163,6 +163,7 @@ export interface ModelInfo {
   problems?: string[]; // sentences: why it can't be used
   pinned?: boolean;
   labels?: Record<string, string>;
+  aliases?: string[]; // other names under which it is served
   wanted_on?: string[]; // ids of the hosts that are to have it
   deleted_at?: string;
   purge_at?: string; // when the files of a deleted one go

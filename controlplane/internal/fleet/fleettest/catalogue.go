@@ -13,7 +13,7 @@ func catalogueSentences() []sentence {
 		return fleet.StoredModel{
 			Name: name, Description: "for tests", Loader: "gguf", Info: []byte(`{"format":"gguf"}`), Quantize: "q4_K_M", Options: []byte(`{"system":"Be short."}`), Digest: "abc",
 			Files:  []fleet.ModelFile{{Path: "m.gguf", Storage: "default", Key: "models/m", SizeBytes: 1 << 40, SHA256: "def"}},
-			Pinned: true, Labels: map[string]string{"team": "red"}, Problem: "none", Everywhere: true,
+			Pinned: true, Labels: map[string]string{"team": "red"}, Aliases: []string{"Prod:latest"}, Problem: "none", Everywhere: true,
 			DeletedAt: noon().Add(time.Minute), PurgeAt: noon().Add(time.Hour), CreatedAt: noon(), ChangedAt: noon(),
 		}
 	}
@@ -33,6 +33,12 @@ func catalogueSentences() []sentence {
 			must(t, s.Catalogue.SaveModel(t.Context(), want))
 			want.CreatedAt = noon()
 			wantEqual(t, got(s.Catalogue.StoredModels(t.Context()))(t), []fleet.StoredModel{want})
+		}},
+		{"Several are saved at once", func(t *testing.T, s Stores) {
+			a, b := model("a:latest"), model("b:latest")
+			a.Aliases = nil
+			must(t, s.Catalogue.SaveModel(t.Context(), a, b))
+			wantEqual(t, got(s.Catalogue.StoredModels(t.Context()))(t), []fleet.StoredModel{a, b})
 		}},
 		{"A model that is removed is gone with its placements", func(t *testing.T, s Stores) {
 			must(t, s.Catalogue.SaveModel(t.Context(), model("m:latest")))

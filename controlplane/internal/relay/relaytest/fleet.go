@@ -13,6 +13,9 @@ type Hosts []fleet.HostView
 // Hosts returns the list.
 func (h Hosts) Hosts() []fleet.HostView { return h }
 
+// Aliases returns no other names.
+func (h Hosts) Aliases() fleet.Aliases { return nil }
+
 // Find returns the host with this id or name.
 func (h Hosts) Find(idOrName string) (fleet.HostView, error) {
 	for _, v := range h {

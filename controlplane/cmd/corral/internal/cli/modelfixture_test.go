@@ -24,7 +24,7 @@ func loop() fleet.Model {
 		Files:          []fleet.ModelFile{{Path: "loop.gguf", Storage: "models", Key: "models/acme/loop/q4/aaaabbbbcccc/loop.gguf", SizeBytes: 3 * gib, SHA256: "aaaabbbbccccdddd"}},
 		ParameterCount: 7_241_732_096, ContextTokens: 8192, Capabilities: []string{"completion", "tools"}, License: "mit",
 		Notes: []string{"It has no template."}, Problems: []string{"gpu-2 has no room"}, Pinned: true,
-		Labels: map[string]string{"team": "night"}, WantedOn: []string{"h_aaaa", "h_bbbb"},
+		Labels: map[string]string{"team": "night"}, Aliases: []string{"night:latest"}, WantedOn: []string{"h_aaaa", "h_bbbb"},
 	}
 }
 
@@ -143,6 +143,9 @@ func modelRoutes(t *testing.T, mux *http.ServeMux, empty bool, onHosts func() []
 		}
 		if p.Pinned != nil {
 			m.Pinned = *p.Pinned
+		}
+		if p.Aliases != nil {
+			m.Aliases = p.Aliases
 		}
 	})
 	mux.HandleFunc("GET /api/operations", func(w http.ResponseWriter, r *http.Request) {

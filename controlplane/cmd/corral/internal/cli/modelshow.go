@@ -57,6 +57,9 @@ func (s *session) showModel(m *client.Model, named map[string]string) error {
 		t.row("description", lines[0])
 		t.more(lines[1:]...)
 	}
+	if len(m.Aliases) > 0 {
+		t.row("aliases", strings.Join(m.Aliases, ", "))
+	}
 	t.row("labels", labels(m.Labels))
 	t.row("size", size(m.SizeBytes))
 	t.row("is", join(", ", m.Format, m.Family, parametersOf(m), m.Quantized))
