@@ -117,8 +117,8 @@ func TestRequests(t *testing.T) {
 		{"POST /api/operations/op_1/cancel ", func() error { _, err := c.CancelOperation(ctx, "op_1"); return err }},
 		{"POST /api/operations/op_1/retry ", func() error { _, err := c.RetryOperation(ctx, "op_1"); return err }},
 		{"GET /api/models/tiny/fit ", func() error { _, err := c.Fit(ctx, "tiny", client.FitQuery{}); return err }},
-		{"GET /api/models/tiny/fit?context=8192&hosts=a%2Cb&parallel=2 ", func() error {
-			_, err := c.Fit(ctx, "tiny", client.FitQuery{ContextTokens: 8192, Parallel: 2, Hosts: []string{"a", "b"}})
+		{"GET /api/models/tiny/fit?cache_type=q8_0&context=8192&hosts=a%2Cb&parallel=2 ", func() error {
+			_, err := c.Fit(ctx, "tiny", client.FitQuery{ContextTokens: 8192, Parallel: 2, CacheType: "q8_0", Hosts: []string{"a", "b"}})
 			return err
 		}},
 		{"GET /api/metrics ", func() error { _, err := c.Metrics(ctx); return err }},

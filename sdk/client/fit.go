@@ -31,6 +31,7 @@ const (
 type FitQuery struct {
 	ContextTokens int      // of each request; 0 is what each host's Ollama takes by itself
 	Parallel      int      // requests at a time; 0 is as each host has it
+	CacheType     string   // of keys and values: f16, q8_0 or q4_0; empty is as each host has it
 	Hosts         []string // ids or names; none is all
 }
 
@@ -43,9 +44,10 @@ type Fit struct {
 	Reason   string    `json:"reason"` // a sentence
 	Source   FitSource `json:"source"`
 
-	ContextTokens        int64 `json:"context"` // of each request
-	Parallel             int64 `json:"parallel"`
-	LongestContextTokens int64 `json:"longest_context"` // that fits on the GPUs alone; 0 is none, or none is known
+	ContextTokens        int64  `json:"context"` // of each request
+	Parallel             int64  `json:"parallel"`
+	CacheType            string `json:"cache_type"`      // of keys and values
+	LongestContextTokens int64  `json:"longest_context"` // that fits on the GPUs alone; 0 is none, or none is known
 
 	// What it needs in all, wherever that is. TotalBytes is the sum of the others.
 	WeightsBytes    int64 `json:"weights"`
@@ -86,6 +88,9 @@ func (c *Client) Fit(ctx context.Context, model string, q FitQuery) ([]Fit, erro
 	}
 	if q.Parallel != 0 {
 		what.query.Set("parallel", strconv.Itoa(q.Parallel))
+	}
+	if q.CacheType != "" {
+		what.query.Set("cache_type", q.CacheType)
 	}
 	if len(q.Hosts) > 0 {
 		what.query.Set("hosts", strings.Join(q.Hosts, ","))

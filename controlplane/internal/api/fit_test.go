@@ -9,6 +9,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models/fit"
 	"github.com/corral-fleet/corral/controlplane/internal/relay/relaytest"
+	"github.com/corral-fleet/corral/sdk/gguf"
 	"github.com/corral-fleet/corral/sdk/gguf/gguftest"
 	"github.com/corral-fleet/corral/sdk/loader"
 )
@@ -45,6 +46,13 @@ func TestWhetherAModelFits(t *testing.T) {
 	some := ask("?context=8192&parallel=2&hosts=beta")
 	if len(some) != 1 || some[0].HostID != "h2" || some[0].ContextTokens != 8192 || some[0].Parallel != 2 || some[0].CacheBytes != 2*8192*128<<10 {
 		t.Errorf("%+v", some)
+	}
+	some = ask("?context=8192&parallel=2&hosts=beta&cache_type=q8_0")
+	if len(some) != 1 || some[0].CacheType != gguf.CacheQ8_0 || some[0].CacheBytes != 2*8192*68<<10 { // 34 bytes for 32 elements
+		t.Errorf("%+v", some)
+	}
+	if got := f.Do(edge.Read, "GET", "/api/models/big:8b/fit?cache_type=q5_1", ""); got.Status != 400 || !strings.Contains(got.Body, "cache_type") {
+		t.Errorf("%d %s", got.Status, got.Body)
 	}
 	if got := f.Do(edge.Read, "GET", "/api/models/big:8b/fit?hosts=nowhere", ""); got.Status != 404 || !strings.Contains(got.Body, "there is no host") {
 		t.Errorf("%d %s", got.Status, got.Body)

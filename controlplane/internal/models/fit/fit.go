@@ -33,6 +33,8 @@ const (
 type Ask struct {
 	ContextTokens uint64 // of each request; 0 is what the host's Ollama takes by itself
 	Parallel      uint64 // requests at a time; 0 is as the host has it, or 1
+	// CacheType is how keys and values are kept; empty is as the host's Ollama does it.
+	CacheType gguf.CacheType
 }
 
 // Fit is whether a model fits on a host, and what it takes there.
@@ -44,8 +46,9 @@ type Fit struct {
 	Reason   string  `json:"reason"` // a sentence
 	Source   Source  `json:"source"`
 
-	ContextTokens int64 `json:"context"` // of each request
-	Parallel      int64 `json:"parallel"`
+	ContextTokens int64          `json:"context"` // of each request
+	Parallel      int64          `json:"parallel"`
+	CacheType     gguf.CacheType `json:"cache_type"` // of keys and values
 	// LongestContextTokens is the longest context of each request with which the model
 	// fits on the GPUs alone; 0 where there is none, or none is known.
 	LongestContextTokens int64 `json:"longest_context"`
@@ -95,11 +98,12 @@ func (m *Model) On(h *Host, a Ask, seen *Measurements) (Fit, error) {
 	if err != nil {
 		return f, err
 	}
-	f.ContextTokens, f.Parallel = whole(plain.ContextTokens), whole(plain.Parallel)
+	f.ContextTokens, f.Parallel, f.CacheType = whole(plain.ContextTokens), whole(plain.Parallel), o.CacheType
 	asked := how{h.Instance, fleet.CanonicalModel(m.name), m.digest, plain.ContextTokens, plain.Parallel}
 	learnt := seen.learnt(h.ID, m.architecture)
 	factor := learnt
-	if was, measured := seen.of(h.ID, asked); measured && was.factor > 0 && m.digest != "" {
+	asItIs := o.CacheType == h.options(m, Ask{}).CacheType // it was measured with no other
+	if was, measured := seen.of(h.ID, asked); measured && asItIs && was.factor > 0 && m.digest != "" {
 		f.Source, f.MeasuredBytes = Measured, was.bytes
 		factor = correction(uint64(was.bytes), &plain)
 	}
@@ -140,6 +144,7 @@ func (m *Model) VerdictOn(h *Host, seen *Measurements) (v Verdict, mainMemoryByt
 func (h *Host) options(m *Model, a Ask) gguf.Options {
 	return gguf.Options{
 		ContextTokens: cmp.Or(a.ContextTokens, h.contextTokens()), Parallel: cmp.Or(a.Parallel, h.Parallel, 1),
+		CacheType:         cmp.Or(a.CacheType, gguf.CacheF16),
 		KeepsLatentValues: h.before("0.30.0"), GPUs: h.GPUs, HostFreeBytes: h.MainMemoryFreeBytes,
 		OverheadBytes: gguf.DefaultOverheadBytes, Projector: m.projector, Adapters: m.adapters,
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models/fit"
+	"github.com/corral-fleet/corral/sdk/gguf"
 	"github.com/corral-fleet/corral/sdk/gguf/gguftest"
 )
 
@@ -93,6 +94,11 @@ func TestAFigureWithoutComputeAgrees(t *testing.T) {
 	note(&seen, model, host, "d1", 8192, took)
 	if f := on(t, model, host, ask, &seen); f.Source != fit.Measured || f.MeasuredBytes != took || f.TotalBytes != before.TotalBytes {
 		t.Errorf("%+v, want a total of %d", f, before.TotalBytes)
+	}
+	other := ask
+	other.CacheType = gguf.CacheQ8_0 // with which it was not measured
+	if f := on(t, model, host, other, &seen); f.Source != fit.Estimated || f.CacheType != gguf.CacheQ8_0 || f.CacheBytes >= before.CacheBytes {
+		t.Errorf("with another cache %+v", f)
 	}
 	// Less than that does: the cache is quantised there, say.
 	note(&seen, model, host, "d1", 8192, took*3/4)

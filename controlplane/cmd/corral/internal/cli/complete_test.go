@@ -14,6 +14,10 @@ func TestCompletion(t *testing.T) {
 	}{
 		{"model show ,", []string{"acme/loop:q4", "llama3:latest", "tiny:latest"}},
 		{"model show acme/loop:q4 ,", nil},
+		{"model fit ,", []string{"acme/loop:q4", "llama3:latest", "tiny:latest"}},
+		{"model fit x --hosts ,", []string{"gpu-1", "gpu-2"}},
+		{"model fit x --cache-type ,", []string{"f16", "q8_0", "q4_0"}},
+		{"model alias ,", []string{"acme/loop:q4", "llama3:latest", "tiny:latest"}},
 		{"model download x --hosts ,", []string{"gpu-1", "gpu-2"}},
 		{"host drain ,", []string{"gpu-1", "gpu-2"}},
 		{"host label ,", []string{"gpu-1", "gpu-2"}},

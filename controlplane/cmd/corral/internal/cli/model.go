@@ -13,7 +13,7 @@ import (
 
 func (s *session) modelCommand() *cobra.Command {
 	return group("model", "See models, and bring them to hosts",
-		s.modelListCommand(), s.modelShowCommand(), s.modelUploadCommand(), s.modelImportCommand(), s.modelDownloadCommand(), s.modelDeleteCommand(),
+		s.modelListCommand(), s.modelShowCommand(), s.modelUploadCommand(), s.modelImportCommand(), s.modelFitCommand(), s.modelDownloadCommand(), s.modelDeleteCommand(),
 		s.modelRestoreCommand(), s.modelPinCommand(), s.modelUnpinCommand(), s.modelLabelCommand(), s.modelAliasCommand(), s.modelDescribeCommand())
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models"
+	"github.com/corral-fleet/corral/controlplane/internal/models/fit"
 )
 
 // loop is a model of the catalogue that is on its way to hosts.
@@ -47,6 +48,24 @@ func loopChosen() any {
 
 		Chosen []chosenHost `json:"chosen"`
 	}{loop(), []chosenHost{{"h_aaaa", "gpu-1", nil}, {"h_bbbb", "gpu-2", &running}, {"h_cccc", "gpu-3", &away}}}
+}
+
+// fitsOfThree are a host where a model fits, one that it spills on, and one that is away.
+func fitsOfThree() []fit.Fit {
+	fits := fit.Fit{
+		HostID: "h_aaaa", Host: "gpu-1", Instance: "default", Verdict: fit.Fits, Reason: "it needs 4.6 GiB of GPU memory, of which 20.0 GiB are free", Source: fit.Measured,
+		ContextTokens: 8192, Parallel: 2, CacheType: "f16", LongestContextTokens: 131072, WeightsBytes: 3 * gib, CacheBytes: gib, ComputeBytes: gib / 4, OverheadBytes: 450 << 20,
+		TotalBytes: 5 * gib, MeasuredBytes: 4 * gib, GPUBytes: 5 * gib, FreeBytes: 20 * gib, GPUs: []fit.GPU{},
+	}
+	spills := fits
+	spills.HostID, spills.Host, spills.Verdict, spills.Source = "h_bbbb", "gpu-2", fit.Spills, fit.Estimated
+	spills.Reason = "12 of 33 layers don't fit in the 2.0 GiB that are free on GPUs: 3.0 GiB stay in the host's main memory"
+	spills.LongestContextTokens, spills.GPUBytes, spills.MainMemoryBytes, spills.FreeBytes = 0, 2*gib, 3*gib, 2*gib
+	away := fit.Fit{
+		HostID: "h_cccc", Host: "gpu-3", Verdict: fit.Unknown, Reason: "it needs 5.0 GiB; what is free there is not known: the host is \x1b[2J away", Source: fit.Estimated,
+		ContextTokens: 4096, Parallel: 1, CacheType: "f16", WeightsBytes: 3 * gib, CacheBytes: gib, TotalBytes: 5 * gib, GPUs: []fit.GPU{},
+	}
+	return []fit.Fit{fits, spills, away}
 }
 
 // operationsOfFour are one of each that matters.
@@ -120,6 +139,18 @@ func modelRoutes(t *testing.T, mux *http.ServeMux, empty bool, onHosts func() []
 		if q := r.URL.RawQuery; q != "" && q != "purge=true" && q != "hosts=gpu-1%2Cgpu-3" {
 			t.Errorf("a deletion asks %s", q)
 		}
+	})
+	mux.HandleFunc("GET /api/models/acme%2Floop:q4/fit", func(w http.ResponseWriter, r *http.Request) {
+		var list []fit.Fit
+		for _, f := range fitsOfThree() {
+			if hosts := r.FormValue("hosts"); hosts == "" || strings.Contains(hosts, f.Host) {
+				list = append(list, f)
+			}
+		}
+		if q := r.URL.RawQuery; strings.Contains(q, "context") && q != "cache_type=q8_0&context=8192&hosts=gpu-1&parallel=2" {
+			t.Errorf("a fit asks %s", q)
+		}
+		say(w, list)
 	})
 	mux.HandleFunc("POST /api/models/acme%2Floop:q4/download", func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
