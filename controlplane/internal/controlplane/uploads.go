@@ -61,10 +61,25 @@ func (c *ControlPlane) incoming(
 		MaxBytes: func() int64 { return maxModelSize(manager) },
 		Log:      c.log.Named("blobs"), Now: c.now,
 	})
-	if err := errors.Join(s.Load(ctx), blobs.Load()); err != nil {
+	again, err := received(ctx, store)
+	if err != nil {
 		return nil, err
 	}
+	if err := errors.Join(s.Load(ctx), blobs.Load(), arrivals.Load(again)); err != nil {
+		return nil, err
+	}
+	known.operations.Settle(fleet.UploadOperation, fleet.StoreOperation)
 	return &incoming{uploads: s, blobs: blobs, arrivals: arrivals, maker: &modelMaker{sink}}, nil
+}
+
+// received returns the ids of the uploads that are whole and not handed on yet.
+func received(ctx context.Context, store fleet.UploadStore) (map[string]bool, error) {
+	list, err := store.Uploads(ctx)
+	ids := map[string]bool{}
+	for i := range list {
+		ids[list[i].ID] = list[i].State == fleet.UploadReceived
+	}
+	return ids, err
 }
 
 func maxModelSize(m *settings.Manager) int64 { return int64(m.Current().Models.MaxModelSize) }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -25,32 +26,64 @@ type Arrivals struct {
 	folder  string
 
 	mu     sync.Mutex
-	coming chan struct{} // of one place: another one has come
+	under  map[string]bool // the ids of those that are being taken
+	coming chan struct{}   // of one place: another one has come
 }
 
 // NewArrivals returns those of a folder, which is theirs alone.
 func NewArrivals(s *Service, folder string) *Arrivals {
-	return &Arrivals{service: s, folder: folder, coming: make(chan struct{}, 1)}
+	return &Arrivals{service: s, folder: folder, under: map[string]bool{}, coming: make(chan struct{}, 1)}
 }
 
 const (
 	parcelFile = "parcel.json"
+	// What the names of folders end with that are no parcel yet, and none any more.
 	unfinished = ".part"
+	finished   = ".gone"
 	// atOnce is how many parcels are taken at a time: each is as fast as the disk.
 	atOnce = 2
 )
 
+// Load tells of the parcels that wait, and removes what a kill has left. What there is of a
+// parcel whose id is in again stays: that is accepted once more. It has to be called before
+// anything else.
+func (a *Arrivals) Load(again map[string]bool) error {
+	entries, err := os.ReadDir(a.folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for _, e := range entries {
+		path := filepath.Join(a.folder, e.Name())
+		switch id, half := strings.CutSuffix(e.Name(), unfinished); {
+		case filepath.Ext(e.Name()) == finished, half && !again[id]:
+			err = errors.Join(err, os.RemoveAll(path))
+		case half:
+		default:
+			if p, unread := readParcel(path); unread == nil { // else it is told of when it is taken
+				a.announce(&p)
+			}
+		}
+	}
+	return err
+}
+
 // Accept moves the files of a parcel here, and returns when they would survive a kill. A
-// parcel that was accepted under the id before is left as it is.
+// parcel that was accepted under the id before is left as it is. Where it fails, the files
+// are where they were.
 func (a *Arrivals) Accept(id string, p Parcel) error {
 	if err := p.Check(); err != nil {
 		return err
 	}
-	a.service.announced(fleet.ShownModel(p.Name), &p)
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if err := a.accept(filepath.Join(a.folder, id), p); err != nil {
-		return fault.Wrap(fault.Internal, err, "the files of the model %q could not be kept", p.Name)
+		if errors.Is(err, fs.ErrNotExist) && a.service.hasTaken(&p) {
+			return nil
+		}
+		return unkept(&p, err)
+	}
+	if !a.under[id] {
+		a.announce(&p)
 	}
 	select {
 	case a.coming <- struct{}{}:
@@ -59,7 +92,26 @@ func (a *Arrivals) Accept(id string, p Parcel) error {
 	return nil
 }
 
-func (a *Arrivals) accept(folder string, p Parcel) error {
+// announce begins the operation of a parcel that waits.
+func (a *Arrivals) announce(p *Parcel) {
+	a.service.announced(p, func(context.Context) error {
+		a.turnBack(fleet.CanonicalModel(p.Name))
+		return nil
+	})
+}
+
+// unkept is why a parcel is not accepted.
+func unkept(p *Parcel, err error) error {
+	switch kind := fault.KindOf(err); kind {
+	case fault.NoSpace:
+		return fault.Wrap(kind, err, "the server's disk is full, so that the files of the model %q could not be kept", p.Name)
+	case fault.NotFound:
+		return fault.Wrap(fault.Conflict, err, "the files of the model %q are not there any more; upload them again", p.Name)
+	}
+	return fault.Wrap(fault.Internal, err, "the files of the model %q could not be kept", p.Name)
+}
+
+func (a *Arrivals) accept(folder string, p Parcel) (err error) {
 	if _, err := os.Stat(folder); err == nil {
 		return nil
 	}
@@ -67,6 +119,13 @@ func (a *Arrivals) accept(folder string, p Parcel) error {
 	if err := os.MkdirAll(part, 0o700); err != nil {
 		return err
 	}
+	from := p.Files
+	p.Files = slices.Clone(from)
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, giveBack(part, from))
+		}
+	}()
 	for i := range p.Files {
 		f := &p.Files[i]
 		if f.Local == "" { // the catalogue has it
@@ -96,6 +155,23 @@ func (a *Arrivals) accept(folder string, p Parcel) error {
 		return err
 	}
 	return syncFolder(a.folder)
+}
+
+// giveBack moves the files of a parcel that is not accepted to where they were.
+func giveBack(part string, files []ParcelFile) error {
+	var errs []error
+	for i, f := range files {
+		if f.Local == "" {
+			continue
+		}
+		if err := os.Rename(filepath.Join(part, strconv.Itoa(i)), f.Local); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) > 0 {
+		return errors.Join(errs...)
+	}
+	return os.RemoveAll(part)
 }
 
 func writeSynced(path string, body []byte) (err error) {
@@ -138,7 +214,7 @@ func (a *Arrivals) Run(ctx context.Context) error {
 			a.service.Log.Error("what has arrived can't be looked at", "error", err)
 		}
 		for _, next := range waiting {
-			if under[next.model] != "" || len(under) == atOnce || ctx.Err() != nil {
+			if under[next.model] != "" || len(under) == atOnce || ctx.Err() != nil || !a.claim(next.id) {
 				continue
 			}
 			under[next.model] = next.id
@@ -168,7 +244,7 @@ func (a *Arrivals) waiting() ([]arrival, error) {
 	}
 	var list []arrival
 	for _, e := range entries {
-		if !e.IsDir() || filepath.Ext(e.Name()) == unfinished {
+		if ext := filepath.Ext(e.Name()); !e.IsDir() || ext == unfinished || ext == finished {
 			continue
 		}
 		one := arrival{id: e.Name()}
@@ -184,10 +260,20 @@ func (a *Arrivals) waiting() ([]arrival, error) {
 	return list, err
 }
 
+// claim reports whether a parcel is there still, which is being taken from here on.
+func (a *Arrivals) claim(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, err := os.Stat(filepath.Join(a.folder, id)); err != nil {
+		return false
+	}
+	a.under[id] = true
+	return true
+}
+
 // take takes a parcel, and removes what is left of it.
 func (a *Arrivals) take(ctx context.Context, id string) {
-	folder := filepath.Join(a.folder, id)
-	p, err := readParcel(folder)
+	p, err := readParcel(filepath.Join(a.folder, id))
 	if err == nil {
 		err = a.service.Take(ctx, p)
 	}
@@ -197,7 +283,36 @@ func (a *Arrivals) take(ctx context.Context, id string) {
 	if err != nil {
 		a.service.Log.Error("a model can't be stored", "model", p.Name, "error", err)
 	}
-	if err := os.RemoveAll(folder); err != nil {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.under, id)
+	a.remove(id)
+}
+
+// turnBack removes the parcels of a model that nobody has begun to take.
+func (a *Arrivals) turnBack(model string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	waiting, err := a.waiting()
+	if err != nil {
+		a.service.Log.Error("what has arrived can't be looked at", "error", err)
+	}
+	for _, one := range waiting {
+		if one.model == model && !a.under[one.id] {
+			a.remove(one.id)
+		}
+	}
+}
+
+// remove removes a parcel, which isn't one from the first step on: what a kill leaves of it
+// is not taken again. a.mu is held.
+func (a *Arrivals) remove(id string) {
+	folder := filepath.Join(a.folder, id)
+	err := os.Rename(folder, folder+finished)
+	if err == nil {
+		err = os.RemoveAll(folder + finished)
+	}
+	if err != nil {
 		a.service.Log.Error("files of a model that has been taken are left over", "folder", folder, "error", err)
 	}
 }

@@ -35,6 +35,9 @@ type shelf struct {
 	files      map[string]string // sha256 by storage and key
 	contents   map[string]string // of some of them
 	failing    error             // of storages
+	// touched, where it isn't nil, is called when a file has been stored, and before one is
+	// deleted. What it returns is what the storage says of that.
+	touched func(key string) error
 }
 
 func newShelf() *shelf {
@@ -119,16 +122,27 @@ func (s *shelf) Put(_ context.Context, storage, key, localPath string) (string, 
 	if err != nil {
 		return "", err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.failing != nil {
-		return "", s.failing
-	}
 	if storage == "" {
 		storage = "default"
 	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failing != nil {
+		return storage, s.failing
+	}
 	s.files[storage+"/"+key] = digestOf(body)
-	return storage, nil
+	return storage, s.touch(key)
+}
+
+// touch calls touched. s.mu is held, but not meanwhile.
+func (s *shelf) touch(key string) error {
+	touched := s.touched
+	if touched == nil {
+		return nil
+	}
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	return touched(key)
 }
 
 func (s *shelf) Open(_ context.Context, storage, key string) (io.ReadCloser, error) {
@@ -144,10 +158,20 @@ func (s *shelf) Open(_ context.Context, storage, key string) (io.ReadCloser, err
 func (s *shelf) Delete(_ context.Context, storage, key string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.failing == nil {
-		delete(s.files, storage+"/"+key)
+	if s.failing != nil {
+		return s.failing
 	}
-	return s.failing
+	if err := s.touch(key); err != nil {
+		return err
+	}
+	delete(s.files, storage+"/"+key)
+	return nil
+}
+
+func (s *shelf) onTouch(touched func(key string) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.touched = touched
 }
 
 func (s *shelf) Source(_ context.Context, _ fleet.Target, f fleet.ModelFile) (work.Source, error) {

@@ -24,9 +24,11 @@ type Deletion struct {
 }
 
 // Delete has a model go from hosts, or from everywhere: from the hosts first, each when it
-// can be reached, then from its storage, then from the catalogue. A model that only hosts
-// have goes from those. One that nobody has is fault.NotFound.
+// can be reached, then from its storage, then from the catalogue. What is on its way here
+// to be the model doesn't come. A model that only hosts have goes from those. One that
+// nobody has is fault.NotFound.
 func (s *Service) Delete(ctx context.Context, name string, d Deletion) error {
+	turned := len(d.Hosts) == 0 && s.turnBack(ctx, name)
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	m, err := s.Stored(name)
@@ -36,6 +38,9 @@ func (s *Service) Delete(ctx context.Context, name string, d Deletion) error {
 		return err
 	}
 	if !stored && len(hosts) == 0 {
+		if turned {
+			return nil
+		}
 		return fault.New(fault.NotFound, "model %q not found", name).On(fault.Caller)
 	}
 	list := s.wantedOn(name, hosts)
@@ -62,6 +67,19 @@ func (s *Service) Delete(ctx context.Context, name string, d Deletion) error {
 		}
 	}
 	return s.place(ctx, list)
+}
+
+// turnBack ends what brings a model here, and reports whether anything did.
+func (s *Service) turnBack(ctx context.Context, name string) (turned bool) {
+	for _, o := range s.Operations.UnderWay() {
+		if !arriving(o) || !fleet.SameModel(o.Model, name) {
+			continue
+		}
+		if _, err := s.Operations.Cancel(ctx, o.ID); err == nil { // else it has just ended
+			turned = true
+		}
+	}
+	return turned
 }
 
 // holding returns the hosts that are named and have a model or are to have it, or all
@@ -193,6 +211,7 @@ func (s *Service) purgeOne(ctx context.Context, name string, at place) {
 	if _, there := s.models[name]; !there {
 		delete(s.runs, at)
 	}
+	s.tell() // a new one of the name may wait for this
 	s.mu.Unlock()
 	if err == nil {
 		job.End(nil)

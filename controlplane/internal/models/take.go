@@ -71,13 +71,16 @@ func (s *Service) Take(ctx context.Context, p Parcel) (err error) {
 		return err
 	}
 	name := fleet.ShownModel(p.Name)
-	job := s.announced(name, &p)
-	if err := s.begin(name, &taking{job: job, parcel: p}); err != nil {
-		job.End(err)
+	job := s.announced(&p, nil)
+	doing, done := job.Start(ctx)
+	if err := s.begin(doing, name, &taking{job: job, parcel: p}); err != nil {
+		done()
+		if ctx.Err() == nil {
+			job.End(err)
+		}
 		return err
 	}
 	defer s.finish(name)
-	doing, done := job.Start(ctx)
 	for failures := 1; ; failures++ {
 		if err = s.takeOnce(doing, name, &p, job); err == nil || doing.Err() != nil || !worthTrying(err) {
 			break
@@ -105,13 +108,16 @@ func (s *Service) Take(ctx context.Context, p Parcel) (err error) {
 	return err
 }
 
-// announced returns the operation of a parcel that is to be stored, or is.
-func (s *Service) announced(name string, p *Parcel) *operations.Job {
+// announced returns the operation of a parcel that is to be stored, or is. Forgo is
+// called when somebody cancels it before it is begun.
+func (s *Service) announced(p *Parcel, forgo func(context.Context) error) *operations.Job {
 	var total int64
 	for _, f := range p.Files {
 		total += f.SizeBytes
 	}
-	return s.Operations.Begin(operations.What{Kind: fleet.StoreOperation, Model: name, TotalBytes: total})
+	return s.Operations.Begin(operations.What{
+		Kind: fleet.StoreOperation, Model: fleet.ShownModel(p.Name), TotalBytes: total, Forgo: forgo,
+	})
 }
 
 func (s *Service) takeOnce(ctx context.Context, name string, p *Parcel, job *operations.Job) error {
@@ -128,23 +134,32 @@ func (s *Service) takeOnce(ctx context.Context, name string, p *Parcel, job *ope
 	return err
 }
 
-// begin notes that a model is being taken, which can be said of a name once at a time.
-func (s *Service) begin(name string, t *taking) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
+// begin notes that a model is being taken, which can be said of a name once at a time. It
+// waits while the files of a deleted one of the name are just going.
+func (s *Service) begin(ctx context.Context, name string, t *taking) error {
 	canonical := fleet.CanonicalModel(name)
-	if err := s.checkName(name); err != nil {
-		return err
+	for {
+		s.mu.Lock()
+		r, changed := s.runs[place{model: canonical}], s.changed
+		err := s.checkName(name)
+		if s.taking[canonical] != nil {
+			err = fault.New(fault.Conflict, "the model %q is being stored already", name).On(fault.Caller)
+		}
+		free := err == nil && (r == nil || !r.under)
+		if free {
+			s.taking[canonical] = t
+			s.announce()
+		}
+		s.mu.Unlock()
+		if free || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-changed:
+		}
 	}
-	if s.taking[canonical] != nil {
-		return fault.New(fault.Conflict, "the model %q is being stored already", name).On(fault.Caller)
-	}
-	if r := s.runs[place{model: canonical}]; r != nil && r.under {
-		return fault.New(fault.Conflict, "the files of a deleted model %q are just going; try again", name).On(fault.Caller)
-	}
-	s.taking[canonical] = t
-	s.announce()
-	return nil
 }
 
 // inspect has a loader look at stored files, and puts the model that they are into the
@@ -211,10 +226,12 @@ func (s *Service) shelve(ctx context.Context, name string, p *Parcel, job *opera
 			return nil, fault.New(fault.Conflict, "the file %q was here when it was announced, and has been deleted since; upload it again", f.Path).On(fault.Caller)
 		default:
 			stored, err = s.shelveOne(ctx, name, p.Storage, f, func(n int64) { job.Progress("storing", done+n, total, "") })
+			if stored.Storage != "" { // also where it failed: some of it may be there
+				s.keep(name, stored)
+			}
 			if err != nil {
 				return nil, err
 			}
-			s.keep(name, stored)
 		}
 		files = append(files, stored)
 		done += f.SizeBytes
@@ -316,6 +333,18 @@ func (s *Service) fileOf(storage, sha256 string) (fleet.ModelFile, bool) {
 		}
 	}
 	return fleet.ModelFile{}, false
+}
+
+// hasTaken reports whether a parcel has been taken before: the catalogue has its files as the
+// model, or says why not.
+func (s *Service) hasTaken(p *Parcel) bool {
+	m, err := s.Stored(p.Name)
+	if err != nil || m.Problem != "" {
+		return err == nil
+	}
+	return !slices.ContainsFunc(p.Files, func(f ParcelFile) bool {
+		return !slices.ContainsFunc(m.Files, func(has fleet.ModelFile) bool { return has.SHA256 == f.SHA256 })
+	})
 }
 
 // Known returns the size of a file that the catalogue has in a storage, by its digest;

@@ -13,7 +13,8 @@ import (
 const sweepEvery = time.Minute
 
 // Load makes the folder and removes what lies in it that belongs to no upload: a kill can
-// leave such files behind. It has to be called before anything is uploaded.
+// leave such files behind. The sink hears of the uploads that go on. It has to be called
+// before anything is uploaded.
 func (s *Service) Load(ctx context.Context) error {
 	if err := os.MkdirAll(s.Folder, 0o700); err != nil {
 		return err
@@ -24,7 +25,10 @@ func (s *Service) Load(ctx context.Context) error {
 	}
 	wanted := map[string]bool{}
 	for i := range list {
-		wanted[list[i].ID] = list[i].State == fleet.UploadReceiving || list[i].State == fleet.UploadReceived
+		if state := list[i].State; state == fleet.UploadReceiving || state == fleet.UploadReceived {
+			wanted[list[i].ID] = true
+			s.Sink.Changed(list[i], list[i].OffsetBytes)
+		}
 	}
 	entries, err := os.ReadDir(s.Folder)
 	if err != nil {

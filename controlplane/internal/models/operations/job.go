@@ -37,12 +37,12 @@ func (o *Operations) Begin(w What) *Job {
 	defer o.mu.Unlock()
 	for _, r := range o.byID {
 		if !r.State.Ended() && r.cancel == nil && r.Kind == w.Kind && r.HostID == w.HostID && fleet.SameModel(r.Model, w.Model) {
-			r.retry, r.forgo = w.Retry, w.Forgo
+			r.begun, r.retry, r.forgo = true, w.Retry, w.Forgo
 			return &Job{all: o, r: r}
 		}
 	}
 	at := o.now().UTC()
-	r := &record{retry: w.Retry, forgo: w.Forgo, Operation: fleet.Operation{
+	r := &record{begun: true, retry: w.Retry, forgo: w.Forgo, Operation: fleet.Operation{
 		ID: newID(), Kind: w.Kind, Model: w.Model, ModelID: fleet.ModelID(w.Model), HostID: w.HostID, Host: w.Host,
 		State: fleet.OperationWaiting, TotalBytes: w.TotalBytes, CreatedAt: at,
 	}}

@@ -47,6 +47,7 @@ type record struct {
 	fleet.Operation
 
 	version uint64 // of the last change
+	begun   bool   // since the program started
 	rate    rate
 	cancel  context.CancelCauseFunc     // nil where nobody is at it
 	retry   func(context.Context) error // nil where it can't be tried again now
@@ -77,6 +78,18 @@ func (o *Operations) Load(ctx context.Context) error {
 		o.byID[op.ID] = &record{Operation: op}
 	}
 	return nil
+}
+
+// Settle ends those of these kinds that nobody has gone on with since [Operations.Load]: a
+// kill came between the end of the job and that being stored.
+func (o *Operations) Settle(kinds ...fleet.OperationKind) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, r := range o.byID {
+		if !r.begun && !r.State.Ended() && slices.Contains(kinds, r.Kind) {
+			o.end(r, fault.New(fault.Unavailable, "the server was ended before it was noted how this went"))
+		}
+	}
 }
 
 // Run stores what changes until ctx ends, and prunes what is old.

@@ -188,6 +188,27 @@ func TestWhatWasUnderWayIsGoneOnWithAfterARestart(t *testing.T) {
 	}
 }
 
+// A kill can come between the end of a job and that being stored.
+func TestWhatNobodyGoesOnWithAfterARestartEnds(t *testing.T) {
+	b := newBench(t, nil)
+	b.Begin(download())
+	lost, goesOn := b.Begin(What{Kind: fleet.StoreOperation, Model: "lost"}), b.Begin(What{Kind: fleet.StoreOperation, Model: "goes-on"})
+	b.save(t.Context(), true)
+
+	next := newBench(t, b.store)
+	next.Begin(What{Kind: fleet.StoreOperation, Model: "goes-on"})
+	next.Settle(fleet.StoreOperation)
+	if op, err := next.Get(lost.ID()); err != nil || op.State != fleet.OperationFailed || op.Error == "" {
+		t.Errorf("%+v, %v", op, err)
+	}
+	if op, err := next.Get(goesOn.ID()); err != nil || op.State != fleet.OperationWaiting {
+		t.Errorf("%+v, %v", op, err)
+	}
+	if left := next.UnderWay(); len(left) != 2 {
+		t.Errorf("under way are %+v", left)
+	}
+}
+
 func TestCancelling(t *testing.T) {
 	b := newBench(t, nil)
 	waiting, running := b.Begin(download()), b.Begin(What{Kind: fleet.StoreOperation, Model: "m"})
