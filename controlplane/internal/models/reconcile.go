@@ -36,8 +36,9 @@ type run struct {
 	under    bool // it is being done
 	failures int
 	notUntil time.Time
-	stuck    bool      // to try again would not help; somebody has to say so
-	session  time.Time // of the host when it failed: a new one is a reason to try again
+	stuck    bool                    // to try again would not help; somebody has to say so
+	session  time.Time               // of the host when it failed: a new one is a reason to try again
+	stop     context.CancelCauseFunc // ends a load that is under way; nil where there is none
 	job      *operations.Job
 }
 
@@ -243,6 +244,9 @@ func (s *Service) perform(ctx context.Context, t *task) {
 	doing, done := job.Start(ctx)
 	var err error
 	if t.placement.Wanted {
+		var stop context.CancelCauseFunc
+		doing, stop = s.stoppable(doing, t)
+		defer stop(nil)
 		err = s.load(doing, t, job)
 	} else {
 		err = s.remove(doing, t, job)
@@ -252,11 +256,26 @@ func (s *Service) perform(ctx context.Context, t *task) {
 	}
 	done()
 	if errors.Is(err, operations.ErrCancelled) {
-		if forgone := s.forgo(context.WithoutCancel(ctx), t.at); forgone != nil {
+		if forgone := s.forgo(context.WithoutCancel(ctx), t.at, t.placement.Wanted); forgone != nil {
 			s.Log.Warn("what was cancelled is wanted still", "host", t.host.Name, "model", t.at.model, "error", forgone)
 		}
 	}
 	s.settleRun(ctx, t, job, err)
+}
+
+// stoppable returns a context that ends also when the model is to go from the host that
+// is just getting it.
+func (s *Service) stoppable(ctx context.Context, t *task) (context.Context, context.CancelCauseFunc) {
+	ctx, stop := context.WithCancelCause(ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if r := s.runs[t.at]; r != nil {
+		r.stop = stop
+	}
+	if now, placed := s.placed[t.at]; placed && !now.Wanted {
+		stop(operations.ErrCancelled)
+	}
+	return ctx, stop
 }
 
 func shownName(t *task) string {
@@ -275,10 +294,10 @@ func (s *Service) settleRun(ctx context.Context, t *task, job *operations.Job, e
 		job.End(err)
 		return
 	}
-	r.under = false
+	r.under, r.stop = false, nil
 	again := false
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, operations.ErrCancelled) && t.placement.Wanted && !s.placed[t.at].Wanted:
 		r.reset()
 	case ctx.Err() != nil: // the program ends
 		again = true

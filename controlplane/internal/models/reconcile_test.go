@@ -92,3 +92,71 @@ func TestAJobThatSomebodyCancels(t *testing.T) {
 	}
 	b.awaitOn("tiny", "a")
 }
+
+func TestADownloadThatIsCancelledWhileItWaits(t *testing.T) {
+	h := newHosts("a")
+	h.work = func(fleet.Target, work.Job) error { return fault.New(fault.Unavailable, "the source is away") }
+	b := newBench(t, newShelf(), h)
+	b.take("tiny", "GGUF one")
+	if _, err := b.Want(t.Context(), "tiny", Where{Hosts: []string{"a"}}); err != nil {
+		t.Fatal(err)
+	}
+	waiting := ""
+	b.await("it waits to be tried again", func() bool {
+		for _, o := range b.ops.List() {
+			if o.Kind == fleet.DownloadOperation && o.State == fleet.OperationWaiting && o.Error != "" {
+				waiting = o.ID
+			}
+		}
+		return waiting != ""
+	})
+	if _, err := b.ops.Cancel(t.Context(), waiting); err != nil {
+		t.Fatal(err)
+	}
+	if m := b.model("tiny"); len(m.WantedOn) != 0 {
+		t.Errorf("the model is still wanted on %v", m.WantedOn)
+	}
+	before := len(h.done())
+	b.clock.pass(time.Hour)
+	h.set("a", func(*fleet.HostView) { h.work = nil })
+	if _, err := b.Want(t.Context(), "tiny", Where{Hosts: []string{"a"}}); err != nil { // somebody wants it again
+		t.Fatal(err)
+	}
+	b.awaitOn("tiny", "a")
+	if n := len(h.done()); n != before+1 {
+		t.Errorf("tried %d times more", n-before)
+	}
+}
+
+// What is to go is not fetched to its end first.
+func TestAModelThatIsDeletedWhileAHostGetsIt(t *testing.T) {
+	h := newHosts("a")
+	begun, let := make(chan struct{}), make(chan struct{})
+	h.work = func(fleet.Target, work.Job) error {
+		close(begun)
+		<-let
+		return nil
+	}
+	b := newBench(t, newShelf(), h)
+	b.take("tiny", "GGUF one")
+	if _, err := b.Want(t.Context(), "tiny", Where{Hosts: []string{"a"}}); err != nil {
+		t.Fatal(err)
+	}
+	<-begun
+	if err := b.Delete(t.Context(), "tiny", Deletion{Purge: true}); err != nil {
+		t.Fatal(err)
+	}
+	close(let)
+	b.await("it is gone", func() bool { return b.model("tiny").Status == "" && len(b.ops.UnderWay()) == 0 })
+	if jobs := h.done(); len(jobs) != 1 {
+		t.Errorf("the host did %v", jobs)
+	}
+	if keys := b.shelf.keys(); len(keys) != 0 {
+		t.Errorf("left over in the storage: %v", keys)
+	}
+	for _, o := range b.ops.List() {
+		if o.Kind == fleet.DownloadOperation && o.State != fleet.OperationCancelled {
+			t.Errorf("%+v", o)
+		}
+	}
+}

@@ -234,8 +234,13 @@ func (s *Service) place(ctx context.Context, list []fleet.Placement) error {
 	defer s.mu.Unlock()
 	for _, p := range list {
 		s.placed[placeOf(&p)] = p
-		if r := s.runs[placeOf(&p)]; r != nil {
-			r.reset()
+		r := s.runs[placeOf(&p)]
+		if r == nil {
+			continue
+		}
+		r.reset()
+		if !p.Wanted && r.stop != nil {
+			r.stop(operations.ErrCancelled)
 		}
 	}
 	s.queue(list, hosts)

@@ -23,7 +23,7 @@ func (s *Service) expect(t *task, r *run) {
 	r.job = s.Operations.Begin(operations.What{
 		Kind: kind, Model: shownName(t), HostID: t.at.hostID, Host: t.host.Name,
 		Retry: func(ctx context.Context) error { return s.retry(ctx, t) },
-		Forgo: func(ctx context.Context) error { return s.forgo(ctx, t.at) },
+		Forgo: func(ctx context.Context) error { return s.forgo(ctx, t.at, t.placement.Wanted) },
 	})
 }
 
@@ -124,14 +124,16 @@ func (s *Service) has(o *fleet.Operation) bool {
 	})
 }
 
-// forgo forgets what is wanted at a place. Of a model that all hosts are to have, it is only
-// left undone until somebody asks for it.
-func (s *Service) forgo(ctx context.Context, at place) error {
+// forgo forgets that a host is to have a model, or not to, unless it is the other way round
+// by now. Of a model that all hosts are to have, it is only left undone until somebody asks
+// for it.
+func (s *Service) forgo(ctx context.Context, at place, wanted bool) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	s.mu.Lock()
 	now, placed := s.placed[at]
-	everywhere := s.models[at.model].Everywhere && now.Wanted
+	placed = placed && now.Wanted == wanted
+	everywhere := s.models[at.model].Everywhere && wanted
 	if placed && everywhere {
 		s.runAt(at).stuck = true
 	}
