@@ -168,9 +168,12 @@ func (c *Client) Create(ctx context.Context, creation *Creation, each func(Progr
 	return c.follow(ctx, "/api/create", creation, each)
 }
 
-// Upload puts a blob, "sha256:…", into Ollama's store.
+// Upload puts a blob, "sha256:…", into Ollama's store. When it returns, content is not
+// being read any more.
 func (c *Client) Upload(ctx context.Context, digest string, content io.Reader, sizeBytes int64) error {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/api/blobs/"+digest, content)
+	body := &lent{from: content}
+	defer body.giveBack()
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.base+"/api/blobs/"+digest, body)
 	if err != nil {
 		return fmt.Errorf("ask ollama: %w", err)
 	}

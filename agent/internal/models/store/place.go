@@ -41,7 +41,7 @@ func (s *Store) Place(ctx context.Context, path, digest string, read func(n int6
 	}
 	temp, err := s.take(path)
 	if err != nil {
-		return fault.Wrap(fault.KindOf(err), err, "the file could not be put among the models of this host's Ollama").On(fault.Host)
+		return placeFault(err)
 	}
 	defer os.Remove(temp) // it has another name when all went well
 	found, err := sum(ctx, temp, read)
@@ -52,9 +52,16 @@ func (s *Store) Place(ctx context.Context, path, digest string, read func(n int6
 		return fault.New(fault.Corrupt, "the file on this host is not the model: its sha256 is %s, and should be %s", found, digest).On(fault.Host)
 	}
 	if err := os.Rename(temp, to); err != nil {
-		return fault.Wrap(fault.KindOf(err), err, "the file could not be put among the models of this host's Ollama").On(fault.Host)
+		return placeFault(err)
 	}
 	return syncDir(s.blobs())
+}
+
+func placeFault(err error) error {
+	if fault.KindOf(err) == fault.NoSpace {
+		return fault.Wrap(fault.NoSpace, err, "the disk of Ollama's models on this host is full, and has no room for a copy of the file").On(fault.Host)
+	}
+	return fault.Wrap(fault.KindOf(err), err, "the file could not be put among the models of this host's Ollama").On(fault.Host)
 }
 
 // take makes a file of ours of another one and returns its path.
