@@ -3,6 +3,7 @@ package plugins
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -275,23 +276,23 @@ func TestProgramsThatNobodyUsesGo(t *testing.T) {
 	if err := os.MkdirAll(r.dir, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	old, young := filepath.Join(r.dir, programPrefix+"old"), filepath.Join(r.dir, "fetching-young")
-	for _, path := range []string{old, young} {
-		if err := os.WriteFile(path, nil, 0o700); err != nil {
+	ages := map[string]time.Duration{
+		programPrefix + "old": unusedFor + time.Hour, programPrefix + "young": 2 * brokenOffFor,
+		fetchingPrefix + "old": 2 * brokenOffFor, fetchingPrefix + "young": 0,
+	}
+	for name, age := range ages {
+		path, at := filepath.Join(r.dir, name), time.Now().Add(-age)
+		if err := errors.Join(os.WriteFile(path, nil, 0o700), os.Chtimes(path, at, at)); err != nil {
 			t.Fatal(err)
 		}
-	}
-	long := time.Now().Add(-unusedFor - time.Hour)
-	if err := os.Chtimes(old, long, long); err != nil {
-		t.Fatal(err)
 	}
 	if _, err := read(t, r.file(t, r.of, size), 0, 1); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(old); err == nil {
-		t.Error("the old one is there")
-	}
-	if _, err := os.Stat(young); err != nil {
-		t.Error(err)
+	for name := range ages {
+		_, err := os.Stat(filepath.Join(r.dir, name))
+		if gone := errors.Is(err, os.ErrNotExist); gone != strings.HasSuffix(name, "old") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

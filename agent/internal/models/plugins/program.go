@@ -9,7 +9,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/wire/work"
@@ -19,6 +22,10 @@ const (
 	maxProgramBytes = 1 << 30
 	programPrefix   = "sha256-"
 	unusedFor       = 30 * 24 * time.Hour // after which a program goes
+	// What the name of a file begins with that is being fetched, and after how long without
+	// a byte it is what a kill has left.
+	fetchingPrefix = "fetching-"
+	brokenOffFor   = time.Hour
 )
 
 var digest = regexp.MustCompile(`^[0-9a-f]{64}$`)
@@ -37,7 +44,6 @@ func (p *Plugins) program(ctx context.Context, of *work.Plugin) (path string, er
 	if err := p.fetch(ctx, of, path); err != nil {
 		return "", err
 	}
-	p.prune(now)
 	return path, nil
 }
 
@@ -50,12 +56,16 @@ func (p *Plugins) fetch(ctx context.Context, of *work.Plugin, path string) (err 
 	if err != nil {
 		return err
 	}
+	p.prune(time.Now()) // first: what broke off may be what takes the room
+	if err := p.room(of); err != nil {
+		return err
+	}
 	body, err := file.Open(ctx, 0, of.SizeBytes)
 	if err != nil {
 		return err
 	}
 	defer body.Close()
-	temp, err := os.CreateTemp(p.dir, "fetching-")
+	temp, err := os.CreateTemp(p.dir, fetchingPrefix)
 	if err != nil {
 		return fetchFault(of, err)
 	}
@@ -78,6 +88,20 @@ func (p *Plugins) fetch(ctx context.Context, of *work.Plugin, path string) (err 
 	return os.Rename(temp.Name(), path)
 }
 
+// room says that the disk has no room for a program, where it tells.
+func (p *Plugins) room(of *work.Plugin) error {
+	var disk unix.Statfs_t
+	if err := unix.Statfs(p.dir, &disk); err != nil || disk.Blocks == 0 {
+		return nil //nolint:nilerr // then the writing says it
+	}
+	free := int64(disk.Bavail) * disk.Bsize
+	if of.SizeBytes <= free {
+		return nil
+	}
+	return fault.New(fault.NoSpace, "the plugin %q has %d bytes, and the disk of the agent's data directory on this host has %d free: it needs %d more",
+		of.Name, of.SizeBytes, free, of.SizeBytes-free).On(fault.Host)
+}
+
 func fetchFault(of *work.Plugin, err error) error {
 	return fault.Wrap(fault.KindOf(err), err, "the plugin %q could not be brought to this host", of.Name).On(fault.Host)
 }
@@ -89,7 +113,11 @@ func (p *Plugins) prune(now time.Time) {
 		return // it is tried again with the next one
 	}
 	for _, e := range entries {
-		if info, err := e.Info(); err == nil && now.Sub(info.ModTime()) > unusedFor {
+		after := unusedFor
+		if strings.HasPrefix(e.Name(), fetchingPrefix) {
+			after = brokenOffFor
+		}
+		if info, err := e.Info(); err == nil && now.Sub(info.ModTime()) > after {
 			_ = os.Remove(filepath.Join(p.dir, e.Name())) // as above
 		}
 	}
