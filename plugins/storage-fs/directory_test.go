@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -199,6 +200,18 @@ func TestErrorsOfTheSystemHaveTheirKinds(t *testing.T) {
 		if err := explained(&os.PathError{Op: "write", Path: "p", Err: errno}, "write"); fault.KindOf(err) != want {
 			t.Errorf("%v: %v, want %v", errno, fault.KindOf(err), want)
 		}
+	}
+}
+
+// An object that has no room is refused before its bytes have come, and nothing is left.
+func TestAnObjectThatIsLargerThanTheDisk(t *testing.T) {
+	d := opened(t)
+	none := storage.Once(iotest.ErrReader(errors.New("a byte of it was read")), 1<<60)
+	if err := d.Put(t.Context(), "large", none); fault.KindOf(err) != fault.NoSpace || fault.SideOf(err) != fault.Service || !strings.Contains(err.Error(), " more") {
+		t.Errorf("%v", err)
+	}
+	if left, err := os.ReadDir(filepath.Join(d.path, unfinished)); err != nil || len(left) > 0 {
+		t.Errorf("left are %v, %v", left, err)
 	}
 }
 

@@ -103,6 +103,9 @@ func (d *directory) fill(ctx context.Context, f *os.File, src storage.Source) er
 		return err
 	}
 	defer in.Close() // it was only read
+	if err := d.room(src.SizeBytes()); err != nil {
+		return err
+	}
 	n, err := copyAll(ctx, f, in)
 	if err != nil {
 		return err
@@ -112,6 +115,24 @@ func (d *directory) fill(ctx context.Context, f *os.File, src storage.Source) er
 	}
 	if d.sync {
 		return explained(f.Sync(), "write an object to the disk")
+	}
+	return nil
+}
+
+// room says of an object that the disk has no room for it, before its bytes have come. Of
+// a size that isn't known, or a disk that doesn't tell, the writing says it.
+func (d *directory) room(sizeBytes int64) error {
+	var disk syscall.Statfs_t
+	if err := syscall.Statfs(d.path, &disk); err != nil || disk.Blocks == 0 {
+		return nil //nolint:nilerr // as above
+	}
+	blocks := disk.Bavail
+	if os.Geteuid() == 0 {
+		blocks = disk.Bfree
+	}
+	if free := int64(blocks) * disk.Bsize; sizeBytes > free {
+		return fault.New(fault.NoSpace, "the disk of the directory %s has %d bytes free, and an object of %d bytes needs %d more",
+			d.path, free, sizeBytes, sizeBytes-free).On(fault.Service)
 	}
 	return nil
 }
