@@ -162,6 +162,14 @@ func (t tensor) size() int {
 
 // write writes the tensor's data and its padding.
 func (t tensor) write(w io.Writer) error {
+	if err := t.writeData(w); err != nil {
+		return err
+	}
+	_, err := w.Write(make([]byte, padding(t.size())))
+	return err
+}
+
+func (t tensor) writeData(w io.Writer) error {
 	row := make([]float32, t.cols)
 	var encoded []byte
 	for i := range max(t.rows, 1) {
@@ -179,8 +187,7 @@ func (t tensor) write(w io.Writer) error {
 			return err
 		}
 	}
-	_, err := w.Write(make([]byte, padding(t.size())))
-	return err
+	return nil
 }
 
 func appendString(b []byte, s string) []byte {

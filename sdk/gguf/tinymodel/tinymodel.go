@@ -56,12 +56,7 @@ func Pieces(o Options) ([]string, error) {
 
 // file puts the model together. The options must be complete and possible.
 func (o Options) file() (*file, error) {
-	v := newVocabulary()
-	c := chain{loop: o.Loop, end: v.ids[endOfTurn]}
-	for _, p := range pieces(o.Reply) {
-		c.tokens = append(c.tokens, v.add(p))
-	}
-
+	v, c := o.chain()
 	f := newFile(o.Omit)
 	o.describe(f)
 	v.describe(f, o.Architecture)
@@ -70,6 +65,16 @@ func (o Options) file() (*file, error) {
 		f.tensor(t)
 	}
 	return f, f.unmatched()
+}
+
+// chain returns the vocabulary of the model, and the order of its reply.
+func (o Options) chain() (*vocabulary, chain) {
+	v := newVocabulary()
+	c := chain{loop: o.Loop, end: v.ids[endOfTurn]}
+	for _, p := range pieces(o.Reply) {
+		c.tokens = append(c.tokens, v.add(p))
+	}
+	return v, c
 }
 
 // describe sets the metadata that says what the model is and how large.

@@ -58,9 +58,12 @@ func (c chain) embedding(vocabulary, dim int, signs noise) tensor {
 	}}
 }
 
+// weight is what an output row has where it looks at.
+func (chain) weight(dim int) float32 { return float32(winning / math.Sqrt(float64(dim))) }
+
 // output returns the output matrix.
 func (c chain) output(vocabulary, dim int) tensor {
-	weight := float32(winning / math.Sqrt(float64(dim)))
+	weight := c.weight(dim)
 	after := func(i int) int { // the token after dimension i
 		switch {
 		case i < len(c.tokens):
