@@ -21,6 +21,10 @@ const (
 	pickleName  = "adapter_model.bin"
 )
 
+// otherNames are what others call the weights: MLX, and people whose folder Ollama's command
+// line is to take, which looks for a model's.
+func otherNames() []string { return []string{"adapters.safetensors", "model.safetensors"} }
+
 // maxConfigBytes is far more than a configuration has.
 const maxConfigBytes = 1 << 20
 
@@ -50,6 +54,11 @@ func find(files []loader.File) (adapter, bool) {
 			a.weights = f
 		default:
 			a.pickle = true
+		}
+	}
+	for _, f := range files {
+		if a.config.Path != "" && a.weights.Path == "" && path.Dir(f.Path) == a.folder && slices.Contains(otherNames(), path.Base(f.Path)) {
+			a.weights = f
 		}
 	}
 	return a, found && (a.config.Path != "" || a.weights.Path != "")

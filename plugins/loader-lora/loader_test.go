@@ -57,6 +57,23 @@ func TestAnAdapter(t *testing.T) {
 	}
 }
 
+// TestWeightsByOtherNames has those of MLX, and those that Ollama's command line takes.
+func TestWeightsByOtherNames(t *testing.T) {
+	for _, name := range []string{"adapters.safetensors", "model.safetensors"} {
+		of := files(map[string]string{"adapter_config.json": sound, name: weights(), "b/model.safetensors": weights()})
+		heads, err := loader.Heads(t.Context(), of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if g, err := (adapterLoader{}).Probe(t.Context(), heads); err != nil || g.Confidence != loader.Certain || len(g.Missing) > 0 {
+			t.Errorf("%s: %+v, %v", name, g, err)
+		}
+		if info, err := (adapterLoader{}).Inspect(t.Context(), of); err != nil || len(info.Layers) != 2 || info.Layers[1].Name != name {
+			t.Errorf("%s: %+v, %v", name, info.Layers, err)
+		}
+	}
+}
+
 func TestWhatIsWrongIsSaid(t *testing.T) {
 	with := func(config, weights string) map[string]string {
 		all := map[string]string{}

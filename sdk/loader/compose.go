@@ -48,7 +48,7 @@ func Compose(r Request, d Defaults) (Recipe, error) {
 	if err := withdrawn(r.Ollama, &recipe); err != nil {
 		return Recipe{}, err
 	}
-	if r.Info.Kind == KindModel { // else it is that of the model beneath
+	if r.Info.Kind == KindModel && !recipe.Convert { // else it is that of the model beneath, or of what comes of them
 		if recipe.Config, err = configOf(r.Info); err != nil {
 			return Recipe{}, err
 		}

@@ -2,9 +2,10 @@ package models
 
 import (
 	"bytes"
-	"encoding/binary"
-	"math"
+	"fmt"
+	"maps"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/corral-fleet/corral/agent/internal/realollama"
@@ -13,58 +14,118 @@ import (
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
 
-// adapter returns a LoRA in a GGUF that changes nothing of a tiny model.
-func adapter() []byte {
-	const dim, rank = 256, 4
-	var b bytes.Buffer
-	put := func(values ...any) {
-		for _, v := range values {
-			if s, ok := v.(string); ok {
-				put64 := binary.LittleEndian.AppendUint64(nil, uint64(len(s)))
-				b.Write(put64)
-				b.WriteString(s)
-				continue
-			}
-			_ = binary.Write(&b, binary.LittleEndian, v) // a buffer takes everything
-		}
+// laterPiece is with which piece of its reply a tiny model begins that has a LoRA.
+const laterPiece = 5
+
+// late is what it then says.
+func late(t *testing.T) string {
+	t.Helper()
+	pieces, err := tinymodel.Pieces(tinymodel.Options{})
+	if err != nil {
+		t.Fatal(err)
 	}
-	const uint32Type, float32Type, stringType = uint32(4), uint32(6), uint32(8)
-	b.WriteString("GGUF")
-	put(uint32(3), uint64(2), uint64(5))
-	put("general.architecture", stringType, "llama", "general.type", stringType, "adapter", "adapter.type", stringType, "lora")
-	put("adapter.lora.alpha", float32Type, math.Float32bits(8), "general.file_type", uint32Type, uint32(0))
-	put("blk.0.attn_q.weight.lora_a", uint32(2), uint64(dim), uint64(rank), uint32(0), uint64(0))
-	put("blk.0.attn_q.weight.lora_b", uint32(2), uint64(rank), uint64(dim), uint32(0), uint64(4*dim*rank))
-	b.Write(make([]byte, -b.Len()&31))
-	b.Write(make([]byte, 2*4*dim*rank))
-	return b.Bytes()
+	return strings.TrimSpace(strings.Join(pieces[laterPiece:], ""))
 }
 
+// ofFolder is the job of the files of a folder, of which each is a layer of this role.
+func ofFolder(model string, role loader.Role, files map[string][]byte, origin string) *work.Job {
+	job := &work.Job{Kind: work.Load, Model: model, Recipe: &loader.Recipe{}, Sources: map[string]work.Source{}}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		size := int64(len(files[name]))
+		job.Recipe.Layers = append(job.Recipe.Layers, loader.Layer{
+			Role: role, Name: name, Parts: []loader.Part{{File: name, LengthBytes: size}}, SizeBytes: size, SHA256: shaOf(files[name]),
+		})
+		job.Sources[name] = work.Source{SizeBytes: size, SHA256: shaOf(files[name]), URLs: []string{origin + "/" + name}}
+	}
+	return job
+}
+
+// TestAnAdapterOnAModel has a LoRA put on a model that is there, as a GGUF and as PEFT
+// keeps it, and on one that comes with it.
 func TestAnAdapterOnAModel(t *testing.T) {
 	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
-	file, lora := tiny(t, tinymodel.Options{}), adapter()
-	o := newOrigin(t, map[string][]byte{"m": file, "lora": lora})
+	file := tiny(t, tinymodel.Options{})
+	var lora bytes.Buffer
+	if err := tinymodel.WriteAdapter(&lora, tinymodel.Options{}, laterPiece); err != nil {
+		t.Fatal(err)
+	}
+	peft, err := tinymodel.AdapterFolder(tinymodel.Options{}, laterPiece)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string][]byte{"m": file, "lora.gguf": lora.Bytes()}
+	maps.Copy(all, peft)
+	o := newOrigin(t, all)
 	e := executor(t, s)
 	if _, err := e.Run(t.Context(), plain("tiny", file, o.URL+"/m")); err != nil {
 		t.Fatal(err)
 	}
-	size := int64(len(lora))
-	job := &work.Job{
-		Kind: work.Load, Model: "tuned",
-		Recipe: &loader.Recipe{From: "tiny", Layers: []loader.Layer{
-			{Role: loader.RoleAdapter, Parts: []loader.Part{{File: "lora.gguf", LengthBytes: size}}, SizeBytes: size, SHA256: shaOf(lora)},
-		}},
-		Sources: map[string]work.Source{"lora.gguf": {SizeBytes: size, URLs: []string{o.URL + "/lora"}}},
-	}
+
+	job := ofFolder("tuned", loader.RoleAdapter, map[string][]byte{"lora.gguf": lora.Bytes()}, o.URL)
+	job.Recipe.From = "tiny"
 	got, err := e.Run(t.Context(), job)
-	if err != nil || got.Path != wayCreate {
+	if err != nil || got.Path != wayCreate || got.SizeBytes <= int64(len(file)) {
 		t.Fatalf("it came as %+v, %v", got, err)
 	}
-	if !slices.Contains(s.Blobs(), "sha256-"+shaOf(lora)) || got.SizeBytes <= int64(len(file)) {
-		t.Errorf("it is %+v, and the blobs are %v", got, s.Blobs())
+	if !slices.Contains(s.Blobs(), "sha256-"+shaOf(lora.Bytes())) {
+		t.Errorf("the blobs are %v", s.Blobs())
 	}
-	if said := ask(t, s, "tuned"); said != tinymodel.DefaultReply {
-		t.Errorf("it says %q", said)
+
+	job = ofFolder("peft", loader.RoleAdapter, peft, o.URL)
+	job.Recipe.From, job.Recipe.Convert = "tiny", true
+	if got, err = e.Run(t.Context(), job); err != nil || got.Path != wayCreate || got.FreedBytes == 0 {
+		t.Fatalf("of PEFT it came as %+v, %v", got, err)
+	}
+	for name, content := range peft {
+		if slices.Contains(s.Blobs(), "sha256-"+shaOf(content)) {
+			t.Errorf("of what it was made of there is still %s", name)
+		}
+	}
+
+	job = plain("both", file, o.URL+"/m")
+	with := ofFolder("", loader.RoleAdapter, map[string][]byte{"lora.gguf": lora.Bytes()}, o.URL)
+	job.Recipe.Layers = slices.Insert(job.Recipe.Layers, 1, with.Recipe.Layers...)
+	maps.Copy(job.Sources, with.Sources)
+	if got, err = e.Run(t.Context(), job); err != nil || got.Path != wayPull {
+		t.Fatalf("with its model it came as %+v, %v", got, err)
+	}
+	for model, want := range map[string]string{"tiny": tinymodel.DefaultReply, "tuned": late(t), "peft": late(t), "both": late(t)} {
+		if said := ask(t, s, model); said != want {
+			t.Errorf("%s says %q, want %q", model, said, want)
+		}
+	}
+}
+
+// TestAFolderOfHuggingFace has Ollama make a GGUF of safetensors, as they are and
+// quantised.
+func TestAFolderOfHuggingFace(t *testing.T) {
+	t.Parallel()
+	s := realollama.Serve(t, realollama.Bin(t))
+	folder, err := tinymodel.Folder(tinymodel.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := newOrigin(t, folder)
+	e := executor(t, s)
+	for quantise, want := range map[string]string{"": "F16", "q8_0": "Q8_0", "q4_K_M": "Q4_K_M"} {
+		name := fmt.Sprintf("folder%s", strings.ToLower(quantise))
+		job := ofFolder(name, loader.RoleModel, folder, o.URL)
+		job.Recipe.Convert, job.Recipe.Quantize = true, quantise
+		job.Recipe.Layers = append(job.Recipe.Layers, plain("", nil).Recipe.Layers[1:]...)
+		got, err := e.Run(t.Context(), job)
+		if err != nil || got.Path != wayCreate || got.FreedBytes < int64(len(folder["model.safetensors"])) {
+			t.Fatalf("%s came as %+v, %v", name, got, err)
+		}
+		shown, err := e.ollama.Show(t.Context(), name)
+		if err != nil || shown.Details.Family != "llama" || shown.Details.Quantization != want {
+			t.Errorf("%s is %+v, %v", name, shown, err)
+		}
+		if said := ask(t, s, name); said != tinymodel.DefaultReply {
+			t.Errorf("%s says %q", name, said)
+		}
+	}
+	if left := len(s.Blobs()); left != 3*2+2 { // weights and configuration of each, and two texts
+		t.Errorf("left are %v", s.Blobs())
 	}
 }

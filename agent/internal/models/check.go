@@ -31,12 +31,11 @@ func (e *Executor) check(ctx context.Context, name string, img *image) error {
 
 // judge says whether Ollama understands what it has made of a recipe.
 func judge(shown *api.Shown, recipe *loader.Recipe) error {
-	var config map[string]any
-	if len(recipe.Config) == 0 {
-		return nil
-	}
-	if err := json.Unmarshal(recipe.Config, &config); err != nil {
-		return fault.Wrap(fault.Invalid, err, "the configuration in the recipe is no JSON object")
+	config := map[string]any{}
+	if len(recipe.Config) > 0 {
+		if err := json.Unmarshal(recipe.Config, &config); err != nil || config == nil {
+			return fault.Wrap(fault.Invalid, err, "the configuration in the recipe is no JSON object")
+		}
 	}
 	if recipe.Quantize != "" {
 		config["file_type"] = recipe.Quantize
