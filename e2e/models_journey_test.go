@@ -19,7 +19,7 @@ import (
 
 // TestTheJourneyOfAModel takes a model through everything: over a line that breaks ten
 // times into S3, to three hosts, one of which is killed under way, into memory, quantised
-// by a host, and away again. Then every side has the bytes that it had before, and no more.
+// by a host, with a LoRA on that, and away again. Then every side has the bytes that it had before, and no more.
 func TestTheJourneyOfAModel(t *testing.T) {
 	t.Parallel()
 	const cuts = 10
@@ -84,12 +84,29 @@ func TestTheJourneyOfAModel(t *testing.T) {
 		t.Errorf("the same file is in the bucket as %v", stored)
 	}
 
-	for _, name := range []string{"mine:1b", "small:1b"} {
+	lora := adapter(t, tinymodel.Options{Dim: 1024, Layers: 4})
+	upload = client.ModelUpload{
+		Name: "tuned:1b", From: "small:1b", Storage: "bucket", Hosts: []string{"one"},
+		Files: []client.UploadFile{{Name: "lora.gguf", Content: bytes.NewReader(lora), SizeBytes: int64(len(lora))}},
+	}
+	if _, err := uploader.UploadModel(t.Context(), upload, client.UploadOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	awaitModel(t, operator, "tuned:1b", "is on the host that has what it is for", func(m catalogued) bool { return slices.Equal(on(m), []string{"one"}) && m.Progress == nil })
+	if said := says(t, controlplane, "tuned:1b"); said != late(t) {
+		t.Errorf("with the LoRA it says %q, want %q", said, late(t))
+	}
+	if stored := digests(t, s3.Dir); len(stored) != 2 {
+		t.Errorf("the bucket has %v", stored)
+	}
+
+	all := []string{"tuned:1b", "mine:1b", "small:1b"}
+	for _, name := range all {
 		if got := operator.Do("DELETE", "/api/models/"+name+"?purge=true", nil); got.Status != 200 {
 			t.Errorf("delete %s: %d %s", name, got.Status, got.Body)
 		}
 	}
-	for _, name := range []string{"mine:1b", "small:1b"} {
+	for _, name := range all {
 		awaitModel(t, operator, name, "is gone", func(m catalogued) bool { return m.Status == "" })
 	}
 	for name, folder := range folders {

@@ -72,6 +72,33 @@ func TestOllamaCommandLineBringsModels(t *testing.T) {
 		t.Errorf("it is on %v, and what it is made of on %v", got, on(made))
 	}
 
+	// A LoRA is put on a model where that is, be it a GGUF or a folder of PEFT, in which the
+	// command line wants the weights to be called as a model's.
+	lora := adapter(t, tinymodel.Options{})
+	write(t, filepath.Join(folder, "lora.gguf"), lora)
+	write(t, recipe, []byte("FROM made\nADAPTER ./lora.gguf\n"))
+	cli.wants("create tuned -f "+recipe, "success")
+	cli.wants("run tuned Hi", late(t))
+	peft, err := tinymodel.AdapterFolder(tinymodel.Options{}, laterPiece)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(filepath.Join(folder, "peft"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range peft {
+		write(t, filepath.Join(folder, "peft", strings.Replace(name, "adapter_model", "model", 1)), content)
+	}
+	write(t, recipe, []byte("FROM made\nADAPTER ./peft\nSYSTEM Be late.\n"))
+	cli.wants("create peft -f "+recipe, "success")
+	cli.wants("run peft Hi", late(t))
+	cli.wants("show peft --system", "Be late.")
+	for _, name := range []string{"tuned", "peft"} {
+		if got := on(awaitModel(t, operator, name, "is listed", func(m catalogued) bool { return len(m.Residencies) > 0 })); !slices.Equal(got, on(made)) {
+			t.Errorf("%s is on %v, and what it is for on %v", name, got, on(made))
+		}
+	}
+
 	// What one host pushed, another one pulls.
 	where := startRegistry(t)
 	servers["gamma"].Create(where+"/library/pushed:latest", tinymodel.Options{Seed: 7})

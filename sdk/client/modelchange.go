@@ -14,6 +14,7 @@ type ModelImport struct {
 	Description string   `json:"description,omitempty"`
 	Hosts       []string `json:"hosts,omitempty"`    // ids or names of those that are to have it
 	Quantize    string   `json:"quantize,omitempty"` // what hosts are to quantise the weights to; empty leaves them
+	From        string   `json:"from,omitempty"`     // the model that it is put on, of an adapter; empty is none
 }
 
 // ImportModel makes a model of files that are in a storage, where they stay. It returns the

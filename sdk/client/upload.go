@@ -17,6 +17,7 @@ type ModelUpload struct {
 	Storage     string   // where its files go; empty is the one that is meant where none is named
 	Hosts       []string // ids or names of those that are to have it
 	Quantize    string   // what hosts are to quantise the weights to, such as "q4_K_M"; empty leaves them
+	From        string   // the model that it is put on, of an adapter; empty is none
 	Files       []UploadFile
 }
 

@@ -57,6 +57,7 @@ func newForm(u *ModelUpload, told func(UploadProgress)) (*form, error) {
 		{"storage", u.Storage},
 		{"hosts", strings.Join(u.Hosts, ",")},
 		{"quantize", u.Quantize},
+		{"from", u.From},
 	} {
 		if field[1] == "" {
 			continue

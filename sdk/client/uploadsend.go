@@ -175,6 +175,7 @@ func (s *sender) metadata() string {
 		{"storage", s.model.Storage},
 		{"hosts", strings.Join(s.model.Hosts, ",")},
 		{"quantize", s.model.Quantize},
+		{"from", s.model.From},
 		{"sha256", s.state.SHA256},
 	} {
 		if pair[1] != "" {

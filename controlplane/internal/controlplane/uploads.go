@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -120,6 +121,9 @@ func (s *modelSink) Check(ctx context.Context, want fleet.Import) error {
 	if want.Quantize != "" && !s.settings.Current().Models.QuantizationEnabled {
 		return fault.New(fault.Forbidden, "the setting models.quantization_enabled keeps models from being quantised here").On(fault.Caller)
 	}
+	if want.From != "" && !slices.ContainsFunc(s.known.Models(), func(m fleet.Model) bool { return fleet.SameModel(m.Name, want.From) }) {
+		return fault.New(fault.NotFound, "there is no model %q for it to be put on: neither in the catalogue nor on a host", want.From).On(fault.Caller)
+	}
 	if want.Storage != "" {
 		if _, err := s.storages.Storage(ctx, want.Storage); err != nil {
 			return err
@@ -170,7 +174,7 @@ func (s *modelSink) Import(ctx context.Context, _ string, want fleet.Import, sou
 	if err != nil {
 		return fleet.Model{}, err
 	}
-	p := models.Parcel{Name: want.Name, Description: want.Description, Quantize: want.Quantize, Hosts: want.Hosts}
+	p := models.Parcel{Name: want.Name, Description: want.Description, Quantize: want.Quantize, Options: loader.Options{From: want.From}, Hosts: want.Hosts}
 	for _, f := range at.Files {
 		p.Files = append(p.Files, models.ParcelFile{
 			Path: strings.TrimPrefix(f.Path, at.Prefix), SizeBytes: f.Size,
@@ -198,7 +202,9 @@ func (s *modelSink) receive(id, model string, sizeBytes int64) *receiving {
 
 // Take implements [uploads.Sink].
 func (s *modelSink) Take(_ context.Context, f uploads.Finished) (fleet.Model, error) {
-	p := models.Parcel{Name: f.Name, Description: f.Description, Storage: f.Storage, Quantize: f.Quantize, Hosts: f.Hosts}
+	p := models.Parcel{
+		Name: f.Name, Description: f.Description, Storage: f.Storage, Quantize: f.Quantize, Options: loader.Options{From: f.From}, Hosts: f.Hosts,
+	}
 	for _, file := range f.Files {
 		p.Files = append(p.Files, models.ParcelFile{Path: file.Name, Local: file.Path, SizeBytes: file.SizeBytes, SHA256: file.SHA256})
 	}

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 )
 
@@ -24,8 +25,11 @@ type StoredModel struct {
 	// Digest is what hosts have this model under, without its algorithm; empty until
 	// the first of them has made it.
 	Digest string
-	Pinned bool
-	Labels map[string]string
+	// OtherDigests are what further hosts have made of the same files, where their
+	// Ollamas make other models of them than the first.
+	OtherDigests []string
+	Pinned       bool
+	Labels       map[string]string
 	// Aliases are other names under which the fleet serves it, as [ShownModel] has them. No
 	// two models have one in common.
 	Aliases []string
@@ -41,6 +45,11 @@ type StoredModel struct {
 	PurgeAt   time.Time
 	CreatedAt time.Time
 	ChangedAt time.Time
+}
+
+// Is reports whether a digest is what a host has made of the model.
+func (m *StoredModel) Is(digest string) bool {
+	return digest != "" && (digest == m.Digest || slices.Contains(m.OtherDigests, digest))
 }
 
 // SizeBytes returns how much the files are together.

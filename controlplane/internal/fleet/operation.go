@@ -40,6 +40,7 @@ type WaitReason string
 const (
 	WaitsForHost   WaitReason = "host_away"        // the host can't be reached
 	WaitsForOllama WaitReason = "ollama_not_ready" // the host's Ollama isn't ready
+	WaitsForBase   WaitReason = "base_missing"     // what the model is based on comes first
 	WaitsForTurn   WaitReason = "host_busy"        // the host does something else first
 	WaitsForOthers WaitReason = "queue"            // other hosts are served first
 	WaitsForRetry  WaitReason = "retry"            // it failed, and is tried again

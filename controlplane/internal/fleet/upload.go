@@ -12,6 +12,7 @@ type Import struct {
 	Storage     string   // where its files are to be kept; empty is the default one
 	Hosts       []string // that are to have it, by their ids or names
 	Quantize    string   // what hosts are to quantise the weights to; empty leaves them
+	From        string   // the model that it is put on, of an adapter; empty is none
 }
 
 // UploadState is how an upload is.

@@ -30,6 +30,7 @@ type uploadRequest struct {
 	Storage     string   `json:"storage"`
 	Hosts       []string `json:"hosts"`
 	Quantize    string   `json:"quantize"`
+	From        string   `json:"from"`
 }
 
 // upload takes a small file that came along, or says where a larger one is to go.
@@ -40,7 +41,7 @@ func (s *session) upload(ctx context.Context, r request) error {
 	}
 	start := uploads.Start{
 		Import: fleet.Import{
-			Name: asked.Name, Description: asked.Description, Storage: asked.Storage, Hosts: asked.Hosts, Quantize: asked.Quantize,
+			Name: asked.Name, Description: asked.Description, Storage: asked.Storage, Hosts: asked.Hosts, Quantize: asked.Quantize, From: asked.From,
 		},
 		Filename: asked.Filename, SHA256: asked.SHA256, OwnerID: s.caller.ID,
 	}

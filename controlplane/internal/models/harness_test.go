@@ -220,7 +220,8 @@ type hosts struct {
 	mu      sync.Mutex
 	views   map[string]*fleet.HostView
 	changed chan struct{}
-	work    func(to fleet.Target, job work.Job) error // nil is that all goes well
+	work    func(to fleet.Target, job work.Job) error   // nil is that all goes well
+	makes   func(to fleet.Target, digest string) string // what a host makes of it otherwise; nil is the same everywhere
 	jobs    []string
 
 	preferred map[string]string
@@ -307,6 +308,9 @@ func (h *hosts) Work(ctx context.Context, to fleet.Target, job work.Job, told fu
 		in.Models = slices.DeleteFunc(in.Models, func(m fleet.HostModel) bool { return fleet.SameModel(m.Name, job.Model) })
 		if job.Kind == work.Load {
 			digest = "digest of " + job.Recipe.Layers[0].SHA256[:8]
+			if h.makes != nil {
+				digest = h.makes(to, digest)
+			}
 			in.Models = append(in.Models, fleet.HostModel{Name: job.Model, Digest: digest, SizeBytes: job.Recipe.Layers[0].SizeBytes})
 		}
 	})

@@ -15,6 +15,9 @@ import (
 
 // load has a host make a model of the catalogue its own.
 func (s *Service) load(ctx context.Context, t *task, job *operations.Job) error {
+	if err := s.grounded(t); err != nil {
+		return err
+	}
 	order, err := s.jobFor(ctx, t, job.ID())
 	if err != nil {
 		return err
@@ -49,7 +52,7 @@ func (s *Service) jobFor(ctx context.Context, t *task, id string) (work.Job, err
 		ID: id, Kind: work.Load, Model: t.model.Name, Recipe: &recipe, Sources: map[string]work.Source{}, MaxBytesPerSecond: s.Rate(),
 	}
 	// What is there under the name may go where it is what we put there.
-	for _, digest := range []string{t.placement.Digest, t.model.Digest} {
+	for _, digest := range append([]string{t.placement.Digest, t.model.Digest}, t.model.OtherDigests...) {
 		if digest != "" {
 			order.Replaces = append(order.Replaces, digest)
 		}
@@ -78,7 +81,8 @@ func needs(r *loader.Recipe, file string) bool {
 }
 
 // loaded notes what a host has now. Where no host had the model before, that is what it
-// is known as.
+// is known as. What another version of Ollama makes of it otherwise is noted too: it is
+// what that host is to have, and no reason to make it there again.
 func (s *Service) loaded(ctx context.Context, t *task, digest string) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
@@ -86,8 +90,13 @@ func (s *Service) loaded(ctx context.Context, t *task, digest string) error {
 	if err != nil || !sameModel(&m, &t.model) {
 		return nil // it is another one now, or none: that is seen to next
 	}
-	if m.Digest == "" {
-		m.Digest = digest
+	if !m.Is(digest) {
+		if m.Digest == "" {
+			m.Digest = digest
+		} else {
+			m.OtherDigests = append(slices.Clone(m.OtherDigests), digest)
+			s.Log.Warn("a host has made another model of the same files", "host", t.host.Name, "model", t.at.model, "ollama", t.version, "digest", digest)
+		}
 		if err := s.save(ctx, m); err != nil {
 			return err
 		}

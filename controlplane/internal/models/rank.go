@@ -12,17 +12,23 @@ import (
 type candidate struct {
 	host   fleet.HostView
 	has    bool
+	based  bool  // has what the model is based on
 	misfit int   // 0 where it fits on the GPUs, more where it does worse
 	spill  int64 // bytes that the GPUs have no room for
 	models int
 }
 
 // rank returns the hosts that could get a model now, the best first: those that have it,
-// then by how well it fits there, then by how few models they are to have, so that a fleet
+// those that have what it is based on, then by how well it fits there, then by how few models they are to have, so that a fleet
 // fills evenly.
 func (s *Service) rank(m *fleet.StoredModel, hosts []fleet.HostView) []fleet.HostView {
 	size := m.SizeBytes()
-	model, err := fit.ReadModel(m)
+	whole := m // of what is in memory most is the model beneath
+	base := s.base(m)
+	if base != nil {
+		whole = base
+	}
+	model, err := fit.ReadModel(whole)
 	if err != nil {
 		model = nil // its size has to do
 	}
@@ -34,15 +40,21 @@ func (s *Service) rank(m *fleet.StoredModel, hosts []fleet.HostView) []fleet.Hos
 			continue
 		}
 		_, has := modelOn(in, m.Name)
-		if free, known := freeDisk(h); known && !has && free < size {
+		c := candidate{host: *h, has: has, models: s.wantedThere(h.ID) + len(in.Models)}
+		needs := size
+		if base != nil {
+			if _, c.based = modelOn(in, base.Name); !c.based {
+				needs += base.SizeBytes()
+			}
+		}
+		if free, known := freeDisk(h); known && !has && free < needs {
 			continue
 		}
-		c := candidate{host: *h, has: has, models: s.wantedThere(h.ID) + len(in.Models)}
 		c.misfit, c.spill = s.misfit(model, h, size)
 		list = append(list, c)
 	}
 	slices.SortStableFunc(list, func(a, b candidate) int {
-		return cmp.Or(-compareBool(a.has, b.has), cmp.Compare(a.misfit, b.misfit), cmp.Compare(a.spill, b.spill),
+		return cmp.Or(-compareBool(a.has, b.has), -compareBool(a.based, b.based), cmp.Compare(a.misfit, b.misfit), cmp.Compare(a.spill, b.spill),
 			cmp.Compare(a.models, b.models), cmp.Compare(a.host.Name, b.host.Name))
 	})
 	ranked := make([]fleet.HostView, len(list))
@@ -50,6 +62,16 @@ func (s *Service) rank(m *fleet.StoredModel, hosts []fleet.HostView) []fleet.Hos
 		ranked[i] = list[i].host
 	}
 	return ranked
+}
+
+// base returns the model of the catalogue that a model is based on, nil for none.
+func (s *Service) base(m *fleet.StoredModel) *fleet.StoredModel {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if base, stored := s.models[basedOn(m)]; stored {
+		return &base
+	}
+	return nil
 }
 
 // misfit returns how badly a model fits on a host, and how much of it would be in main

@@ -37,13 +37,17 @@ type run struct {
 	failures int
 	notUntil time.Time
 	stuck    bool                    // to try again would not help; somebody has to say so
+	lacked   bool                    // what the model is based on was not there when it failed
+	version  string                  // of Ollama when it failed: another one is a reason to try again
 	session  time.Time               // of the host when it failed: a new one is a reason to try again
 	stop     context.CancelCauseFunc // ends a load that is under way; nil where there is none
 	job      *operations.Job
 }
 
 // reset has what failed be tried at once.
-func (r *run) reset() { r.failures, r.notUntil, r.stuck = 0, time.Time{}, false }
+func (r *run) reset() {
+	r.failures, r.notUntil, r.stuck, r.lacked = 0, time.Time{}, false, false
+}
 
 // task is something that is to be done at a place.
 type task struct {
@@ -101,6 +105,9 @@ func (s *Service) reconcile(ctx context.Context, working *sync.WaitGroup) time.D
 	if err := s.forget(ctx, hosts); err != nil {
 		s.Log.Warn("placements on hosts that are gone are left over", "error", err)
 	}
+	if err := s.ground(ctx, hosts); err != nil {
+		s.Log.Warn("hosts don't get what their models are based on", "error", err)
+	}
 	if err := s.evict(ctx, all); err != nil {
 		s.Log.Warn("hosts keep more models than they may", "error", err)
 	}
@@ -127,7 +134,10 @@ func (s *Service) due(hosts map[string]*fleet.HostView) (tasks []*task, next tim
 			continue
 		}
 		r := s.runAt(at)
-		if r.failures > 0 && !r.stuck && t.host.ConnectedAt.After(r.session) {
+		switch {
+		case t.reason != "":
+		case r.failures > 0 && !r.stuck && t.host.ConnectedAt.After(r.session),
+			r.lacked && !s.lacks(s.baseAt(at), &t.host), r.stuck && r.version != t.version:
 			r.reset()
 		}
 		if r.stuck {
@@ -176,7 +186,7 @@ func (s *Service) taskAt(at place, p fleet.Placement, h *fleet.HostView) *task {
 		return nil
 	}
 	t := &task{at: at, placement: p, model: m, host: *h}
-	ours := p.Wanted && m.Digest != "" && p.Digest == m.Digest
+	ours := p.Wanted && m.Is(p.Digest)
 	if !h.State.Reachable() {
 		if ours && !s.awaits(at) { // as far as anybody knows it is there
 			return nil
@@ -192,10 +202,13 @@ func (s *Service) taskAt(at place, p fleet.Placement, h *fleet.HostView) *task {
 		t.reason, t.lacks = fleet.WaitsForOllama, "the host's Ollama is not ready"
 		return t
 	}
-	if has, there := modelOn(in, at.model); ours && there && has.Digest == m.Digest {
+	if has, there := modelOn(in, at.model); ours && there && has.Digest == p.Digest {
 		return nil
 	}
 	t.version = in.Version
+	if base := s.baseAt(at); p.Wanted && s.arrives(base, h) {
+		t.reason, t.lacks = fleet.WaitsForBase, "it is based on "+s.models[base.model].Name+", which comes first"
+	}
 	return t
 }
 
@@ -295,6 +308,7 @@ func (s *Service) settleRun(ctx context.Context, t *task, job *operations.Job, e
 		return
 	}
 	r.under, r.stop = false, nil
+	r.version, r.lacked = t.version, err != nil && s.lacks(s.baseAt(t.at), &t.host)
 	again := false
 	switch {
 	case err == nil, errors.Is(err, operations.ErrCancelled) && t.placement.Wanted && !s.placed[t.at].Wanted:

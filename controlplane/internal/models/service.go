@@ -85,6 +85,7 @@ type Service struct {
 	models   map[string]fleet.StoredModel // by canonical name
 	said     map[string]loader.Info       // what loaders said of them that is shown
 	aliases  fleet.Aliases
+	based    map[string]string // what those are based on that are, by canonical names
 	placed   map[place]fleet.Placement
 	taking   map[string]*taking // by canonical name
 	runs     map[place]*run     // what is being done, or has failed, on hosts
@@ -104,7 +105,7 @@ func placeOf(p *fleet.Placement) place {
 func New(o Options) *Service {
 	return &Service{
 		Options: o, waking: make(chan struct{}, 1), changed: make(chan struct{}),
-		models: map[string]fleet.StoredModel{}, said: map[string]loader.Info{}, placed: map[place]fleet.Placement{}, taking: map[string]*taking{}, runs: map[place]*run{},
+		models: map[string]fleet.StoredModel{}, said: map[string]loader.Info{}, based: map[string]string{}, placed: map[place]fleet.Placement{}, taking: map[string]*taking{}, runs: map[place]*run{},
 	}
 }
 
@@ -139,6 +140,10 @@ func (s *Service) know(m fleet.StoredModel) {
 	said.Geometry, said.Layers = nil, nil // which are large, and read where they are needed
 	name := fleet.CanonicalModel(m.Name)
 	s.models[name], s.said[name] = m, said
+	delete(s.based, name)
+	if base := basedOn(&m); base != "" {
+		s.based[name] = base
+	}
 }
 
 // prefer has calls go to what the catalogue has, by the names that it says. s.mu is held.

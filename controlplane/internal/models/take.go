@@ -169,6 +169,17 @@ func (s *Service) inspect(ctx context.Context, name string, p *Parcel, files []f
 	if err != nil {
 		return err
 	}
+	// What can't be planned at all is of no use to any host.
+	options := p.Options
+	options.Quantize = p.Quantize
+	recipe, err := s.Loaders.Plan(ctx, loaderName, loader.Request{Info: info, Options: options})
+	if err != nil {
+		return err
+	}
+	p.Options.From = recipe.From // files may say it too
+	if err := s.circular(name, recipe.From); err != nil {
+		return err
+	}
 	return s.enter(ctx, name, p, files, loaderName, &info)
 }
 
@@ -379,8 +390,8 @@ func (s *Service) enter(ctx context.Context, name string, p *Parcel, files []fle
 	if err != nil {
 		m = fleet.StoredModel{CreatedAt: s.Now().UTC()}
 	}
-	m.Name, m.Files, m.Loader, m.Info, m.Quantize, m.Options, m.Digest, m.Problem =
-		name, files, loaderName, text, p.Quantize, options, "", ""
+	m.Name, m.Files, m.Loader, m.Info, m.Quantize, m.Options, m.Digest, m.OtherDigests, m.Problem =
+		name, files, loaderName, text, p.Quantize, options, "", nil, ""
 	m.Description = cmp.Or(p.Description, m.Description)
 	m.DeletedAt, m.PurgeAt = time.Time{}, time.Time{} // somebody wants it again
 	err = s.save(ctx, m)

@@ -120,7 +120,7 @@ func (s *Service) has(o *fleet.Operation) bool {
 	m := s.models[fleet.CanonicalModel(o.Model)]
 	return slices.ContainsFunc(s.placedOf(o.Model), func(p fleet.Placement) bool {
 		r := s.runs[placeOf(&p)]
-		return p.HostID == o.HostID && p.Wanted && p.Digest != "" && p.Digest == m.Digest && (r == nil || !r.stuck)
+		return p.HostID == o.HostID && p.Wanted && m.Is(p.Digest) && (r == nil || !r.stuck)
 	})
 }
 

@@ -152,6 +152,8 @@ func TestALaterVersionReplacesTheOneThatWePutThere(t *testing.T) {
 
 func TestWhatIsWantedOfAModel(t *testing.T) {
 	h, shelf := newHosts("a"), newShelf()
+	theirs := []fleet.HostModel{{Name: "base:latest", Digest: "b"}, {Name: "other:latest", Digest: "o"}}
+	h.views["a"].Instances[0].Models = theirs
 	var made atomic.Value // the last
 	made.Store("")
 	h.work = func(_ fleet.Target, job work.Job) error {
@@ -168,7 +170,7 @@ func TestWhatIsWantedOfAModel(t *testing.T) {
 		b.await("it is made of "+from, func() bool { return made.Load() == "q4_K_M "+from && b.model("tiny").Progress == nil })
 		b.stop()
 		made.Store("")
-		h.set("a", func(v *fleet.HostView) { v.Instances[0].Models = nil })
+		h.set("a", func(v *fleet.HostView) { v.Instances[0].Models = theirs })
 		b = newBench(t, shelf, h)
 		b.await("it is made again", func() bool { return made.Load() == "q4_K_M "+from && b.model("tiny").Progress == nil })
 	}

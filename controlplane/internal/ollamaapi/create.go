@@ -164,7 +164,7 @@ func (f *onTheWay) stored() bool {
 }
 
 // parcel returns the files of a model and what it is to be, without paths. Where it is
-// based on another, the hosts that have that get it.
+// based on another, the hosts that have that get it, or else one that gets that first.
 func (a *API) parcel(want *creation, hosts []fleet.HostView) (models.Parcel, error) {
 	p := models.Parcel{Name: want.model(), Quantize: want.quantize(), Hosts: []string{}}
 	var err error
@@ -191,8 +191,8 @@ func (a *API) parcel(want *creation, hosts []fleet.HostView) (models.Parcel, err
 	for _, at := range placesOf(hosts, want.From) {
 		p.Hosts = append(p.Hosts, at.HostID)
 	}
-	if len(p.Hosts) == 0 {
-		return p, &refused{404, fmt.Sprintf("model %q, which the adapter is for, is on no host: pull it first", want.From)}
+	if len(p.Hosts) == 0 && !a.stored(want.From) {
+		return p, &refused{404, fmt.Sprintf("model %q, which the adapter is for, is neither on a host nor in the catalogue: pull it first", want.From)}
 	}
 	return p, nil
 }

@@ -125,8 +125,26 @@ func TestCreateOfAnAdapter(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	got = h.server.Do(edge.Operate, "POST", "/api/create", `{"model":"made","from":"nope","adapters":{"a.gguf":"sha256:`+sum+`"}}`)
-	if got.Status != 404 || got.Body != `{"error":"model \"nope\", which the adapter is for, is on no host: pull it first"}` {
+	if got.Status != 404 || got.Body != `{"error":"model \"nope\", which the adapter is for, is neither on a host nor in the catalogue: pull it first"}` {
 		t.Errorf("%d %s", got.Status, got.Body)
+	}
+}
+
+// Where no host has what an adapter is for, and the catalogue does, the placement chooses.
+func TestCreateOfAnAdapterForAModelOfTheCatalogue(t *testing.T) {
+	h := newHerd(t, three())
+	h.stock.models["kept:latest"] = fleet.StoredModel{Name: "kept:latest", Files: []fleet.ModelFile{{SHA256: "k"}}}
+	sum := sumOf("GGUF lora")
+	if status, _ := h.send("GGUF lora", sum); status != 201 {
+		t.Fatalf("status %d", status)
+	}
+	go func() {
+		<-h.stock.begun
+		h.stock.arrive("alpha", "made:latest", "m1")
+	}()
+	got := h.server.Do(edge.Operate, "POST", "/api/create", `{"model":"made","from":"kept","adapters":{"a.gguf":"sha256:`+sum+`"},"stream":false}`)
+	if p := h.stock.parcels[0]; got.Status != 200 || p.Hosts == nil || len(p.Hosts) > 0 || p.Options.From != "kept" {
+		t.Errorf("%d %s; %+v", got.Status, got.Body, p)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 const modelColumns = `name, description, files, loader, info, quantize, digest, pinned, labels, problem,
-	everywhere, deleted_at, purge_at, created_at, changed_at, options, aliases`
+	everywhere, deleted_at, purge_at, created_at, changed_at, options, aliases, other_digests`
 
 // SaveModel implements [fleet.CatalogueStore].
 func (s *State) SaveModel(ctx context.Context, models ...fleet.StoredModel) error {
@@ -38,13 +38,17 @@ func saveModel(ctx context.Context, tx *sql.Tx, m *fleet.StoredModel) error {
 	if err != nil {
 		return err
 	}
+	others, err := json.Marshal(m.OtherDigests)
+	if err != nil {
+		return err
+	}
 	_, err = tx.ExecContext(ctx,
 		`INSERT INTO models (canonical, `+modelColumns+`)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
 		ON CONFLICT (canonical) DO UPDATE SET name = $2, description = $3, files = $4, loader = $5, info = $6, quantize = $7, digest = $8,
-			pinned = $9, labels = $10, problem = $11, everywhere = $12, deleted_at = $13, purge_at = $14, changed_at = $16, options = $17, aliases = $18`,
+			pinned = $9, labels = $10, problem = $11, everywhere = $12, deleted_at = $13, purge_at = $14, changed_at = $16, options = $17, aliases = $18, other_digests = $19`,
 		fleet.CanonicalModel(m.Name), m.Name, m.Description, string(files), m.Loader, string(m.Info), m.Quantize, m.Digest, m.Pinned, labels,
-		m.Problem, m.Everywhere, optionalColumn(m.DeletedAt), optionalColumn(m.PurgeAt), column(m.CreatedAt), column(m.ChangedAt), string(m.Options), string(aliases))
+		m.Problem, m.Everywhere, optionalColumn(m.DeletedAt), optionalColumn(m.PurgeAt), column(m.CreatedAt), column(m.ChangedAt), string(m.Options), string(aliases), string(others))
 	return err
 }
 
@@ -59,13 +63,13 @@ func (s *State) StoredModels(ctx context.Context) (list []fleet.StoredModel, err
 
 func scanModel(row scanner) (fleet.StoredModel, error) {
 	var (
-		m                                     fleet.StoredModel
-		files, info, options, labels, aliases string
-		deleted, purge                        sql.NullInt64
-		created, changed                      int64
+		m                                             fleet.StoredModel
+		files, info, options, labels, aliases, others string
+		deleted, purge                                sql.NullInt64
+		created, changed                              int64
 	)
 	if err := row.Scan(&m.Name, &m.Description, &files, &m.Loader, &info, &m.Quantize, &m.Digest, &m.Pinned, &labels, &m.Problem,
-		&m.Everywhere, &deleted, &purge, &created, &changed, &options, &aliases); err != nil {
+		&m.Everywhere, &deleted, &purge, &created, &changed, &options, &aliases, &others); err != nil {
 		return m, err
 	}
 	if info != "" {
@@ -78,7 +82,7 @@ func scanModel(row scanner) (fleet.StoredModel, error) {
 	m.CreatedAt, m.ChangedAt = timeOf(created), timeOf(changed)
 	var err error
 	m.Labels, err = decodeLabels(labels)
-	return m, errors.Join(err, json.Unmarshal([]byte(files), &m.Files), json.Unmarshal([]byte(aliases), &m.Aliases))
+	return m, errors.Join(err, json.Unmarshal([]byte(files), &m.Files), json.Unmarshal([]byte(aliases), &m.Aliases), json.Unmarshal([]byte(others), &m.OtherDigests))
 }
 
 // RemoveModel implements [fleet.CatalogueStore].

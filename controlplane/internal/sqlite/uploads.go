@@ -11,7 +11,7 @@ import (
 )
 
 const uploadColumns = `id, name, description, storage, hosts, quantize, filename, size_bytes, sha256, owner_id,
-	state, offset_bytes, hash, problem, created_at, changed_at, expires_at`
+	state, offset_bytes, hash, problem, created_at, changed_at, expires_at, based_on`
 
 // CreateUpload implements [fleet.UploadStore].
 func (s *State) CreateUpload(ctx context.Context, u fleet.Upload) error {
@@ -22,9 +22,9 @@ func (s *State) CreateUpload(ctx context.Context, u fleet.Upload) error {
 	return s.write(ctx, "create upload", func(ctx context.Context, tx *sql.Tx) error {
 		created, err := changed(ctx, tx,
 			`INSERT INTO uploads (`+uploadColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (id) DO NOTHING`,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (id) DO NOTHING`,
 			u.ID, u.Name, u.Description, u.Storage, string(hosts), u.Quantize, u.Filename, u.SizeBytes, u.SHA256, u.OwnerID,
-			u.State, u.OffsetBytes, u.Hash, u.Problem, column(u.CreatedAt), column(u.ChangedAt), column(u.ExpiresAt))
+			u.State, u.OffsetBytes, u.Hash, u.Problem, column(u.CreatedAt), column(u.ChangedAt), column(u.ExpiresAt), u.From)
 		if err == nil && !created {
 			return fault.New(fault.Conflict, "an upload %q exists already", u.ID)
 		}
@@ -82,7 +82,7 @@ func scanUpload(row scanner) (fleet.Upload, error) {
 		created, changed, expires int64
 	)
 	if err := row.Scan(&u.ID, &u.Name, &u.Description, &u.Storage, &hosts, &u.Quantize, &u.Filename, &u.SizeBytes, &u.SHA256, &u.OwnerID,
-		&u.State, &u.OffsetBytes, &u.Hash, &u.Problem, &created, &changed, &expires); err != nil {
+		&u.State, &u.OffsetBytes, &u.Hash, &u.Problem, &created, &changed, &expires, &u.From); err != nil {
 		return u, err
 	}
 	u.CreatedAt, u.ChangedAt, u.ExpiresAt = timeOf(created), timeOf(changed), timeOf(expires)

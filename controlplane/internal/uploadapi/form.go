@@ -99,6 +99,8 @@ func (f *fields) read(part *multipart.Part) error {
 		f.want.Storage = value
 	case "quantize":
 		f.want.Quantize = value
+	case "from":
+		f.want.From = value
 	case "sha256":
 		f.digests = append(f.digests, value)
 	case "hosts":

@@ -31,7 +31,7 @@ func startOf(r *edge.Request) (uploads.Start, error) {
 	}
 	start.Filename, start.SHA256 = values["filename"], values["sha256"]
 	start.Name, start.Description = values["name"], values["description"]
-	start.Storage, start.Quantize = values["storage"], values["quantize"]
+	start.Storage, start.Quantize, start.From = values["storage"], values["quantize"], values["from"]
 	start.Hosts, err = hostsOf(values["hosts"])
 	return start, err
 }
@@ -64,6 +64,7 @@ func metadataOf(u *fleet.Upload) string {
 		{"storage", u.Storage},
 		{"hosts", strings.Join(u.Hosts, ",")},
 		{"quantize", u.Quantize},
+		{"from", u.From},
 		{"sha256", u.SHA256},
 	} {
 		if p[1] != "" {

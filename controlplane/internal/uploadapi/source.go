@@ -17,6 +17,7 @@ type sourceBody struct {
 	Description string   `json:"description"`
 	Hosts       []string `json:"hosts"`
 	Quantize    string   `json:"quantize"`
+	From        string   `json:"from"`
 }
 
 // fromStorage makes a model of files that are in a storage already: no byte of them comes
@@ -30,7 +31,7 @@ func (a *API) fromStorage(ctx context.Context, r *edge.Request) (*edge.Response,
 	if err := json.Unmarshal(body, &asked); err != nil || len(body) > maxFieldBytes {
 		return nil, fault.Wrap(fault.Invalid, err, "the body has to be a JSON object with the field %q, or a form with a file", "source").On(fault.Caller)
 	}
-	want := fleet.Import{Name: asked.Name, Description: asked.Description, Hosts: asked.Hosts, Quantize: asked.Quantize}
+	want := fleet.Import{Name: asked.Name, Description: asked.Description, Hosts: asked.Hosts, Quantize: asked.Quantize, From: asked.From}
 	model, err := a.uploads.Import(ctx, r.Caller.ID, want, asked.Source)
 	if err != nil {
 		return nil, err

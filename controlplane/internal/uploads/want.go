@@ -22,7 +22,7 @@ const (
 // checkImport brings what is wanted of a model into one form, and says what is wrong
 // with it. The name may be empty.
 func checkImport(want fleet.Import) (fleet.Import, error) {
-	want.Name = strings.TrimSpace(want.Name)
+	want.Name, want.From = strings.TrimSpace(want.Name), strings.TrimSpace(want.From)
 	switch {
 	case want.Name != "" && !fleet.ValidModel(want.Name):
 		return want, invalid("name", "is no name of a model; such a name has letters, digits, dots, hyphens and underscores, at most 80 of them, and may have a tag behind a colon")
@@ -32,6 +32,8 @@ func checkImport(want fleet.Import) (fleet.Import, error) {
 		return want, invalid("storage", "is no name of a storage")
 	case len(want.Quantize) > maxQuantizeBytes || strings.Trim(strings.ToLower(want.Quantize), "abcdefghijklmnopqrstuvwxyz0123456789_") != "":
 		return want, invalid("quantize", "is no quantisation, such as q4_K_M")
+	case want.From != "" && !fleet.ValidModel(want.From):
+		return want, invalid("from", "is no name of a model")
 	case len(want.Hosts) > maxHosts:
 		return want, invalid("hosts", "names more than %d hosts", maxHosts)
 	}

@@ -597,7 +597,7 @@ export type OperationKind = "upload" | "store" | "download" | "delete";
 export type OperationState = "waiting" | "running" | "done" | "failed" | "cancelled";
 
 /** WaitReason is what an operation waits for, a stable word. */
-export type WaitReason = "host_away" | "ollama_not_ready" | "host_busy" | "queue" | "retry";
+export type WaitReason = "host_away" | "ollama_not_ready" | "base_missing" | "host_busy" | "queue" | "retry";
 
 /** OperationStep is how far one operation is. */
 export interface OperationStep {

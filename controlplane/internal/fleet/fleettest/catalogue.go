@@ -11,7 +11,7 @@ import (
 func catalogueSentences() []sentence {
 	model := func(name string) fleet.StoredModel {
 		return fleet.StoredModel{
-			Name: name, Description: "for tests", Loader: "gguf", Info: []byte(`{"format":"gguf"}`), Quantize: "q4_K_M", Options: []byte(`{"system":"Be short."}`), Digest: "abc",
+			Name: name, Description: "for tests", Loader: "gguf", Info: []byte(`{"format":"gguf"}`), Quantize: "q4_K_M", Options: []byte(`{"system":"Be short."}`), Digest: "abc", OtherDigests: []string{"abd", "abe"},
 			Files:  []fleet.ModelFile{{Path: "m.gguf", Storage: "default", Key: "models/m", SizeBytes: 1 << 40, SHA256: "def"}},
 			Pinned: true, Labels: map[string]string{"team": "red"}, Aliases: []string{"Prod:latest"}, Problem: "none", Everywhere: true,
 			DeletedAt: noon().Add(time.Minute), PurgeAt: noon().Add(time.Hour), CreatedAt: noon(), ChangedAt: noon(),

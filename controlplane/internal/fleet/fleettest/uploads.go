@@ -12,7 +12,7 @@ func uploadSentences() []sentence {
 	upload := func(id string, created time.Time) fleet.Upload {
 		return fleet.Upload{
 			ID:       id,
-			Import:   fleet.Import{Name: "tiny:latest", Description: "d", Storage: "s3", Hosts: []string{"a", "b"}, Quantize: "q4_0"},
+			Import:   fleet.Import{Name: "tiny:latest", Description: "d", Storage: "s3", Hosts: []string{"a", "b"}, Quantize: "q4_0", From: "base:1b"},
 			Filename: "tiny.gguf", SizeBytes: 1 << 40, SHA256: "ab", OwnerID: "k1", State: fleet.UploadReceiving,
 			OffsetBytes: 7, Hash: []byte{0, 1, 255}, Problem: "p",
 			CreatedAt: created, ChangedAt: created.Add(time.Second), ExpiresAt: created.Add(time.Hour),

@@ -53,8 +53,10 @@ have the model; the exit status is 1 where that fails.`,
 	flags.StringVar(&m.Description, "description", "", "what it is for")
 	flags.StringSliceVar(&m.Hosts, "hosts", nil, "hosts that are to have it, by name or id, with commas; or all")
 	flags.StringVar(&m.Quantize, "quantize", "", "what hosts are to quantise it to, such as q4_K_M")
+	flags.StringVar(&m.From, "from", "", "the model that it is put on, of an adapter")
 	flags.BoolVar(&wait, "wait", false, "wait until it is stored, and on those hosts")
 	timeoutFlag(cmd, &timeout)
 	s.completeFlag(cmd, "hosts", s.hostNames)
+	s.completeFlag(cmd, "from", s.modelNames)
 	return cmd
 }

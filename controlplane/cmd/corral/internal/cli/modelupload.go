@@ -69,9 +69,11 @@ and on the hosts that --hosts names; the exit status is 1 where that fails.`,
 	flags.StringVar(&u.Storage, "storage", "", "where its files are kept (default as the control plane is set)")
 	flags.StringSliceVar(&u.Hosts, "hosts", nil, "hosts that are to have it, by name or id, with commas; or all")
 	flags.StringVar(&u.Quantize, "quantize", "", "what hosts are to quantise it to, such as q4_K_M")
+	flags.StringVar(&u.From, "from", "", "the model that it is put on, of an adapter")
 	flags.BoolVar(&wait, "wait", false, "wait until it is stored, and on those hosts")
 	timeoutFlag(cmd, &timeout)
 	s.completeFlag(cmd, "hosts", s.hostNames)
+	s.completeFlag(cmd, "from", s.modelNames)
 	s.completeFlag(cmd, "storage", s.storageNames)
 	return cmd
 }

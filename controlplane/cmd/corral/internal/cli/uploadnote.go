@@ -79,7 +79,7 @@ func noteName(server, path string, u *client.ModelUpload) (string, error) {
 		return "", fault.Wrap(fault.Invalid, err, "the file can't be read").On(fault.Caller)
 	}
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%q %q %d %d %q %q %q %q %q", server, whole, is.Size(), is.ModTime().UnixNano(), u.Name, u.Description, u.Storage, u.Quantize, u.Hosts)
+	fmt.Fprintf(sum, "%q %q %d %d %q %q %q %q %q %q", server, whole, is.Size(), is.ModTime().UnixNano(), u.Name, u.Description, u.Storage, u.Quantize, u.From, u.Hosts)
 	return hex.EncodeToString(sum.Sum(nil)[:16]) + ".json", nil
 }
 
