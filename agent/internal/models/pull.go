@@ -186,7 +186,7 @@ func storeFault(refused *api.RefusalError) error {
 	}
 	kind := fault.Unavailable
 	switch {
-	case contains(refused.Message, "unsupported", "not supported", "unknown type", "unknown data type"):
+	case contains(refused.Message, "unsupported", "not supported", "no longer supported", "only supported for", "unknown type", "unknown data type", "MLX runtime is not available"):
 		kind = fault.NotImplemented
 	case refused.Status == http.StatusBadRequest:
 		kind = fault.Invalid

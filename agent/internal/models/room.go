@@ -46,11 +46,16 @@ func size(n int64) string {
 	return fmt.Sprintf("%d bytes", n)
 }
 
+// keepsAgain is the first version of which it is known that it keeps a GGUF as it is, after
+// some that did not.
+const keepsAgain = "v0.34.2"
+
 // createBytes is the most that creating takes beside the files themselves, which are of
 // sourceBytes together. Each step of Ollama's writes its own file before the one before
 // goes.
 func createBytes(recipe *loader.Recipe, sourceBytes int64, version string) int64 {
 	rewrites := semver.Compare(version, "v0.30.0") >= 0 // each GGUF, to validate it
+	keeps := semver.Compare(version, keepsAgain) >= 0 && semver.Compare(version, "v99.0.0") < 0
 	quantised := quantisedBytes(recipe.Quantize, sourceBytes)
 	switch {
 	case recipe.Convert && recipe.Quantize != "":
@@ -61,7 +66,7 @@ func createBytes(recipe *loader.Recipe, sourceBytes int64, version string) int64
 		return 2 * sourceBytes
 	case recipe.Quantize != "":
 		return 2 * quantised
-	case rewrites:
+	case rewrites && !keeps:
 		return 2 * sourceBytes
 	}
 	return 0

@@ -106,6 +106,8 @@ func TestWhatCreatingTakes(t *testing.T) {
 	}{
 		{loader.Recipe{}, "v0.17.4", 0},
 		{loader.Recipe{}, "v0.30.0", 2 * s},
+		{loader.Recipe{}, "v0.34.2", 0},
+		{loader.Recipe{}, "v99.0.0", 2 * s}, // which is somebody's own
 		{loader.Recipe{Quantize: "q4_K_M"}, "v0.17.4", 2 * 350},
 		{loader.Recipe{Quantize: "Q8_0"}, "v0.34.2", 2 * 550},
 		{loader.Recipe{Convert: true}, "v0.17.4", 2 * s},
