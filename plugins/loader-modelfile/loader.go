@@ -35,7 +35,7 @@ func find(files []loader.File) (loader.File, bool) {
 func (modelfileLoader) Probe(_ context.Context, files []loader.File) (loader.Guess, error) {
 	f, found := find(files)
 	if !found {
-		return loader.Guess{Why: "there is no Modelfile"}, nil
+		return probeKept(files), nil
 	}
 	g := loader.Guess{Format: format, Confidence: loader.Certain, Why: "there is a Modelfile"}
 	if f.Head == nil {
@@ -101,7 +101,14 @@ func wantedOf(f loader.File, all []instruction, files []loader.File) (wanted, er
 func (modelfileLoader) Inspect(ctx context.Context, files loader.Files) (loader.Info, error) {
 	f, found := find(files.List())
 	if !found {
-		return loader.Info{}, fault.New(fault.Invalid, "there is no Modelfile")
+		k, err := findKept(ctx, files)
+		switch {
+		case err != nil:
+			return loader.Info{}, err
+		case k == nil:
+			return loader.Info{}, fault.New(fault.Invalid, "there is no Modelfile, and no model as Ollama keeps one")
+		}
+		return inspectKept(ctx, files, k)
 	}
 	text, err := read(ctx, files, f)
 	if err != nil {
@@ -207,7 +214,11 @@ func (s some) List() []loader.File {
 
 // Plan implements [loader.Loader].
 func (modelfileLoader) Plan(_ context.Context, r loader.Request) (loader.Recipe, error) {
-	if r.Info.Format != format {
+	switch r.Info.Format {
+	case format:
+	case storeFormat:
+		return planKept(r)
+	default:
 		return loader.Recipe{}, fault.New(fault.Invalid, "a model in the format %q is none of this loader's", r.Info.Format)
 	}
 	if r.Info.Kind == loader.KindAdapter {

@@ -66,7 +66,7 @@ func (i *Info) Check(files []File) error {
 // text reports whether a layer of the role stands in the recipe itself.
 func (r Role) text() bool {
 	switch r {
-	case RoleTemplate, RoleSystem, RoleParameters, RoleMessages, RoleLicense:
+	case RoleTemplate, RoleSystem, RoleParameters, RoleMessages, RoleLicense, RoleConfig:
 		return true
 	}
 	return false
@@ -93,7 +93,7 @@ func checkLayers(layers []Layer, files []File) error {
 // check returns how many bytes of a layer are in itself, and what is wrong with it.
 func (l *Layer) check(sizes map[string]int64) (inline int, err error) {
 	switch l.Role {
-	case RoleModel, RoleProjector, RoleAdapter, RoleDraft, RoleTemplate, RoleSystem, RoleParameters, RoleMessages, RoleLicense:
+	case RoleModel, RoleProjector, RoleAdapter, RoleDraft, RoleTemplate, RoleSystem, RoleParameters, RoleMessages, RoleLicense, RoleConfig:
 	default:
 		return 0, corrupt("a layer has the role %q", l.Role)
 	}
@@ -127,6 +127,8 @@ func (l *Layer) checkText() error {
 		return corrupt("a layer of the role %s does not stand in the recipe", l.Role)
 	}
 	switch {
+	case l.Role == RoleConfig && !isObject(l.Parts[0].Inline):
+		return corrupt("a configuration is no JSON object")
 	case l.Role == RoleParameters && !isObject(l.Parts[0].Inline):
 		return corrupt("parameters are no JSON object")
 	case l.Role == RoleMessages && !isArray(l.Parts[0].Inline):

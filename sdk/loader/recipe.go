@@ -17,6 +17,10 @@ const (
 	RoleParameters Role = "parameters" // a JSON object
 	RoleMessages   Role = "messages"   // a JSON array
 	RoleLicense    Role = "license"
+	// RoleConfig is the model's configuration, a JSON object, as another Ollama has it to
+	// the byte: in place of what a recipe says beside its layers. With it, and with all
+	// layers as they are there and in that order, a model has the digest that it has there.
+	RoleConfig Role = "config"
 )
 
 // Recipe says what a model in an Ollama is made of, and not how it gets there. It is a

@@ -102,6 +102,9 @@ func creationOf(ctx context.Context, recipe *loader.Recipe, layers []*layer) (r 
 			files = append(files, l)
 			continue
 		}
+		if l.Role == loader.RoleConfig { // Ollama writes its own
+			continue
+		}
 		text, err := l.text(ctx)
 		if err != nil {
 			return nil, nil, err

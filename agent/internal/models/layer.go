@@ -66,6 +66,14 @@ func (l *layer) ofFiles() bool {
 	return slices.ContainsFunc(l.parts, func(p part) bool { return p.file != nil })
 }
 
+// inline returns the bytes of a layer that stands in the recipe, nil where it doesn't.
+func (l *layer) inline() []byte {
+	if len(l.parts) != 1 || l.parts[0].file != nil {
+		return nil
+	}
+	return l.parts[0].inline
+}
+
 // Open implements registry.Blob: it reads a range across the parts.
 func (l *layer) Open(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
 	r := &layerReader{ctx: ctx}

@@ -75,7 +75,7 @@ func (e *Executor) load(ctx context.Context, job *work.Job) (*work.Result, error
 // onlyCreated reports whether no registry can have the model: Ollama makes it of other
 // files, or of a model that it has.
 func onlyCreated(r *loader.Recipe) bool {
-	return r.Converted() || r.From != "" || slices.ContainsFunc(r.Layers, func(l loader.Layer) bool { return mediaType(l.Role) == "" })
+	return r.Converted() || r.From != "" || slices.ContainsFunc(r.Layers, func(l loader.Layer) bool { return mediaType(l.Role) == "" && l.Role != loader.RoleConfig })
 }
 
 // identify finds out the digests that the recipe doesn't say. A model's bytes then come

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"slices"
 
 	"github.com/corral-fleet/corral/agent/internal/models/registry"
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -53,7 +54,7 @@ type image struct {
 
 // newImage makes a manifest and a configuration of layers whose digests are known.
 func newImage(recipe *loader.Recipe, layers []*layer) (*image, error) {
-	config, err := configOf(recipe, layers)
+	config, layers, err := configured(recipe, layers)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +72,19 @@ func newImage(recipe *loader.Recipe, layers []*layer) (*image, error) {
 	made.Manifest, err = json.Marshal(m)
 	made.digest = digestOf(made.Manifest)[len("sha256:"):]
 	return made, err
+}
+
+// configured returns the model's configuration, and the layers beside it.
+func configured(recipe *loader.Recipe, layers []*layer) (config []byte, others []*layer, err error) {
+	at := slices.IndexFunc(layers, func(l *layer) bool { return l.Role == loader.RoleConfig })
+	if at < 0 {
+		config, err = configOf(recipe, layers)
+		return config, layers, err
+	}
+	if config = layers[at].inline(); config == nil {
+		return nil, nil, fault.New(fault.Invalid, "the recipe has a configuration that does not stand in it")
+	}
+	return config, slices.Concat(layers[:at], layers[at+1:]), nil
 }
 
 // configOf is the model's configuration: what the recipe says, and what every

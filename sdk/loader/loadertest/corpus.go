@@ -16,12 +16,13 @@ const (
 	Safetensors = "safetensors" // a folder with config.json, as of Hugging Face
 	LoRA        = "lora"        // one with adapter_config.json
 	Modelfile   = "modelfile"   // one with a Modelfile
+	OllamaStore = "ollama"      // an archive of the folder of an Ollama's models
 )
 
 // Corpus returns files of the formats in which models are, good and bad, and of some in
 // which they are not. Each is small, or takes no memory.
 func Corpus() []Sample {
-	return slices.Concat(ggufSamples(), hostileGGUFs(), safetensorsSamples(), loraSamples(), modelfileSamples(), strangeSamples())
+	return slices.Concat(ggufSamples(), hostileGGUFs(), safetensorsSamples(), loraSamples(), modelfileSamples(), storeSamples(), strangeSamples())
 }
 
 // of are files of bytes.
