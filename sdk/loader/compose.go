@@ -26,7 +26,8 @@ type Defaults struct {
 func Compose(r Request, d Defaults) (Recipe, error) {
 	recipe := Recipe{
 		From: r.Options.From, Convert: d.Convert,
-		Renderer: cmp.Or(r.Options.Renderer, r.Info.Renderer), Parser: cmp.Or(r.Options.Parser, r.Info.Parser), Requires: r.Info.Requires,
+		Renderer: cmp.Or(r.Options.Renderer, r.Info.Renderer), Parser: cmp.Or(r.Options.Parser, r.Info.Parser),
+		Requires: cmp.Or(strings.TrimPrefix(r.Options.Requires, "v"), r.Info.Requires),
 	}
 	for _, l := range r.Info.Layers {
 		if !l.Role.text() {
@@ -35,6 +36,9 @@ func Compose(r Request, d Defaults) (Recipe, error) {
 	}
 	if err := checkBase(r); err != nil {
 		return Recipe{}, err
+	}
+	if _, ok := parseVersion(r.Options.Requires); r.Options.Requires != "" && !ok {
+		return Recipe{}, invalid("what the model requires has to be a version of Ollama, such as 0.17.4, and not %.40q", r.Options.Requires)
 	}
 	var err error
 	if recipe.Quantize, err = quantize(r, d); err != nil {

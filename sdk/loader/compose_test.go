@@ -132,10 +132,13 @@ func TestWhatFilesSayIsReplacedByWhatSomebodyWants(t *testing.T) {
 			t.Errorf("%s: %s, want %s", role, text, want)
 		}
 	}
-	o := Options{Template: "mine", System: "mine", Licenses: []string{"mine"}, Parameters: json.RawMessage(`{"b":2}`), Messages: json.RawMessage(`[]`), Renderer: "mine"}
+	o := Options{Template: "mine", System: "mine", Licenses: []string{"mine"}, Parameters: json.RawMessage(`{"b":2}`), Messages: json.RawMessage(`[]`), Renderer: "mine", Requires: "v0.17.0"}
 	got, err = Compose(Request{Info: info, Options: o}, defaults)
-	if err != nil || got.Renderer != "mine" || got.Parser != "p" {
+	if err != nil || got.Renderer != "mine" || got.Parser != "p" || got.Requires != "0.17.0" {
 		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := Compose(Request{Info: info, Options: Options{Requires: "newer"}}, defaults); fault.KindOf(err) != fault.Invalid {
+		t.Errorf("a version that is none: %v", err)
 	}
 	texts = textsOf(got.Layers)
 	for role, want := range map[Role]string{RoleTemplate: "mine", RoleSystem: "mine", RoleLicense: "mine", RoleParameters: `{"a":1,"b":2}`, RoleMessages: "[]"} {

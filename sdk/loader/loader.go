@@ -96,4 +96,5 @@ type Options struct {
 	Licenses   []string        `json:"licenses,omitempty"`   // in place of the files' own
 	Renderer   string          `json:"renderer,omitempty"`
 	Parser     string          `json:"parser,omitempty"`
+	Requires   string          `json:"requires,omitempty"` // the version of Ollama from which on it runs, in place of the files' own
 }

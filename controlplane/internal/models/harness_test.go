@@ -212,7 +212,7 @@ func (oracle) Inspect(_ context.Context, files []fleet.ModelFile) (string, loade
 }
 
 func (oracle) Plan(_ context.Context, _ string, r loader.Request) (loader.Recipe, error) {
-	return loader.Recipe{Layers: r.Info.Layers, From: r.Options.From, Quantize: r.Options.Quantize}, nil
+	return loader.Recipe{Layers: r.Info.Layers, From: r.Options.From, Quantize: r.Options.Quantize, Requires: r.Options.Requires}, nil
 }
 
 // hosts are what is known of hosts, and what is done on them.

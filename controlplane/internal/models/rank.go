@@ -2,10 +2,12 @@ package models
 
 import (
 	"cmp"
+	"encoding/json"
 	"slices"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models/fit"
+	"github.com/corral-fleet/corral/sdk/loader"
 )
 
 // candidate is a host that could get a model now.
@@ -16,6 +18,18 @@ type candidate struct {
 	misfit int   // 0 where it fits on the GPUs, more where it does worse
 	spill  int64 // bytes that the GPUs have no room for
 	models int
+}
+
+// requires returns the version of Ollama from which on a model can be run, "" where nobody
+// says it.
+func (s *Service) requires(m *fleet.StoredModel) string {
+	var wanted loader.Options
+	if len(m.Options) > 0 && json.Unmarshal(m.Options, &wanted) == nil && wanted.Requires != "" {
+		return wanted.Requires
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.said[fleet.CanonicalModel(m.Name)].Requires
 }
 
 // rank returns the hosts that could get a model now, the best first: those that have it,
@@ -32,11 +46,12 @@ func (s *Service) rank(m *fleet.StoredModel, hosts []fleet.HostView) []fleet.Hos
 	if err != nil {
 		model = nil // its size has to do
 	}
+	oldest := s.requires(m)
 	var list []candidate
 	for i := range hosts {
 		h := &hosts[i]
 		in := instanceNamed(h, instanceOf(h))
-		if !h.State.Reachable() || h.Draining || in == nil || !in.Serves() {
+		if !h.State.Reachable() || h.Draining || in == nil || !in.Serves() || olderThan(h, oldest) {
 			continue
 		}
 		_, has := modelOn(in, m.Name)

@@ -2,10 +2,12 @@ package models
 
 import (
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/loader"
 )
 
 // AllHosts stands in the place of a host's name for all that there are and will be.
@@ -134,9 +136,19 @@ func (s *Service) choose(m *fleet.StoredModel, w Where) ([]fleet.HostView, error
 	}
 	ranked := s.rank(m, able)
 	if len(ranked) < count {
-		return nil, fault.New(fault.Unavailable, "%d of the %d hosts that are wanted could get the model now", len(ranked), count)
+		why := ""
+		if oldest := s.requires(m); slices.ContainsFunc(able, func(h fleet.HostView) bool { return olderThan(&h, oldest) }) {
+			why = fmt.Sprintf("; it needs Ollama %s or newer", oldest)
+		}
+		return nil, fault.New(fault.Unavailable, "%d of the %d hosts that are wanted could get the model now%s", len(ranked), count, why)
 	}
 	return ranked[:count], nil
+}
+
+// olderThan reports whether a host's Ollama is older than a version.
+func olderThan(h *fleet.HostView, version string) bool {
+	in := instanceNamed(h, instanceOf(h))
+	return in != nil && loader.Before(in.Version, version)
 }
 
 // named returns the hosts with these ids or names, each once.

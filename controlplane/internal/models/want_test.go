@@ -2,6 +2,7 @@ package models
 
 import (
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -180,6 +181,38 @@ func TestWhatIsWantedOfAModel(t *testing.T) {
 	if hosts, err := b.Choose("nobody knows it", Where{}); err != nil || len(hosts) != 1 || hosts[0].Name != "a" {
 		t.Errorf("%v, %v", hosts, err)
 	}
+}
+
+// TestAModelThatNeedsANewerOllama goes to hosts that have one, and to others when they do.
+func TestAModelThatNeedsANewerOllama(t *testing.T) {
+	h := newHosts("a", "b")
+	h.views["b"].Instances[0].Version = "0.30.1"
+	h.work = func(to fleet.Target, job work.Job) error {
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		if h.views[to.Host].Instances[0].Version == "0.17.4" {
+			return fault.New(fault.Conflict, "the model needs Ollama %s or newer", job.Recipe.Requires)
+		}
+		return nil
+	}
+	b := newBench(t, newShelf(), h)
+	p := b.parcel("tiny", "m.gguf", "GGUF one")
+	p.Options, p.Hosts = loader.Options{Requires: "0.20.0"}, []string{}
+	if err := b.Take(t.Context(), p); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitOn("tiny", "b")
+	if _, err := b.Want(t.Context(), "tiny", Where{Count: 2}); fault.KindOf(err) != fault.Unavailable || !strings.Contains(err.Error(), "needs Ollama 0.20.0 or newer") {
+		t.Errorf("on two hosts: %v", err)
+	}
+	if _, err := b.Want(t.Context(), "tiny", Where{Hosts: []string{"a"}}); err != nil {
+		t.Fatal(err)
+	}
+	b.await("the older one says why not", func() bool {
+		return slices.ContainsFunc(b.ops.List(), func(o fleet.Operation) bool { return o.Host == "a" && o.State == fleet.OperationFailed })
+	})
+	h.set("a", func(v *fleet.HostView) { v.Instances[0].Version = "0.21.0" })
+	b.awaitOn("tiny", "a", "b")
 }
 
 func TestWhatIsNowhere(t *testing.T) {

@@ -244,10 +244,12 @@ func giveBack(p *models.Parcel) {
 func (c *creation) options() (loader.Options, error) {
 	o := loader.Options{
 		From: c.From, Template: c.Template, System: c.System, Parameters: c.Parameters, Messages: c.Messages,
-		Renderer: c.Renderer, Parser: c.Parser,
+		Renderer: c.Renderer, Parser: c.Parser, Requires: c.Requires,
 	}
-	if c.Requires != "" || len(c.Info) > 0 && string(c.Info) != "null" {
-		return o, fault.New(fault.NotImplemented, "%s and %s are of use on one host alone: name it by ?host=NAME or by the header field %s", "requires", "info", TargetField).On(fault.Caller)
+	if len(c.Info) > 0 && string(c.Info) != "null" {
+		// It says otherwise of files what they say of themselves, by which the fleet
+		// decides where a model fits and what it can do.
+		return o, fault.New(fault.NotImplemented, "%s is left to one host: here it is the files that say what a model is; name the host by ?host=NAME or by the header field %s", "info", TargetField).On(fault.Caller)
 	}
 	for _, field := range []*json.RawMessage{&o.Parameters, &o.Messages} {
 		if string(*field) == "null" {

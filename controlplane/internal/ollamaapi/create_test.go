@@ -82,7 +82,7 @@ func TestCreateOfFiles(t *testing.T) {
 	got := h.server.Do(edge.Operate, "POST", "/api/create", `{
 		"model": "Made", "files": {"m.gguf": "sha256:`+sum+`"}, "adapters": {"a.gguf": "sha256:`+known+`"}, "quantize": "q4_K_M",
 		"template": "{{ .Prompt }}", "system": "Be short.", "license": ["free"], "parameters": {"num_thread":1}, "messages": [{"role":"user"}],
-		"renderer": "r", "parser": "p"}`)
+		"renderer": "r", "parser": "p", "requires": "0.14.0", "info": null}`)
 	lines := strings.Split(strings.TrimSpace(got.Body), "\n")
 	if got.Status != 200 || lines[0] != `{"status":"storing"}` || lines[len(lines)-1] != `{"status":"success"}` ||
 		!strings.Contains(got.Body, `{"status":"pulling `+known[:12]+`","digest":"sha256:`+known+`","total":8,"completed":8}`) {
@@ -92,7 +92,7 @@ func TestCreateOfFiles(t *testing.T) {
 		Name: "Made", Quantize: "q4_K_M", Hosts: []string{},
 		Options: loader.Options{
 			Template: "{{ .Prompt }}", System: "Be short.", Licenses: []string{"free"}, Parameters: json.RawMessage(`{"num_thread":1}`),
-			Messages: json.RawMessage(`[{"role":"user"}]`), Renderer: "r", Parser: "p",
+			Messages: json.RawMessage(`[{"role":"user"}]`), Renderer: "r", Parser: "p", Requires: "0.14.0",
 		},
 		Files: []models.ParcelFile{{Path: "m.gguf", Local: "GGUF one", SizeBytes: 8, SHA256: sum}, {Path: "a.gguf", SizeBytes: 10, SHA256: known}},
 	}}
@@ -192,11 +192,11 @@ func TestCreationsThatFail(t *testing.T) {
 		``:                 {400, `{"error":"missing request body"}`},
 		`{"from":"tiny"}`:  {400, `{"error":"invalid model name"}`},
 		`{"model":"made"}`: {400, `{"error":"neither 'from' or 'files' was specified"}`},
-		`{"model":"made","files":{"../m.gguf":"x"}}`:             {400, `{"error":"file path must be relative"}`},
-		`{"model":"made","files":{"m.gguf":"x"}}`:                {400, `{"error":"invalid digest format"}`},
-		`{"model":"made","files":{"m.gguf":"` + missing + `"}}`:  {400, `{"error":"blob \"` + missing + `\" not found"}`},
-		`{"model":"made","from":"tiny","quantize":"forbidden"}`:  {403, `{"error":"nothing is quantised here"}`},
-		`{"model":"made","files":{"m.gguf":"x"},"requires":"9"}`: {501, `{"error":"requires and info are of use on one host alone: name it by ?host=NAME or by the header field Corral-Target"}`},
+		`{"model":"made","files":{"../m.gguf":"x"}}`:                          {400, `{"error":"file path must be relative"}`},
+		`{"model":"made","files":{"m.gguf":"x"}}`:                             {400, `{"error":"invalid digest format"}`},
+		`{"model":"made","files":{"m.gguf":"` + missing + `"}}`:               {400, `{"error":"blob \"` + missing + `\" not found"}`},
+		`{"model":"made","from":"tiny","quantize":"forbidden"}`:               {403, `{"error":"nothing is quantised here"}`},
+		`{"model":"made","files":{"m.gguf":"x"},"info":{"model_family":"x"}}`: {501, `{"error":"info is left to one host: here it is the files that say what a model is; name the host by ?host=NAME or by the header field Corral-Target"}`},
 	} {
 		if got := h.server.Do(edge.Operate, "POST", "/api/create", body); got.Status != want.status || got.Body != want.body {
 			t.Errorf("%s: %d %s, want %d %s", body, got.Status, got.Body, want.status, want.body)

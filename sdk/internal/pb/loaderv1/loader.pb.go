@@ -797,6 +797,7 @@ type Options struct {
 	Licenses       []string               `protobuf:"bytes,7,rep,name=licenses,proto3" json:"licenses,omitempty"`
 	Renderer       string                 `protobuf:"bytes,8,opt,name=renderer,proto3" json:"renderer,omitempty"`
 	Parser         string                 `protobuf:"bytes,9,opt,name=parser,proto3" json:"parser,omitempty"`
+	Requires       string                 `protobuf:"bytes,10,opt,name=requires,proto3" json:"requires,omitempty"` // a version of Ollama
 	unknownFields  protoimpl.UnknownFields
 	sizeCache      protoimpl.SizeCache
 }
@@ -890,6 +891,13 @@ func (x *Options) GetRenderer() string {
 func (x *Options) GetParser() string {
 	if x != nil {
 		return x.Parser
+	}
+	return ""
+}
+
+func (x *Options) GetRequires() string {
+	if x != nil {
+		return x.Requires
 	}
 	return ""
 }
@@ -1275,7 +1283,7 @@ const file_corral_loader_v1_loader_proto_rawDesc = "" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12*\n" +
 	"\x04info\x18\x02 \x01(\v2\x16.corral.loader.v1.InfoR\x04info\x123\n" +
 	"\aoptions\x18\x03 \x01(\v2\x19.corral.loader.v1.OptionsR\aoptions\x12%\n" +
-	"\x0eollama_version\x18\x04 \x01(\tR\rollamaVersion\"\x8b\x02\n" +
+	"\x0eollama_version\x18\x04 \x01(\tR\rollamaVersion\"\xa7\x02\n" +
 	"\aOptions\x12\x1a\n" +
 	"\bquantize\x18\x01 \x01(\tR\bquantize\x12\x12\n" +
 	"\x04from\x18\x02 \x01(\tR\x04from\x12\x1a\n" +
@@ -1285,7 +1293,9 @@ const file_corral_loader_v1_loader_proto_rawDesc = "" +
 	"\rmessages_json\x18\x06 \x01(\fR\fmessagesJson\x12\x1a\n" +
 	"\blicenses\x18\a \x03(\tR\blicenses\x12\x1a\n" +
 	"\brenderer\x18\b \x01(\tR\brenderer\x12\x16\n" +
-	"\x06parser\x18\t \x01(\tR\x06parser\"@\n" +
+	"\x06parser\x18\t \x01(\tR\x06parser\x12\x1a\n" +
+	"\brequires\x18\n" +
+	" \x01(\tR\brequires\"@\n" +
 	"\fPlanResponse\x120\n" +
 	"\x06recipe\x18\x01 \x01(\v2\x18.corral.loader.v1.RecipeR\x06recipe\"\xf4\x01\n" +
 	"\x06Recipe\x12/\n" +

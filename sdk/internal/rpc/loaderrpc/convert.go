@@ -104,14 +104,14 @@ func fromRequest(r *loaderv1.PlanRequest) loader.Request {
 func toOptions(o loader.Options) *loaderv1.Options {
 	return &loaderv1.Options{
 		Quantize: o.Quantize, From: o.From, Template: o.Template, System: o.System,
-		ParametersJson: o.Parameters, MessagesJson: o.Messages, Licenses: o.Licenses, Renderer: o.Renderer, Parser: o.Parser,
+		ParametersJson: o.Parameters, MessagesJson: o.Messages, Licenses: o.Licenses, Renderer: o.Renderer, Parser: o.Parser, Requires: o.Requires,
 	}
 }
 
 func fromOptions(o *loaderv1.Options) loader.Options {
 	return loader.Options{
 		Quantize: o.GetQuantize(), From: o.GetFrom(), Template: o.GetTemplate(), System: o.GetSystem(),
-		Parameters: o.GetParametersJson(), Messages: o.GetMessagesJson(), Licenses: o.GetLicenses(), Renderer: o.GetRenderer(), Parser: o.GetParser(),
+		Parameters: o.GetParametersJson(), Messages: o.GetMessagesJson(), Licenses: o.GetLicenses(), Renderer: o.GetRenderer(), Parser: o.GetParser(), Requires: o.GetRequires(),
 	}
 }
 
