@@ -56,7 +56,7 @@ func (d *directory) store(ctx context.Context, key string, src storage.Source, p
 			err = errors.Join(err, d.discard(name))
 		}
 	}()
-	if err := errors.Join(d.fill(ctx, f, src), f.Close()); err != nil {
+	if err := errors.Join(d.fill(ctx, unfinishedFile{f, name, key}, src), f.Close()); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -96,27 +96,45 @@ func (d *directory) newUnfinished() (*os.File, string, error) {
 	return nil, "", fault.New(fault.Unavailable, "the directory %s is emptied while it is in use", d.path).On(fault.Service)
 }
 
-// fill writes all of a source to a file.
-func (d *directory) fill(ctx context.Context, f *os.File, src storage.Source) error {
+// unfinishedFile is a file that is to become an object.
+type unfinishedFile struct {
+	*os.File
+
+	name string // below the directory
+	key  string // of the object
+}
+
+// fill has a file have all of a source.
+func (d *directory) fill(ctx context.Context, f unfinishedFile, src storage.Source) error {
 	in, err := src.Open()
 	if err != nil {
 		return err
 	}
 	defer in.Close() // it was only read
+	if gift, is := in.(storage.Gift); is {
+		if kept, err := d.keep(gift, f); kept || err != nil {
+			return err
+		}
+	}
 	if err := d.room(src.SizeBytes()); err != nil {
 		return err
 	}
-	n, err := copyAll(ctx, f, in)
+	n, err := copyAll(ctx, f.File, in)
 	if err != nil {
 		return err
 	}
 	if size := src.SizeBytes(); size >= 0 && n != size {
 		return fault.New(fault.Invalid, "%d bytes came, where %d were announced", n, size).On(fault.Caller)
 	}
-	if d.sync {
-		return explained(f.Sync(), "write an object to the disk")
+	return d.flush(f.File)
+}
+
+// flush has the disk have what is in a file.
+func (d *directory) flush(f *os.File) error {
+	if !d.sync {
+		return nil
 	}
-	return nil
+	return explained(f.Sync(), "write an object to the disk")
 }
 
 // room says of an object that the disk has no room for it, before its bytes have come. Of

@@ -57,6 +57,38 @@ func TestSourcesCanBeOpenedAgain(t *testing.T) {
 	}
 }
 
+func TestAFileThatIsGivenAwayIsOneToWhoeverAsks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, []byte("content"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	const sum = "ed7002b439e9ac845f22357d822bac1444730fbdb6016d3ec9432297b9ec9f73"
+	src, err := storage.Given(path, sum)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := readAll(src); err != nil || got != "content" || src.SizeBytes() != 7 {
+		t.Errorf("%q of %d, %v", got, src.SizeBytes(), err)
+	}
+	in, err := src.Open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	f, told, err := in.(storage.Gift).Accept()
+	if err != nil || f.Name() != path || told != sum {
+		t.Errorf("%v, %q, %v", f, told, err)
+	}
+	for _, sum := range []string{"", "ed70", sum[2:] + "no"} {
+		if _, err := storage.Given(path, sum); fault.KindOf(err) != fault.Invalid {
+			t.Errorf("the sha256 %q: %v", sum, err)
+		}
+	}
+	if _, err := storage.Given(path+"-absent", sum); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("no file: %v", err)
+	}
+}
+
 func TestWhatCanBeReadOnceIsReadOnceAndWhole(t *testing.T) {
 	src := storage.Once(strings.NewReader("content"), 7)
 	if got, err := readAll(src); got != "content" || err != nil {

@@ -74,7 +74,8 @@ type Source interface {
 	// Open returns the bytes from their beginning. A backend that has to try
 	// again opens the source again; one that can be read only once returns
 	// fault.Conflict then. What is read may implement io.ReaderAt as well: then
-	// parts may be read at the same time. A source of a known size never yields
-	// fewer bytes without an error, and never more.
+	// parts may be read at the same time. It may be a [Gift]: then the backend may keep
+	// the file. A source of a known size never yields fewer bytes without an error, and
+	// never more.
 	Open() (io.ReadCloser, error)
 }

@@ -23,8 +23,8 @@ import (
 // shelves keeps the files of models in the fixture's storages.
 type shelves struct{ *storages.Service }
 
-func (s shelves) Put(ctx context.Context, name, key, localPath string) (string, error) {
-	return s.Keep(ctx, name, key, localPath)
+func (s shelves) Put(ctx context.Context, name, key, localPath, sha256 string) (string, error) {
+	return s.Keep(ctx, name, key, localPath, sha256)
 }
 
 func (s shelves) Open(ctx context.Context, name, key string) (io.ReadCloser, error) {

@@ -66,8 +66,8 @@ type modelStorages struct {
 }
 
 // Put implements [models.Storages].
-func (s *modelStorages) Put(ctx context.Context, name, key, localPath string) (string, error) {
-	return s.Keep(ctx, name, key, localPath)
+func (s *modelStorages) Put(ctx context.Context, name, key, localPath, sha256 string) (string, error) {
+	return s.Keep(ctx, name, key, localPath, sha256)
 }
 
 // Open implements [models.Storages].

@@ -117,10 +117,13 @@ func (s *shelf) Operations(context.Context, int) (list []fleet.Operation, _ erro
 
 func (s *shelf) PruneOperations(context.Context, time.Time) error { return nil }
 
-func (s *shelf) Put(_ context.Context, storage, key, localPath string) (string, error) {
+func (s *shelf) Put(_ context.Context, storage, key, localPath, sha256 string) (string, error) {
 	body, err := os.ReadFile(localPath)
 	if err != nil {
 		return "", err
+	}
+	if digestOf(body) != sha256 {
+		return "", fault.New(fault.Corrupt, "the file %q has another sha256 than %q", localPath, sha256)
 	}
 	if storage == "" {
 		storage = "default"

@@ -31,8 +31,9 @@ type View interface {
 // Storages are where files are kept. The empty name is the storage that is meant where
 // none is named.
 type Storages interface {
-	// Put stores a file of this machine, and returns the name of the storage.
-	Put(ctx context.Context, storage, key, localPath string) (string, error)
+	// Put stores a file of this machine, and returns the name of the storage. The file is
+	// given away with its sha256: nobody writes to it any more.
+	Put(ctx context.Context, storage, key, localPath, sha256 string) (string, error)
 	// Open reads a file from its beginning.
 	Open(ctx context.Context, storage, key string) (io.ReadCloser, error)
 	// Delete removes a file. That there is none is no error.

@@ -253,7 +253,7 @@ func (s *Service) shelve(ctx context.Context, name string, p *Parcel, job *opera
 func (s *Service) shelveOne(ctx context.Context, name, storage string, f ParcelFile, told func(doneBytes int64)) (stored fleet.ModelFile, err error) {
 	stored = fleet.ModelFile{Path: f.Path, Key: keyOf(name, f), SizeBytes: f.SizeBytes, SHA256: f.SHA256}
 	told(0)
-	if stored.Storage, err = s.Storages.Put(ctx, storage, stored.Key, f.Local); err != nil {
+	if stored.Storage, err = s.Storages.Put(ctx, storage, stored.Key, f.Local, f.SHA256); err != nil {
 		return stored, err
 	}
 	told(f.SizeBytes)

@@ -214,7 +214,7 @@ func TestWhatCanOnlyBeReadIsSaidToBe(t *testing.T) {
 		t.Errorf("%v", only)
 	}
 	_, write := l.Write(t.Context(), "hub", "a", storages.Upload{Content: neverRead{t}, SizeBytes: 1 << 40})
-	_, keep := l.Keep(t.Context(), "hub", "a", "/nowhere")
+	_, keep := l.Keep(t.Context(), "hub", "a", "/nowhere", strings.Repeat("0", 64))
 	for what, err := range map[string]error{"Write": write, "Keep": keep, "Delete": l.Delete(t.Context(), "hub", "a")} {
 		if fault.KindOf(err) != fault.NotImplemented || !strings.Contains(fault.MessageOf(err), "can only be read") {
 			t.Errorf("%s: %v", what, err)

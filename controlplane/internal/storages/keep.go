@@ -9,9 +9,11 @@ import (
 )
 
 // Keep stores a file of this machine, in the place of one that may be there, and returns
-// the name of the storage. The file can be read again, so that a plugin that ends under it
-// is no failure.
-func (s *Service) Keep(ctx context.Context, name, key, localPath string) (string, error) {
+// the name of the storage. The file is given away with its sha256, in hexadecimal: nobody
+// writes to it any more, and whoever calls removes its name here. So a storage on the same
+// disk can have it without writing it again; see [storage.Gift]. It can be read again, so
+// that a plugin that ends under it is no failure.
+func (s *Service) Keep(ctx context.Context, name, key, localPath, sha256 string) (string, error) {
 	e, err := s.find(name)
 	if err != nil {
 		return "", err
@@ -22,7 +24,7 @@ func (s *Service) Keep(ctx context.Context, name, key, localPath string) (string
 	if err := e.writable(); err != nil {
 		return "", err
 	}
-	src, err := storage.File(localPath)
+	src, err := storage.Given(localPath, sha256)
 	if err != nil {
 		return "", fault.Wrap(fault.Internal, err, "a file that is to be stored can't be read")
 	}

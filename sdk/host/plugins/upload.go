@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"sync"
 	"time"
 
@@ -62,11 +61,8 @@ func (s *sent) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// File implements [storagerpc.Watcher].
-func (s *sent) File() *os.File {
-	f, _ := s.ReadCloser.(*os.File)
-	return f
-}
+// Watched implements [storagerpc.Watcher].
+func (s *sent) Watched() io.Reader { return s.ReadCloser }
 
 // Took implements [storagerpc.Watcher]. A plugin may read again what it has read; that
 // is not sent twice.

@@ -39,7 +39,7 @@ type Known map[string][]byte
 func Checks() []Check {
 	var all []Check
 	for _, group := range [][]Check{
-		statChecks, knowingChecks, getChecks, readingChecks, putChecks, largeChecks, deleteChecks, deletingChecks, listChecks, listingChecks,
+		statChecks, knowingChecks, getChecks, readingChecks, putChecks, largeChecks, givingChecks, deleteChecks, deletingChecks, listChecks, listingChecks,
 		keyChecks, namingChecks, cancelChecks, endingChecks, createChecks, copyChecks, comingChecks, pageChecks, pagingChecks, locateChecks, sweepChecks, presignChecks, factChecks, readOnlyChecks,
 	} {
 		all = append(all, group...)
@@ -113,6 +113,7 @@ func (c Check) attempt(ctx context.Context, b storage.Backend, known Known) Resu
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
+		defer t.tidy()
 		defer t.recovered()
 		c.try(t)
 	}()
@@ -173,6 +174,14 @@ type trial struct {
 	ctx    context.Context //nolint:containedctx // of the run, which it is
 	known  Known
 	faults []string
+	after  []func() // what the check has to have tidied up
+}
+
+// tidy does what the check has to have done at its end.
+func (t *trial) tidy() {
+	for _, do := range t.after {
+		do()
+	}
 }
 
 // errorf notes that the backend is wrong.

@@ -24,7 +24,7 @@ func TestEveryBreakageIsFound(t *testing.T) {
 		}
 		t.Run(c.ID, func(t *testing.T) {
 			t.Parallel()
-			all := slices.Concat(readingBreakages[c.ID], writingBreakages[c.ID], listingBreakages[c.ID], optionalBreakages[c.ID])
+			all := slices.Concat(readingBreakages[c.ID], writingBreakages[c.ID], givingBreakages[c.ID], listingBreakages[c.ID], optionalBreakages[c.ID])
 			if len(all) == 0 {
 				t.Fatal("nothing shows that this check can fail")
 			}

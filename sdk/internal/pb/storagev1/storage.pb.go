@@ -56,6 +56,14 @@
 // only when the commit has come, its count is the file's size and the file was not
 // written to since it came. A descriptor that comes where none is taken is closed.
 //
+// A host that sets PutRequest.Begin.given gives a file away when it passes it: nobody
+// writes to it from then on, and names that it has elsewhere are only removed. The host
+// does not read it then, and commits to the sha256 that it knows since the file was
+// written. When the commit has come, the plugin may make the file itself the object, by a
+// link to it or by sharing its blocks, and change its mode, times and group for that. It
+// need not: a plugin that does not know the field copies. Where no file is passed, the
+// field says nothing.
+//
 // Either side gives up by cancelling the call, or ending it with an error, and closing
 // the connection. A side that dies closes both, so that the other learns of it at once.
 
@@ -1427,6 +1435,7 @@ type PutRequest_Begin struct {
 	SizeBytes     int64                  `protobuf:"varint,3,opt,name=size_bytes,json=sizeBytes,proto3" json:"size_bytes,omitempty"` // -1 is unknown
 	Create        bool                   `protobuf:"varint,4,opt,name=create,proto3" json:"create,omitempty"`                        // only where there is none
 	Socket        bool                   `protobuf:"varint,5,opt,name=socket,proto3" json:"socket,omitempty"`                        // the data is to pass the data socket, and Ready is waited for
+	Given         bool                   `protobuf:"varint,6,opt,name=given,proto3" json:"given,omitempty"`                          // a file that is passed is given away
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1492,6 +1501,13 @@ func (x *PutRequest_Begin) GetCreate() bool {
 func (x *PutRequest_Begin) GetSocket() bool {
 	if x != nil {
 		return x.Socket
+	}
+	return false
+}
+
+func (x *PutRequest_Begin) GetGiven() bool {
+	if x != nil {
+		return x.Given
 	}
 	return false
 }
@@ -1768,20 +1784,21 @@ const file_corral_storage_v1_storage_proto_rawDesc = "" +
 	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\x12\x19\n" +
 	"\x05crc32\x18\x02 \x01(\aH\x00R\x05crc32\x88\x01\x01B\b\n" +
 	"\x06_crc32B\x06\n" +
-	"\x04part\"\xac\x03\n" +
+	"\x04part\"\xc2\x03\n" +
 	"\n" +
 	"PutRequest\x12;\n" +
 	"\x05begin\x18\x01 \x01(\v2#.corral.storage.v1.PutRequest.BeginH\x00R\x05begin\x12\x14\n" +
 	"\x04data\x18\x02 \x01(\fH\x00R\x04data\x12>\n" +
 	"\x06commit\x18\x03 \x01(\v2$.corral.storage.v1.PutRequest.CommitH\x00R\x06commit\x12;\n" +
-	"\x05abort\x18\x04 \x01(\v2#.corral.storage.v1.PutRequest.AbortH\x00R\x05abort\x1a\x84\x01\n" +
+	"\x05abort\x18\x04 \x01(\v2#.corral.storage.v1.PutRequest.AbortH\x00R\x05abort\x1a\x9a\x01\n" +
 	"\x05Begin\x12\x1a\n" +
 	"\binstance\x18\x01 \x01(\tR\binstance\x12\x10\n" +
 	"\x03key\x18\x02 \x01(\tR\x03key\x12\x1d\n" +
 	"\n" +
 	"size_bytes\x18\x03 \x01(\x03R\tsizeBytes\x12\x16\n" +
 	"\x06create\x18\x04 \x01(\bR\x06create\x12\x16\n" +
-	"\x06socket\x18\x05 \x01(\bR\x06socket\x1a6\n" +
+	"\x06socket\x18\x05 \x01(\bR\x06socket\x12\x14\n" +
+	"\x05given\x18\x06 \x01(\bR\x05given\x1a6\n" +
 	"\x06Commit\x12\x14\n" +
 	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\x12\x16\n" +
 	"\x06sha256\x18\x02 \x01(\fR\x06sha256\x1a\a\n" +

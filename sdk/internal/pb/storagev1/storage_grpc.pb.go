@@ -56,6 +56,14 @@
 // only when the commit has come, its count is the file's size and the file was not
 // written to since it came. A descriptor that comes where none is taken is closed.
 //
+// A host that sets PutRequest.Begin.given gives a file away when it passes it: nobody
+// writes to it from then on, and names that it has elsewhere are only removed. The host
+// does not read it then, and commits to the sha256 that it knows since the file was
+// written. When the commit has come, the plugin may make the file itself the object, by a
+// link to it or by sharing its blocks, and change its mode, times and group for that. It
+// need not: a plugin that does not know the field copies. Where no file is passed, the
+// field says nothing.
+//
 // Either side gives up by cancelling the call, or ending it with an error, and closing
 // the connection. A side that dies closes both, so that the other learns of it at once.
 

@@ -2,6 +2,7 @@ package storagerpc
 
 import (
 	"context"
+	"encoding/hex"
 	"io"
 	"io/fs"
 	"os"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/internal/pb/storagev1"
+	"github.com/corral-fleet/corral/sdk/storage"
 )
 
 // passed is the source of an object that a host passes as an open file. It can be
@@ -25,13 +27,16 @@ type passed struct {
 	size   int64
 	before fs.FileInfo
 
+	given  bool         // the file is given away
 	commit func() error // io.EOF where the host has committed
-	done   atomic.Bool  // the last byte was given out
+	sum    []byte       // what the host has committed to
+	done   atomic.Bool  // the last byte was given out, or the file
 	read   atomic.Int64 // bytes of it, those that were read again counted again
 }
 
 // newPassed returns the source of a file that was announced with a size.
-func newPassed(in grpc.BidiStreamingServer[storagev1.PutRequest, storagev1.PutResponse], file *os.File, size int64) (*passed, error) {
+func newPassed(in grpc.BidiStreamingServer[storagev1.PutRequest, storagev1.PutResponse], file *os.File, begin *storagev1.PutRequest_Begin) (*passed, error) {
+	size := begin.GetSizeBytes()
 	info, err := file.Stat()
 	if err != nil {
 		return nil, err
@@ -39,7 +44,7 @@ func newPassed(in grpc.BidiStreamingServer[storagev1.PutRequest, storagev1.PutRe
 	if !info.Mode().IsRegular() || info.Size() != size {
 		return nil, fault.New(fault.Invalid, "a file of %d bytes was passed, where %d were announced", info.Size(), size).On(fault.Caller)
 	}
-	p := &passed{ctx: in.Context(), in: in, file: file, size: size, before: info}
+	p := &passed{ctx: in.Context(), in: in, file: file, size: size, before: info, given: begin.GetGiven()}
 	p.commit = sync.OnceValue(p.await)
 	return p, nil
 }
@@ -49,10 +54,33 @@ func (p *passed) SizeBytes() int64 { return p.size }
 
 // Open implements [storage.Source].
 func (p *passed) Open() (io.ReadCloser, error) {
-	return struct {
-		*io.SectionReader
-		io.Closer
-	}{io.NewSectionReader(p, 0, p.size), io.NopCloser(nil)}, nil
+	reader := passedReader{io.NewSectionReader(p, 0, p.size), io.NopCloser(nil)}
+	if p.given {
+		return passedGift{reader, p}, nil
+	}
+	return reader, nil
+}
+
+type passedReader struct {
+	*io.SectionReader
+	io.Closer
+}
+
+// passedGift is the reader of a file that is given away.
+type passedGift struct {
+	passedReader
+	of *passed
+}
+
+var _ storage.Gift = passedGift{}
+
+// Accept implements [storage.Gift].
+func (g passedGift) Accept() (*os.File, string, error) {
+	if refused := g.of.commit(); refused != io.EOF {
+		return nil, "", refused
+	}
+	g.of.done.Store(true)
+	return g.of.file, hex.EncodeToString(g.of.sum), nil
 }
 
 // ReadAt implements io.ReaderAt.
@@ -107,6 +135,7 @@ func (p *passed) check(c *storagev1.PutRequest_Commit) error {
 	case c.GetBytes() != p.size:
 		return fault.New(fault.Invalid, "a file of %d bytes was passed, where %d were announced", p.size, c.GetBytes()).On(fault.Caller)
 	}
+	p.sum = c.GetSha256()
 	return io.EOF
 }
 
@@ -143,7 +172,8 @@ func (p *passed) tell(ctx context.Context, every time.Duration) {
 	}
 }
 
-// finished returns an error where a backend has stored a file without reading it.
+// finished returns an error where a backend has stored a file that it has neither read nor
+// accepted.
 func (p *passed) finished() error {
 	if p.done.Load() {
 		return nil

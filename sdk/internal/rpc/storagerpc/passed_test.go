@@ -116,15 +116,15 @@ func readAll(_ context.Context, src storage.Source) error {
 	return err
 }
 
-// uploadByFile begins an upload whose file is passed.
-func (c *Client) uploadByFile(t *testing.T, size int64, path string) putStream {
+// uploadByFile begins an upload whose file is passed, or given away.
+func (c *Client) uploadByFile(t *testing.T, size int64, path string, given bool) putStream {
 	t.Helper()
 	out, err := c.storage.Put(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	what := begin(size)
-	what.GetBegin().Socket = true
+	what.GetBegin().Socket, what.GetBegin().Given = true, given
 	if err := out.Send(what); err != nil {
 		t.Fatal(err)
 	}
@@ -174,7 +174,7 @@ func TestAFileIsStoredOnlyWhenItIsCommittedTo(t *testing.T) {
 				return stored
 			}})
 			path := written(t, large)
-			out := b.uploadByFile(t, c.size, path)
+			out := b.uploadByFile(t, c.size, path, false)
 			if c.change != nil {
 				<-began
 				if err := c.change(path); err != nil {
@@ -245,13 +245,9 @@ type watching struct {
 	watched
 }
 
-func (w watching) File() *os.File {
-	f, _ := w.ReadCloser.(*os.File)
-	return f
-}
-
-func (w watching) Took(bytes int64) { w.took <- bytes }
-func (w watching) Committed()       { close(w.committed) }
+func (w watching) Watched() io.Reader { return w.ReadCloser }
+func (w watching) Took(bytes int64)   { w.took <- bytes }
+func (w watching) Committed()         { close(w.committed) }
 
 func TestWhoWatchesAnUploadOfAFileIsToldHowFarItIs(t *testing.T) {
 	w := watched{source(t, written(t, large)), make(chan int64), make(chan struct{})}

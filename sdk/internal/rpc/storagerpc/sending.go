@@ -28,14 +28,20 @@ func (c *Client) put(ctx context.Context, key string, src storage.Source, create
 	}
 	defer in.Close() // it was only read
 	what := &storagev1.PutRequest_Begin{Instance: c.instance, Key: key, SizeBytes: max(src.SizeBytes(), -1), Create: create}
-	s, err := c.begin(ctx, what, in)
+	pass := passableOf(in, what.GetSizeBytes())
+	what.Given = pass.file != nil && pass.sum != nil
+	s, err := c.begin(ctx, what, in, pass.file)
 	if err != nil {
 		return err
 	}
 	defer s.end()
+	if s.passed && what.GetGiven() { // and what its sha256 is, is known
+		s.commit(what.GetSizeBytes(), pass.sum)
+		return s.stored(what.GetSizeBytes())
+	}
 	from := io.Reader(in)
 	if s.passed {
-		from = io.NewSectionReader(fileOf(in), 0, src.SizeBytes())
+		from = io.NewSectionReader(pass.file, 0, what.GetSizeBytes())
 	}
 	sent, sum, err := s.all(from)
 	switch {
@@ -45,6 +51,9 @@ func (c *Client) put(ctx context.Context, key string, src storage.Source, create
 		return s.abort(err)
 	case src.SizeBytes() >= 0 && sent != src.SizeBytes():
 		return s.abort(fault.New(fault.Invalid, "%d bytes came, where %d were announced", sent, src.SizeBytes()).On(fault.Caller))
+	}
+	if err := pass.check(sum); err != nil {
+		return s.abort(err)
 	}
 	s.commit(sent, sum)
 	return s.stored(sent)
@@ -63,17 +72,17 @@ type sending struct {
 
 // begin begins an upload. One whose data would have to pass a socket that can't be
 // reached is begun again without.
-func (c *Client) begin(ctx context.Context, what *storagev1.PutRequest_Begin, in io.Reader) (*sending, error) {
+func (c *Client) begin(ctx context.Context, what *storagev1.PutRequest_Begin, in io.Reader, pass *os.File) (*sending, error) {
 	what.Socket = c.useSocket.Load() && (what.GetSizeBytes() < 0 || what.GetSizeBytes() > DataBytes)
-	s, err := c.tryToBegin(ctx, what, in)
+	s, err := c.tryToBegin(ctx, what, in, pass)
 	if errors.Is(err, errNoSocket) {
 		what.Socket = false
-		s, err = c.tryToBegin(ctx, what, in)
+		s, err = c.tryToBegin(ctx, what, in, pass)
 	}
 	return s, err
 }
 
-func (c *Client) tryToBegin(ctx context.Context, what *storagev1.PutRequest_Begin, in io.Reader) (_ *sending, err error) {
+func (c *Client) tryToBegin(ctx context.Context, what *storagev1.PutRequest_Begin, in io.Reader, pass *os.File) (_ *sending, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer func() {
 		if err != nil {
@@ -89,7 +98,7 @@ func (c *Client) tryToBegin(ctx context.Context, what *storagev1.PutRequest_Begi
 	s := &sending{out: out, cancel: cancel, over: make(chan struct{}), answered: make(chan error, 1)}
 	s.watcher, _ = in.(Watcher)
 	if what.GetSocket() {
-		if err = c.meet(ctx, s, wholeFile(in, what.GetSizeBytes())); err != nil {
+		if err = c.meet(ctx, s, pass); err != nil {
 			return nil, err
 		}
 	}

@@ -169,7 +169,7 @@ func (s *Server) store(b storage.Backend, begin *storagev1.PutRequest_Begin, in 
 			src = newUpload(in, begin.GetSizeBytes(), arrival)
 			break
 		}
-		file, err := newPassed(in, arrival.File, begin.GetSizeBytes())
+		file, err := newPassed(in, arrival.File, begin)
 		if err != nil {
 			return err
 		}
