@@ -1,12 +1,10 @@
 package uploadapi
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"io"
 	"mime"
-	"mime/multipart"
 
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
@@ -14,12 +12,11 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
-// How much a form may have beside its files, and how it is read.
+// How much a form may have beside its files.
 const (
 	maxFieldBytes = 64 << 10
 	maxFields     = 100
 	maxFormExtra  = 1 << 20 // of the whole request, beside the files
-	readBytes     = 256 << 10
 )
 
 // form takes a model in that comes in one request. Its parts may stand in any order;
@@ -32,6 +29,10 @@ func (a *API) form(ctx context.Context, r *edge.Request) (*edge.Response, error)
 	if err != nil || media != "multipart/form-data" || params["boundary"] == "" {
 		return nil, fault.New(fault.Invalid, "a model is uploaded as multipart/form-data, with its file in the part %q", "file").On(fault.Caller)
 	}
+	parts, err := newParts(r.Stream, params["boundary"])
+	if err != nil {
+		return nil, explainForm(err)
+	}
 	if most := a.maxBytes(); most > 0 && r.ContentLength-maxFormExtra > most {
 		return nil, fault.New(fault.TooLarge, "a model may have at most %d bytes here, by models.max_model_size", most).On(fault.Caller)
 	}
@@ -42,7 +43,7 @@ func (a *API) form(ctx context.Context, r *edge.Request) (*edge.Response, error)
 		return nil, err
 	}
 	stop := context.AfterFunc(wanted, func() { r.Break(context.Cause(wanted)) })
-	model, err := take(wanted, batch, multipart.NewReader(bufio.NewReaderSize(r.Stream, readBytes), params["boundary"]))
+	model, err := take(wanted, batch, parts)
 	stop()
 	if err := errors.Join(err, batch.Close()); err != nil {
 		return nil, err
@@ -51,18 +52,18 @@ func (a *API) form(ctx context.Context, r *edge.Request) (*edge.Response, error)
 }
 
 // take makes a model of a form.
-func take(ctx context.Context, batch *uploads.Batch, parts *multipart.Reader) (fleet.Model, error) {
+func take(ctx context.Context, batch *uploads.Batch, parts *parts) (fleet.Model, error) {
 	var fields fields
 	for {
-		part, err := parts.NextRawPart()
+		part, err := parts.next()
 		if err == io.EOF {
 			return batch.Finish(ctx, fields.want, fields.digests)
 		}
 		if err != nil {
 			return fleet.Model{}, explainForm(err)
 		}
-		if part.FormName() == "file" {
-			err = batch.Add(ctx, part.FileName(), formReader{part})
+		if part.name == "file" {
+			err = batch.Add(ctx, part.filename, formReader{part})
 		} else if err = fields.read(part); err == nil {
 			err = batch.Want(ctx, fields.want)
 		}
@@ -79,7 +80,7 @@ type fields struct {
 	count   int
 }
 
-func (f *fields) read(part *multipart.Part) error {
+func (f *fields) read(part part) error {
 	if f.count++; f.count > maxFields {
 		return fault.New(fault.Invalid, "a form has at most %d fields", maxFields).On(fault.Caller)
 	}
@@ -88,9 +89,9 @@ func (f *fields) read(part *multipart.Part) error {
 	case err != nil:
 		return explainForm(err)
 	case len(content) > maxFieldBytes:
-		return fault.New(fault.TooLarge, "the field %q is larger than %d bytes", part.FormName(), maxFieldBytes).On(fault.Caller)
+		return fault.New(fault.TooLarge, "the field %q is larger than %d bytes", part.name, maxFieldBytes).On(fault.Caller)
 	}
-	switch value := string(content); part.FormName() {
+	switch value := string(content); part.name {
 	case "name":
 		f.want.Name = value
 	case "description":

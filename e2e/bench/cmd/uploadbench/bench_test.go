@@ -21,7 +21,7 @@ func TestARunOfLittleHasAllFigures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| openssl and a copy ", "| tus ", "| form ", "tus, of the reference", "form, memory over idle", "cores, Linux"} {
+	for _, want := range []string{"| openssl and a copy ", "| tus ", "| tus, until the answer ", "| form ", "| form, until the answer ", "tus, of the reference", "form, memory over idle", "cores, Linux"} {
 		if !strings.Contains(string(kept), want) {
 			t.Errorf("no %q in\n%s", want, kept)
 		}
@@ -40,7 +40,7 @@ func TestRatiosAreThoseOfEachRound(t *testing.T) {
 	var f figures
 	f.seconds[reference] = []float64{1, 10, 1}
 	f.seconds[byTus] = []float64{2, 10, 4} // 0.5, 1 and 0.25
-	if got := f.ratio(byTus); got != 0.5 {
+	if got := f.ratio(f.seconds[byTus]); got != 0.5 {
 		t.Errorf("%v", got)
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/corral-fleet/corral/e2e/bench/pair"
@@ -30,15 +31,16 @@ var wayNames = [...]string{"openssl and a copy", "tus", "form"}
 
 // figures are what was measured, in each round.
 type figures struct {
-	seconds [len(wayNames)][]float64
-	cpu     [len(wayNames)][]float64 // seconds, of the control plane
-	memory  [len(wayNames)][]float64 // bytes, of the control plane, over what it had when idle
+	seconds  [len(wayNames)][]float64 // until the file is stored
+	answered [len(wayNames)][]float64 // seconds, until the answer
+	cpu      [len(wayNames)][]float64 // seconds, of the control plane
+	memory   [len(wayNames)][]float64 // bytes, of the control plane, over what it had when idle
 }
 
-// ratio returns the median of a way's speed over the reference's, round by round.
-func (f figures) ratio(way int) float64 {
+// ratio returns the median of the reference's times over those of a way, round by round.
+func (f figures) ratio(of []float64) float64 {
 	var ratios []float64
-	for i, seconds := range f.seconds[way] {
+	for i, seconds := range of {
 		ratios = append(ratios, f.seconds[reference][i]/seconds)
 	}
 	return middle(ratios)
@@ -81,9 +83,13 @@ func measure(ctx context.Context, cp *pair.ControlPlane, dir string, o options, 
 			case reference:
 				err = hashAndCopy(ctx, file, filepath.Join(dir, "copy"))
 			case byTus:
-				err = uploadByTus(ctx, cp, file)
+				err = uploadByTus(ctx, cp, file, modelName(way, round))
 			case byForm:
-				err = uploadByForm(ctx, cp, file)
+				err = uploadByForm(ctx, cp, file, modelName(way, round))
+			}
+			answered := time.Since(began)
+			if err == nil && way != reference {
+				err = awaitStored(ctx, cp, modelName(way, round))
 			}
 			took := time.Since(began)
 			if err != nil {
@@ -97,12 +103,13 @@ func measure(ctx context.Context, cp *pair.ControlPlane, dir string, o options, 
 			if err != nil {
 				return f, err
 			}
-			fmt.Fprintf(progress, "%d: %s: %.2f s\n", round+1, name, took.Seconds())
+			fmt.Fprintf(progress, "%d: %s: %.2f s, the answer after %.2f s\n", round+1, name, took.Seconds(), answered.Seconds())
 			f.seconds[way] = append(f.seconds[way], took.Seconds())
+			f.answered[way] = append(f.answered[way], answered.Seconds())
 			f.cpu[way] = append(f.cpu[way], (after.CPU - before.CPU).Seconds())
 			f.memory[way] = append(f.memory[way], float64(peak)-float64(idle.RSS))
 			if way != reference {
-				if err := clearAway(ctx, cp, way, round); err != nil {
+				if err := clearAway(ctx, cp, modelName(way, round)); err != nil {
 					return f, fmt.Errorf("%s: %w", name, err)
 				}
 			}
@@ -152,20 +159,51 @@ func forgetPeak(pid int) error {
 // operation is what the server tells of one.
 type operation struct {
 	Kind  string `json:"kind"`
+	Model string `json:"model"`
 	State string `json:"state"`
+	Phase string `json:"phase"`
+}
+
+func (o operation) ended() bool { return o.State != "waiting" && o.State != "running" }
+
+// awaitStored waits until the file of a model is in its storage: what the server does next
+// is to look at what it is.
+func awaitStored(ctx context.Context, cp *pair.ControlPlane, model string) error {
+	return awaitOperations(ctx, cp, 5*time.Millisecond, func(list []operation) (bool, error) {
+		at := slices.IndexFunc(list, func(o operation) bool { return o.Kind == "store" && strings.HasPrefix(o.Model, model+":") })
+		switch {
+		case at < 0:
+			return false, nil
+		case list[at].Phase != "inspecting" && list[at].ended():
+			return false, fmt.Errorf("the file of %s was not stored: %s", model, list[at].State)
+		}
+		return list[at].Phase == "inspecting", nil
+	})
 }
 
 // clearAway waits until nothing is done any more with what came, and deletes it.
-func clearAway(ctx context.Context, cp *pair.ControlPlane, way, round int) error {
-	pause := time.NewTicker(50 * time.Millisecond)
+func clearAway(ctx context.Context, cp *pair.ControlPlane, model string) error {
+	err := awaitOperations(ctx, cp, 50*time.Millisecond, func(list []operation) (bool, error) {
+		return !slices.ContainsFunc(list, func(o operation) bool { return !o.ended() }), nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = do(ctx, cp, "DELETE", "/api/models/"+model+"?purge=true", nil, 0)
+	return err
+}
+
+// awaitOperations asks for the server's operations until they are as they should be.
+func awaitOperations(ctx context.Context, cp *pair.ControlPlane, every time.Duration, good func([]operation) (bool, error)) error {
+	pause := time.NewTicker(every)
 	defer pause.Stop()
 	for {
 		var list []operation
 		if err := get(ctx, cp, "/api/operations", &list); err != nil {
 			return err
 		}
-		if !slices.ContainsFunc(list, func(o operation) bool { return o.State == "waiting" || o.State == "running" }) {
-			break
+		if ok, err := good(list); ok || err != nil {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -173,8 +211,6 @@ func clearAway(ctx context.Context, cp *pair.ControlPlane, way, round int) error
 		case <-pause.C:
 		}
 	}
-	_, err := do(ctx, cp, "DELETE", "/api/models/"+modelName(way)+"?purge=true", nil, 0)
-	return err
 }
 
 func get(ctx context.Context, cp *pair.ControlPlane, path string, into any) error {

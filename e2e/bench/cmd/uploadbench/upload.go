@@ -14,8 +14,8 @@ import (
 	"github.com/corral-fleet/corral/e2e/bench/pair"
 )
 
-// modelName is what a model is called that comes by a way.
-func modelName(way int) string { return "uploadbench-" + strconv.Itoa(way) }
+// modelName is what a model is called that comes by a way, in a round.
+func modelName(way, round int) string { return fmt.Sprintf("uploadbench-%d-%d", way, round) }
 
 // answer is what the server said.
 type answer struct {
@@ -47,7 +47,7 @@ func do(ctx context.Context, cp *pair.ControlPlane, method, target string, body 
 }
 
 // uploadByTus sends a file as one piece.
-func uploadByTus(ctx context.Context, cp *pair.ControlPlane, path string) error {
+func uploadByTus(ctx context.Context, cp *pair.ControlPlane, path, model string) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -58,7 +58,7 @@ func uploadByTus(ctx context.Context, cp *pair.ControlPlane, path string) error 
 		return err
 	}
 	created, err := do(ctx, cp, "POST", "/api/uploads", nil, 0, "Tus-Resumable", "1.0.0", "Upload-Length", strconv.FormatInt(is.Size(), 10),
-		"Upload-Metadata", "name "+base64.StdEncoding.EncodeToString([]byte(modelName(byTus)))+",filename "+base64.StdEncoding.EncodeToString([]byte("file.gguf")))
+		"Upload-Metadata", "name "+base64.StdEncoding.EncodeToString([]byte(model))+",filename "+base64.StdEncoding.EncodeToString([]byte("file.gguf")))
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func uploadByTus(ctx context.Context, cp *pair.ControlPlane, path string) error 
 }
 
 // uploadByForm sends a file as a browser's form does.
-func uploadByForm(ctx context.Context, cp *pair.ControlPlane, path string) error {
+func uploadByForm(ctx context.Context, cp *pair.ControlPlane, path, model string) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -80,7 +80,7 @@ func uploadByForm(ctx context.Context, cp *pair.ControlPlane, path string) error
 	}
 	var frame bytes.Buffer
 	w := multipart.NewWriter(&frame)
-	if err := w.WriteField("name", modelName(byForm)); err != nil {
+	if err := w.WriteField("name", model); err != nil {
 		return err
 	}
 	if _, err := w.CreateFormFile("file", "file.gguf"); err != nil {
