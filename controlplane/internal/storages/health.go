@@ -2,7 +2,9 @@ package storages
 
 import (
 	"context"
+	"maps"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
@@ -12,9 +14,14 @@ import (
 // checkTimeout is how long a look at a storage may take that somebody asked for.
 const checkTimeout = 30 * time.Second
 
-// Run tells of the storages' changes of state until ctx ends, and closes them then.
+// Run tells of the storages' changes of state and has them swept until ctx ends, and closes
+// them then.
 func (s *Service) Run(ctx context.Context) error {
-	told := map[*entry]State{}
+	var sweeping sync.WaitGroup
+	defer sweeping.Wait()
+	ticker := time.NewTicker(sweepEvery)
+	defer ticker.Stop()
+	told, due := map[*entry]State{}, map[*entry]time.Time{}
 	for {
 		changed := s.Plugins.Changed() // before the look, so that no change is lost
 		now := map[*entry]State{}
@@ -24,8 +31,13 @@ func (s *Service) Run(ctx context.Context) error {
 				before = Starting
 			}
 			now[e] = s.tell(e, before)
+			if at := s.Now(); now[e] == Ready && !at.Before(due[e]) {
+				due[e] = at.Add(sweepEvery)
+				sweeping.Go(func() { s.sweep(ctx, e) })
+			}
 		}
 		told = now
+		maps.DeleteFunc(due, func(e *entry, _ time.Time) bool { _, stands := now[e]; return !stands })
 		select {
 		case <-ctx.Done():
 			for _, e := range s.standingNow() {
@@ -34,6 +46,7 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		case <-changed:
 		case <-s.waking:
+		case <-ticker.C:
 		}
 	}
 }
