@@ -54,6 +54,9 @@ type Facts struct {
 	CPUModel     string `json:"cpu_model"`
 	CPUCores     int    `json:"cpu_cores"` // logical
 	MemoryBytes  int64  `json:"memory_bytes"`
+	// PeerAddress is host:port by which other hosts get models from this one; "" where they
+	// don't.
+	PeerAddress string `json:"peer_address,omitempty"`
 }
 
 // Problem is something that is wrong, with a stable code and a sentence.

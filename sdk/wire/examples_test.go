@@ -26,13 +26,15 @@ func examples() map[string]wire.Frame {
 				Name: "gpu-01", Hostname: "gpu-01.lab", OS: "linux", Platform: "debian 12.5", Arch: "amd64",
 				Kernel: "6.1.0", MachineID: "9c1d", BootID: "b7e0", AgentVersion: "0.1.0",
 				CPUModel: "Example 7", CPUCores: 16, MemoryBytes: 64 << 30,
-				Labels: []wire.Label{{Name: "rack", Value: "r1"}, {Name: "empty"}},
+				Labels:      []wire.Label{{Name: "rack", Value: "r1"}, {Name: "empty"}},
+				PeerAddress: "gpu-01.lab:11437",
 			},
 			Leave: true,
 		},
 		"welcome": &wire.Welcome{
 			HostID: "h_01", Name: "gpu-01", Version: 1, SessionEpoch: 7, AckedSeq: 3600,
 			CACertificates: []byte("-----BEGIN CERTIFICATE-----\n"),
+			PeerTicketKey:  []byte("thirty-two bytes of a ticket key"),
 		},
 		"reject": &wire.Reject{
 			Code: wire.RejectToken, Message: "the token expired", RetryAfterMillis: 30_000,

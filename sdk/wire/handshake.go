@@ -106,6 +106,7 @@ type HostFacts struct {
 	CPUCores     uint32 // logical
 	MemoryBytes  uint64
 	Labels       []Label
+	PeerAddress  string // host:port by which other hosts get models from this one; "" where they don't
 }
 
 func (h *HostFacts) fields(c *codec) {
@@ -122,6 +123,7 @@ func (h *HostFacts) fields(c *codec) {
 	c.uint32(11, &h.CPUCores)
 	c.uint64(12, &h.MemoryBytes)
 	list(c, 13, &h.Labels)
+	c.string(14, &h.PeerAddress)
 }
 
 // Label is a name and a value that an operator gave to a host.
@@ -142,6 +144,7 @@ type Welcome struct {
 	SessionEpoch   uint64 // grows with each session of the host
 	AckedSeq       uint64 // of this run: samples up to here need not be sent again
 	CACertificates []byte // PEM; pinned by an agent that joins
+	PeerTicketKey  []byte // Ed25519; signs tickets of package peer
 }
 
 func (*Welcome) number() fieldNumber { return numWelcome }
@@ -152,6 +155,7 @@ func (w *Welcome) fields(c *codec) {
 	c.uint64(4, &w.SessionEpoch)
 	c.uint64(5, &w.AckedSeq)
 	c.bytes(6, &w.CACertificates)
+	c.bytes(7, &w.PeerTicketKey)
 }
 
 // Reject ends a handshake that failed, with the reason.

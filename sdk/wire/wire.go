@@ -28,7 +28,8 @@ import "time"
 //   - 1: 2026-11-23: handshake, samples, instances, ping, actions restart and refresh;
 //     2026-11-26: agents that are leaving say so;
 //     2026-11-27: and whether their host goes to sleep; hosts that leave for good,
-//     and those that wait for approval
+//     and those that wait for approval; and by what address other hosts get models
+//     from an agent's, with tickets by the key of the welcome
 const Version uint32 = 1
 
 // MinVersion is the oldest version of a peer that this build accepts.

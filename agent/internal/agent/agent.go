@@ -24,6 +24,7 @@ import (
 	"github.com/corral-fleet/corral/agent/internal/identity"
 	"github.com/corral-fleet/corral/agent/internal/logind"
 	"github.com/corral-fleet/corral/agent/internal/ollama"
+	"github.com/corral-fleet/corral/agent/internal/peers"
 	"github.com/corral-fleet/corral/agent/internal/relay"
 	"github.com/corral-fleet/corral/agent/internal/status"
 	"github.com/corral-fleet/corral/agent/internal/steady"
@@ -80,6 +81,10 @@ func (a *Agent) Run(ctx context.Context, service sdnotify.Service) (err error) {
 	if err != nil {
 		return err
 	}
+	others, err := a.listenForPeers(ctx, id, supervisor)
+	if err != nil {
+		return err
+	}
 	sampler := hostmetrics.New(hostmetrics.Options{Logger: a.log.Named("host")})
 	samples := uplink.NewRing(recentSamples, uplink.NewSpool(uplink.SpoolOptions{
 		Dir: a.cfg.DataDir, Interval: olderInterval, Samples: olderSamples, Bytes: olderDiskBytes, Log: a.log.Named("uplink"),
@@ -93,7 +98,12 @@ func (a *Agent) Run(ctx context.Context, service sdnotify.Service) (err error) {
 	link = uplink.New(uplink.Options{
 		Servers: a.servers(id.Membership()), Insecure: a.cfg.Insecure, Token: a.cfg.Token.Reveal(), ServerCAFile: a.cfg.ServerCAFile,
 		Identity: id, Samples: samples, Steady: clock.Now, Log: a.log.Named("uplink"),
-		Facts:     func(ctx context.Context) (wire.HostFacts, error) { return a.facts(ctx, sampler) },
+		Facts: func(ctx context.Context) (wire.HostFacts, error) { return a.facts(ctx, sampler, peerAddress(others)) },
+		Welcomed: func(w *wire.Welcome) {
+			if others != nil {
+				others.Trust(w.PeerTicketKey)
+			}
+		},
 		Instances: func() []wire.Instance { return []wire.Instance{fit(supervisor.Snapshot())} },
 		Changed:   supervisor.Changed(),
 		GPUs:      func() *wire.GPUReport { return gpus.Report(instanceOf(supervisor)) }, GPUsChanged: gpus.Changed(),
@@ -101,7 +111,7 @@ func (a *Agent) Run(ctx context.Context, service sdnotify.Service) (err error) {
 		Serve:   func(ctx context.Context, stream net.Conn) { calls.Serve(ctx, stream) },
 		Leaving: leaving, Grace: a.cfg.DrainGrace,
 	})
-	report := func() status.Report { return a.report(id, link, supervisor, gpus, leaving) }
+	report := func() status.Report { return a.report(id, link, supervisor, gpus, others, leaving) }
 	network, address := a.cfg.StatusAddress()
 	health := status.New(network, address, report, gpus, a.log.Named("status"))
 	turning := newPulse(a.cfg.SampleInterval + slowTurn)
@@ -130,6 +140,9 @@ func (a *Agent) Run(ctx context.Context, service sdnotify.Service) (err error) {
 			}
 			return nil
 		},
+	}
+	if others != nil {
+		parts["peers"] = others.Run
 	}
 	if a.cfg.DemoModel {
 		parts["demo"] = func(ctx context.Context) error { return a.demo(ctx, supervisor) }
@@ -194,12 +207,12 @@ func noServer() error {
 }
 
 // facts are the host's, under the name and labels that the settings give it.
-func (a *Agent) facts(ctx context.Context, sampler *hostmetrics.Sampler) (wire.HostFacts, error) {
+func (a *Agent) facts(ctx context.Context, sampler *hostmetrics.Sampler, peerAddress string) (wire.HostFacts, error) {
 	facts, err := sampler.Facts(ctx)
 	if err != nil {
 		a.log.Warn("some host facts could not be read", "error", err)
 	}
-	facts.Name, facts.AgentVersion = a.cfg.Name, a.version
+	facts.Name, facts.AgentVersion, facts.PeerAddress = a.cfg.Name, a.version, peerAddress
 	for _, name := range slices.Sorted(maps.Keys(a.cfg.Labels)) {
 		facts.Labels = append(facts.Labels, wire.Label{Name: name, Value: a.cfg.Labels[name]})
 	}
@@ -275,7 +288,7 @@ func (a *Agent) demo(ctx context.Context, supervisor *ollama.Supervisor) error {
 	}
 }
 
-func (a *Agent) report(id *identity.Identity, link *uplink.Uplink, supervisor *ollama.Supervisor, gpus *monitor.Monitor, leaving <-chan struct{}) status.Report {
+func (a *Agent) report(id *identity.Identity, link *uplink.Uplink, supervisor *ollama.Supervisor, gpus *monitor.Monitor, others *peers.Server, leaving <-chan struct{}) status.Report {
 	up, instance := link.Status(), supervisor.Snapshot()
 	report := status.Report{
 		Version: a.version, Joined: id.Joined(), HostID: id.Membership().HostID, Host: id.Membership().Name,
@@ -284,7 +297,7 @@ func (a *Agent) report(id *identity.Identity, link *uplink.Uplink, supervisor *o
 			Instance: instance.Name, Mode: instance.Mode, State: instance.State, Message: instance.Message,
 			Version: instance.Version, PID: int(instance.PID), Models: len(instance.Models),
 		},
-		GPUs: gpuStatus(gpus),
+		GPUs: gpuStatus(gpus), Peers: peerStatus(others),
 	}
 	select {
 	case <-leaving:

@@ -160,7 +160,7 @@ func TestAnAgentFromStartToEnd(t *testing.T) {
 		t.Fatal("no agent came")
 	}
 	host := p.hello.Host
-	if p.hello.Token != token || host.Name != "rack-1" || host.AgentVersion != "1.2.3" || host.Hostname == "" {
+	if p.hello.Token != token || host.Name != "rack-1" || host.AgentVersion != "1.2.3" || host.Hostname == "" || host.PeerAddress != "" {
 		t.Errorf("the hello is %+v", p.hello)
 	}
 	if diff := cmp.Diff([]wire.Label{{Name: "gpu", Value: "none"}, {Name: "zone", Value: "b"}}, host.Labels); diff != "" {
@@ -324,7 +324,7 @@ func TestFactsThatCannotBeReadKeepNobodyAway(t *testing.T) {
 	a := New(settings(t), "dev", hclog.NewNullLogger())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if facts, err := a.facts(ctx, hostmetrics.New(hostmetrics.Options{Logger: hclog.NewNullLogger()})); err != nil || facts.AgentVersion != "dev" {
+	if facts, err := a.facts(ctx, hostmetrics.New(hostmetrics.Options{Logger: hclog.NewNullLogger()}), "gpu-1:7"); err != nil || facts.AgentVersion != "dev" || facts.PeerAddress != "gpu-1:7" {
 		t.Errorf("facts = %+v, %v", facts, err)
 	}
 }

@@ -98,7 +98,7 @@ func (a *Agent) visitor(id *identity.Identity) *uplink.Uplink {
 	return uplink.New(uplink.Options{
 		Servers: a.servers(id.Membership()), Insecure: a.cfg.Insecure, Token: a.cfg.Token.Reveal(), ServerCAFile: a.cfg.ServerCAFile,
 		Identity: id, Log: a.log.Named("uplink"),
-		Facts: func(ctx context.Context) (wire.HostFacts, error) { return a.facts(ctx, sampler) },
+		Facts: func(ctx context.Context) (wire.HostFacts, error) { return a.facts(ctx, sampler, "") },
 	})
 }
 

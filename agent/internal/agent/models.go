@@ -5,11 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/corral-fleet/corral/agent/internal/identity"
 	"github.com/corral-fleet/corral/agent/internal/models/jobs"
 	"github.com/corral-fleet/corral/agent/internal/models/order"
 	"github.com/corral-fleet/corral/agent/internal/ollama"
+	"github.com/corral-fleet/corral/agent/internal/peers"
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
@@ -28,11 +30,16 @@ func (a *Agent) modelJobs(id *identity.Identity, supervisor *ollama.Supervisor, 
 			}
 			joined := id.Membership()
 			models, ours := supervisor.ModelsDir()
+			pass, err := peers.NewPass(id.PrivateKey(), time.Now())
+			if err != nil {
+				return order.Host{}, err
+			}
 			return order.Host{
 				ID: joined.HostID, Ollama: "http://" + hostPort, ModelsDir: models, Ours: ours,
 				DataDir: a.cfg.DataDir,
 				Servers: a.serversFrom(joined, inUse()), Authorities: joined.CACertificates,
 				AuthoritiesFile: a.cfg.ServerCAFile, Insecure: a.cfg.Insecure,
+				PassCertificate: pass.Certificate, PassKey: pass.Key,
 			}, nil
 		},
 	})

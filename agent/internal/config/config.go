@@ -23,6 +23,7 @@ type Config struct {
 	Labels         map[string]string `yaml:"labels" flag:"label" help:"labels of the host, key=value"`
 	Ollama         Ollama            `yaml:"ollama"`
 	GPU            GPU               `yaml:"gpu"`
+	Peer           Peer              `yaml:"peer"`
 	DemoModel      bool              `yaml:"demo_model" help:"give an Ollama without any model a tiny one to try things out with"`
 	StatusListen   string            `yaml:"status_listen" help:"where health is served, host:port or unix:PATH; empty is a unix socket in the data folder"`
 	ModelWorker    string            `yaml:"model_worker" help:"the program that brings models into Ollama; empty is corral-modelworker beside the agent's own program"`

@@ -91,5 +91,6 @@ func (e *Executor) source(job *work.Job) (*fetch.Client, error) {
 	return fetch.New(fetch.Options{
 		Servers: servers, Pinned: e.host.Authorities, AuthoritiesFile: e.host.AuthoritiesFile, Insecure: e.host.Insecure,
 		MaxBytesPerSecond: job.MaxBytesPerSecond, Timing: e.timing,
+		PassCertificate: e.host.PassCertificate, PassKey: e.host.PassKey,
 	})
 }

@@ -74,6 +74,17 @@ func (l *layer) inline() []byte {
 	return l.parts[0].inline
 }
 
+// distrust has the layer's files come from no other host any more, and reports whether
+// something of them did.
+func (l *layer) distrust() (did bool) {
+	for _, p := range l.parts {
+		if p.file != nil && p.file.Distrust() {
+			did = true
+		}
+	}
+	return did
+}
+
 // Open implements registry.Blob: it reads a range across the parts.
 func (l *layer) Open(ctx context.Context, offset, length int64) (io.ReadCloser, error) {
 	r := &layerReader{ctx: ctx}

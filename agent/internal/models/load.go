@@ -64,6 +64,7 @@ func (e *Executor) load(ctx context.Context, job *work.Job) (*work.Result, error
 	err = e.pull(ctx, job, img)
 	if _, can := errors.AsType[notPulledError](err); can {
 		e.log.Warn("this Ollama does not pull from this host; the model is created", "version", version, "error", err)
+		img.distrust() // what is created is not fetched again when it is wrong
 		return e.create(ctx, job, layers, version)
 	}
 	if err != nil {

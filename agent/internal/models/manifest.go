@@ -52,6 +52,17 @@ type image struct {
 	sizeBytes int64  // of all layers and the configuration, as Ollama adds them up
 }
 
+// distrust has nothing of the model come from other hosts any more, and reports whether
+// something did.
+func (img *image) distrust() (did bool) {
+	for _, blob := range img.Blobs {
+		if l, ok := blob.(*layer); ok && l.distrust() {
+			did = true
+		}
+	}
+	return did
+}
+
 // newImage makes a manifest and a configuration of layers whose digests are known.
 func newImage(recipe *loader.Recipe, layers []*layer) (*image, error) {
 	config, layers, err := configured(recipe, layers)

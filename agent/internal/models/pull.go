@@ -61,6 +61,8 @@ func (e *Executor) pullAs(ctx context.Context, img *image) (name string, err err
 			if err := pause(ctx, askAgain); err != nil {
 				return "", err
 			}
+		case contains(refused.Message, mismatch) && img.distrust():
+			e.log.Warn("what other hosts had of the model is not what it should be; it is fetched anew, and not from them")
 		case contains(refused.Message, mismatch) && r.ServedBytes() < missing && !anew:
 			// What an earlier pull had left was not of the model. It is gone now.
 			e.log.Warn("what was fetched earlier is another file's; it is fetched anew")

@@ -15,6 +15,9 @@ func layersOf(job *work.Job, from *fetch.Client, through *plugins.Plugins) ([]*l
 	files := map[string]*fetch.File{}
 	for _, name := range slices.Sorted(maps.Keys(job.Sources)) {
 		source := job.Sources[name]
+		if !job.Whole(name) {
+			source.Peers = nil // nothing would be held against what comes from them
+		}
 		var more []fetch.Opener
 		if source.Plugin != nil {
 			more = append(more, through.File(source.Plugin, source.SizeBytes))

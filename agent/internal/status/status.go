@@ -29,7 +29,8 @@ type Report struct {
 	Server    string   `json:"server,omitempty"`
 	Ollama    Ollama   `json:"ollama"`
 	GPUs      GPUs     `json:"gpus"`
-	Problems  []string `json:"problems"` // empty when it is ready
+	Peers     *Peers   `json:"peers,omitempty"` // nil where other hosts get nothing from here
+	Problems  []string `json:"problems"`        // empty when it is ready
 }
 
 // Ollama is how the supervised Ollama is.
@@ -50,6 +51,13 @@ type GPUs struct {
 	Source  string `json:"source,omitempty"`
 	Driver  string `json:"driver_version,omitempty"`
 	Count   int    `json:"count"` // that are known, also while they can't be read
+}
+
+// Peers is what other hosts get of models from this one.
+type Peers struct {
+	Address   string `json:"address"`
+	Serving   int    `json:"serving"` // requests under way
+	SentBytes int64  `json:"sent_bytes"`
 }
 
 // Releaser lets go of GPUs and takes them again.

@@ -37,6 +37,9 @@ func (u *Uplink) connect(ctx context.Context, server *url.URL) error {
 	u.rota.answered()
 	u.setStatus(Status{Connected: true, Server: server.String(), Since: time.Now()})
 	u.Log.Info("connected to the control plane", "server", server.String(), "host_id", welcome.HostID, "host", welcome.Name, "session_epoch", welcome.SessionEpoch)
+	if u.Welcomed != nil {
+		u.Welcomed(welcome)
+	}
 	return u.session(ctx, ws, welcome)
 }
 

@@ -30,8 +30,8 @@ type Identity interface {
 	SaveJoined(identity.Membership) error
 }
 
-// Options are what an [Uplink] works with. All fields but Insecure, Token and
-// ServerCAFile are required to run; to join and to leave, those up to Facts and Log.
+// Options are what an [Uplink] works with. All fields but Insecure, Token, ServerCAFile
+// and Welcomed are required to run; to join and to leave, those up to Facts and Log.
 type Options struct {
 	Servers  []*url.URL // of one control plane; tried in turn, the one that answered last first
 	Insecure bool       // allow plain connections beyond loopback
@@ -42,7 +42,9 @@ type Options struct {
 	ServerCAFile string
 	Identity     Identity
 	Facts        func(ctx context.Context) (wire.HostFacts, error)
-	Samples      *Ring
+	// Welcomed is told how each session begins; nil is nobody.
+	Welcomed func(*wire.Welcome)
+	Samples  *Ring
 	// Steady is the clock by which the samples are dated.
 	Steady func() time.Time
 	// Instances returns the state of every instance; Changed has an element

@@ -14,6 +14,7 @@ func factsOf(h *wire.HostFacts) fleet.Facts {
 		Hostname: h.Hostname, OS: h.OS, Platform: h.Platform, Arch: h.Arch, Kernel: h.Kernel,
 		BootID: h.BootID, MachineID: h.MachineID, AgentVersion: h.AgentVersion,
 		CPUModel: h.CPUModel, CPUCores: int(h.CPUCores), MemoryBytes: int64(h.MemoryBytes),
+		PeerAddress: h.PeerAddress,
 	}
 }
 

@@ -32,6 +32,9 @@ type Facts struct {
 	CPUModel     string `json:"cpu_model"`
 	CPUCores     int    `json:"cpu_cores"`
 	MemoryBytes  int64  `json:"memory_bytes"`
+	// PeerAddress is host:port by which other hosts get models from this one; "" where they
+	// don't. It is what the agent says.
+	PeerAddress string `json:"peer_address,omitempty"`
 }
 
 // HostStore keeps hosts. Its methods may be called concurrently.

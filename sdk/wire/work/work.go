@@ -9,6 +9,7 @@ package work
 
 import (
 	"encoding/json"
+	"slices"
 
 	"github.com/corral-fleet/corral/sdk/loader"
 )
@@ -53,12 +54,40 @@ type Source struct {
 	SHA256    string `json:"sha256,omitempty"` // in hexadecimal; empty is unknown
 	// Path of the file on the host itself; used where it is there and has the size.
 	Path string `json:"path,omitempty"`
+	// Peers are other hosts that have it as a blob of their Ollama, or are getting it. They
+	// are tried in turn before the URLs, for a file of which the sha256 is known.
+	Peers []Peer `json:"peers,omitempty"`
 	// URLs that serve it by ranges, tried in turn. One that begins with a slash is a
 	// path of the control plane's. They are secrets: what they let somebody do needs no
 	// other proof.
 	URLs []string `json:"urls,omitempty"`
 	// Plugin serves it where no URL does. It is tried last.
 	Plugin *Plugin `json:"plugin,omitempty"`
+}
+
+// Peer is another host that has a file, by package peer.
+type Peer struct {
+	URL       string `json:"url"`        // with a ticket, for this host alone
+	PublicKey []byte `json:"public_key"` // Ed25519, by which the other host is known
+}
+
+// Whole reports whether every layer with something of a file is all of it, and nothing
+// else: a host that has the model then has the file as a blob.
+func (j *Job) Whole(file string) bool {
+	if j.Recipe == nil || j.Recipe.Converted() {
+		return false
+	}
+	source, found := j.Sources[file], false
+	for _, l := range j.Recipe.Layers {
+		if !slices.ContainsFunc(l.Parts, func(p loader.Part) bool { return p.File == file }) {
+			continue
+		}
+		if len(l.Parts) != 1 || l.Parts[0].OffsetBytes != 0 || l.SizeBytes != source.SizeBytes || l.SHA256 != "" && l.SHA256 != source.SHA256 {
+			return false
+		}
+		found = true
+	}
+	return found && source.SHA256 != ""
 }
 
 // Plugin is a storage by its plugin, for a service that has no URLs to give away. The

@@ -32,6 +32,7 @@ func examples() map[string]any {
 			},
 			Sources: map[string]work.Source{"a.gguf": {
 				SizeBytes: 12, SHA256: "cd", Path: "/srv/a.gguf", URLs: []string{"/agent/v1/blobs/cd?ticket=t", "https://bucket.example/a"},
+				Peers: []work.Peer{{URL: "https://10.0.0.7:11437/peer/v1/blobs/cd?ticket=t", PublicKey: []byte("key")}},
 				Plugin: &work.Plugin{
 					Name: "fs", SHA256: "12", SizeBytes: 34, URLs: []string{"/agent/v1/plugins/12?ticket=t"},
 					Config: json.RawMessage(`{"dir":"/srv"}`), ConfigVersion: 2, Secrets: map[string]string{"key": "secret"}, Key: "models/a.gguf",
@@ -85,7 +86,7 @@ func TestGolden(t *testing.T) {
 func TestExamplesAreWhole(t *testing.T) {
 	job := examples()["job"].(*work.Job)
 	for _, value := range []any{
-		*job, *job.Recipe, job.Recipe.Layers[0], job.Sources["a.gguf"], *job.Sources["a.gguf"].Plugin,
+		*job, *job.Recipe, job.Recipe.Layers[0], job.Sources["a.gguf"], *job.Sources["a.gguf"].Plugin, job.Sources["a.gguf"].Peers[0],
 		*examples()["done"].(*work.Event).Done, *examples()["failed"].(*work.Event).Failed,
 	} {
 		v := reflect.ValueOf(value)
@@ -93,6 +94,42 @@ func TestExamplesAreWhole(t *testing.T) {
 			if v.Field(i).IsZero() {
 				t.Errorf("%s.%s is in no example", v.Type(), v.Type().Field(i).Name)
 			}
+		}
+	}
+}
+
+func TestWhatIsABlobWithTheModel(t *testing.T) {
+	part := func(offset, length int64) loader.Part {
+		return loader.Part{File: "a", OffsetBytes: offset, LengthBytes: length}
+	}
+	layer := func(sha string, parts ...loader.Part) loader.Layer {
+		l := loader.Layer{Parts: parts, SHA256: sha}
+		for _, p := range parts {
+			l.SizeBytes += p.LengthBytes
+		}
+		return l
+	}
+	inline := loader.Part{LengthBytes: 1, Inline: []byte("x")}
+	for name, c := range map[string]struct {
+		recipe *loader.Recipe
+		sha    string
+		want   bool
+	}{
+		"a whole file":                   {&loader.Recipe{Layers: []loader.Layer{layer("", part(0, 9)), layer("", inline)}}, "cd", true},
+		"with its digest":                {&loader.Recipe{Layers: []loader.Layer{layer("cd", part(0, 9))}}, "cd", true},
+		"with another digest":            {&loader.Recipe{Layers: []loader.Layer{layer("ef", part(0, 9))}}, "cd", false},
+		"of an unknown digest":           {&loader.Recipe{Layers: []loader.Layer{layer("", part(0, 9))}}, "", false},
+		"a part of one":                  {&loader.Recipe{Layers: []loader.Layer{layer("", part(0, 8))}}, "cd", false},
+		"its end":                        {&loader.Recipe{Layers: []loader.Layer{layer("", part(1, 9))}}, "cd", false},
+		"with something more":            {&loader.Recipe{Layers: []loader.Layer{layer("", part(0, 9), inline)}}, "cd", false},
+		"whole, and a part of it beside": {&loader.Recipe{Layers: []loader.Layer{layer("", part(0, 9)), layer("", part(0, 8))}}, "cd", false},
+		"what is converted":              {&loader.Recipe{Convert: true, Layers: []loader.Layer{layer("", part(0, 9))}}, "cd", false},
+		"another file":                   {&loader.Recipe{Layers: []loader.Layer{layer("", inline)}}, "cd", false},
+		"no recipe":                      {nil, "cd", false},
+	} {
+		job := work.Job{Recipe: c.recipe, Sources: map[string]work.Source{"a": {SizeBytes: 9, SHA256: c.sha}}}
+		if got := job.Whole("a"); got != c.want {
+			t.Errorf("%s: %v", name, got)
 		}
 	}
 }

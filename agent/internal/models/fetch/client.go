@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -33,23 +34,30 @@ type Options struct {
 
 	MaxBytesPerSecond int64 // of all files together; 0 is no limit
 
+	// PassCertificate and PassKey, in PEM, prove to other hosts for which host this is
+	// read; without them none is asked.
+	PassCertificate, PassKey []byte
+
 	Timing Timing
 }
 
 // Timing is how long a source is waited for.
 type Timing struct {
-	Dial     time.Duration // default 10 s
-	Answer   time.Duration // from the request to the head of the answer; default 15 s
-	Stall    time.Duration // between two pieces; default 15 s, half of what Ollama gives a part
-	Patience time.Duration // without a byte of the file, over all tries and readers; default 90 s
-	Pause    time.Duration // after the first failure, doubled with each; default 200 ms
-	MaxPause time.Duration // default 10 s
+	Dial   time.Duration // default 10 s
+	Answer time.Duration // from the request to the head of the answer; default 15 s
+	Stall  time.Duration // between two pieces; default 15 s, half of what Ollama gives a part
+	// PeerStall stands for all three where the source is another host; default 10 s.
+	PeerStall time.Duration
+	Patience  time.Duration // without a byte of the file, over all tries and readers; default 90 s
+	Pause     time.Duration // after the first failure, doubled with each; default 200 ms
+	MaxPause  time.Duration // default 10 s
 }
 
 func (t Timing) withDefaults() Timing {
 	orDefault(&t.Dial, 10*time.Second)
 	orDefault(&t.Answer, 15*time.Second)
 	orDefault(&t.Stall, 15*time.Second)
+	orDefault(&t.PeerStall, 10*time.Second)
 	orDefault(&t.Patience, 90*time.Second)
 	orDefault(&t.Pause, 200*time.Millisecond)
 	orDefault(&t.MaxPause, 10*time.Second)
@@ -73,14 +81,25 @@ type Client struct {
 	servers  []*url.URL
 	insecure bool
 	http     *http.Client
-	closers  []*http.Transport
 	limit    *rate.Limiter // nil is none
 	timing   Timing
+	pass     *tls.Certificate // nil is none
+
+	mu      sync.Mutex
+	closers []*http.Transport
+	peers   map[string]*http.Client // by the keys of the hosts
 }
 
 // New returns a client. What is wrong with the authorities is an error.
 func New(o Options) (*Client, error) {
-	c := &Client{servers: o.Servers, insecure: o.Insecure, timing: o.Timing.withDefaults()}
+	c := &Client{servers: o.Servers, insecure: o.Insecure, timing: o.Timing.withDefaults(), peers: map[string]*http.Client{}}
+	if len(o.PassCertificate) > 0 {
+		pass, err := tls.X509KeyPair(o.PassCertificate, o.PassKey)
+		if err != nil {
+			return nil, fmt.Errorf("what this host proves itself with: %w", err)
+		}
+		c.pass = &pass
+	}
 	if o.MaxBytesPerSecond > 0 {
 		burst := max(pieceSize, int(min(o.MaxBytesPerSecond/10, 4<<20)))
 		c.limit = rate.NewLimiter(rate.Limit(o.MaxBytesPerSecond), burst)
@@ -115,15 +134,18 @@ func New(o Options) (*Client, error) {
 
 // Close closes the connections that are kept.
 func (c *Client) Close() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	for _, t := range c.closers {
 		t.CloseIdleConnections()
 	}
 }
 
+// transport returns one that [Client.Close] closes. c.mu is held, or nobody else has c.
 func (c *Client) transport(config *tls.Config) *http.Transport {
 	t := &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: c.timing.Dial, KeepAlive: 15 * time.Second}).DialContext,
+		DialContext:           dialer(c.timing.Dial),
 		TLSClientConfig:       config,
 		TLSHandshakeTimeout:   c.timing.Dial,
 		ResponseHeaderTimeout: c.timing.Answer,
@@ -133,6 +155,10 @@ func (c *Client) transport(config *tls.Config) *http.Transport {
 	}
 	c.closers = append(c.closers, t)
 	return t
+}
+
+func dialer(timeout time.Duration) func(ctx context.Context, network, address string) (net.Conn, error) {
+	return (&net.Dialer{Timeout: timeout, KeepAlive: 15 * time.Second}).DialContext
 }
 
 // publicRoots returns the system's authorities and those in a file; nil, without a

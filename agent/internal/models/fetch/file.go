@@ -24,8 +24,9 @@ type File struct {
 	failing atomic.Int64 // since when no byte has come, in nanoseconds after it began; 0 is that one came last
 
 	mu      sync.Mutex
-	sources []source // the one that answered last is the first
-	last    error    // why the last of them was given up
+	sources []source     // the one that answered last is the first
+	peers   []*otherHost // all that ever were among them
+	last    error        // why the last of them was given up
 }
 
 // source is one place that has a file.
@@ -34,6 +35,8 @@ type source interface {
 	// refusal; none says the address.
 	open(ctx context.Context, at, end int64) (io.ReadCloser, error)
 	name() string // for messages
+	// stall is how long the next piece is waited for.
+	stall(t *Timing) time.Duration
 }
 
 // Opener is another way to a file than by HTTP. Open fails with a fault whose kind says
@@ -50,12 +53,21 @@ func (c *Client) File(name string, from work.Source, more ...Opener) (*File, err
 	if info, err := os.Stat(from.Path); from.Path != "" && err == nil && info.Mode().IsRegular() && info.Size() == from.SizeBytes {
 		f.path = from.Path
 	}
+	for _, at := range from.Peers {
+		p, err := c.peer(name, from.SizeBytes, at)
+		if err != nil {
+			return nil, err
+		}
+		if p != nil {
+			f.peers, f.sources = append(f.peers, p), append(f.sources, p)
+		}
+	}
 	urls, err := c.addresses(from.URLs)
 	if err != nil {
 		return nil, err
 	}
 	for _, u := range urls {
-		f.sources = append(f.sources, &website{client: c, url: u, file: name, size: from.SizeBytes})
+		f.sources = append(f.sources, &website{http: c.http, url: u, file: name, size: from.SizeBytes})
 	}
 	for _, m := range more {
 		f.sources = append(f.sources, &opener{m})
@@ -136,6 +148,8 @@ func (f *File) fails(tried time.Time) time.Duration {
 type opener struct{ Opener }
 
 func (o *opener) name() string { return o.Name() }
+
+func (o *opener) stall(t *Timing) time.Duration { return t.Stall }
 
 func (o *opener) open(ctx context.Context, at, end int64) (io.ReadCloser, error) {
 	body, err := o.Open(ctx, at, end-at)

@@ -68,7 +68,7 @@ func (r *reader) try(p []byte) (int, error) {
 			return 0, err
 		}
 	}
-	r.stall.Reset(r.file.client.timing.Stall)
+	r.stall.Reset(r.source.stall(&r.file.client.timing))
 	n, err := r.body.Read(p)
 	r.stall.Stop() // what happens to the bytes takes its own time
 	if n > 0 || err == nil {

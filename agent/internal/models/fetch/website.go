@@ -17,10 +17,10 @@ import (
 
 // website is one address of a file.
 type website struct {
-	client *Client
-	url    *url.URL
-	file   string
-	size   int64
+	http *http.Client
+	url  *url.URL
+	file string
+	size int64
 
 	mu   sync.Mutex
 	etag string // that it began with; "" is none
@@ -28,13 +28,15 @@ type website struct {
 
 func (s *website) name() string { return s.url.Host }
 
+func (s *website) stall(t *Timing) time.Duration { return t.Stall }
+
 func (s *website) open(ctx context.Context, at, end int64) (io.ReadCloser, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url.String(), nil)
 	if err != nil {
 		return nil, &refusal{errBadAddress}
 	}
 	req.Header.Set("Range", fmt.Sprintf("bytes=%d-%d", at, end-1))
-	res, err := s.client.http.Do(req)
+	res, err := s.http.Do(req)
 	if err != nil {
 		return nil, fault.Wrap(fault.Unavailable, secretless(err), "%s, which has the model's file, could not be reached", s.url.Host).On(fault.Host)
 	}

@@ -38,6 +38,11 @@ type Host struct {
 	Authorities     []byte   `json:"authorities,omitempty"`
 	AuthoritiesFile string   `json:"authorities_file,omitempty"`
 	Insecure        bool     `json:"insecure,omitempty"` // the control plane may be reached without TLS
+
+	// PassCertificate and PassKey, in PEM, are by the host's key, and prove to other hosts
+	// for which one this worker reads.
+	PassCertificate []byte `json:"pass_certificate,omitempty"`
+	PassKey         []byte `json:"pass_key,omitempty"`
 }
 
 // Write hands an order over.

@@ -431,6 +431,11 @@ export interface Facts {
   cpu_model: string;
   cpu_cores: number;
   memory_bytes: number;
+  /**
+   * PeerAddress is host:port by which other hosts get models from this one; "" where they
+   * don't. It is what the agent says.
+   */
+  peer_address?: string;
 }
 
 /** HostState is whether a host can be used now. */

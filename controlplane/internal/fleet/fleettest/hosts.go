@@ -18,6 +18,7 @@ func host(id, name string) fleet.Host {
 		Facts: fleet.Facts{
 			Hostname: "gpu-box", OS: "linux", Platform: "debian 12.5", Arch: "amd64", Kernel: "6.1", BootID: "boot",
 			MachineID: "machine", AgentVersion: "1.2.3", CPUModel: "EPYC", CPUCores: 128, MemoryBytes: 1 << 40,
+			PeerAddress: "10.0.0.7:11437",
 		},
 	}
 }

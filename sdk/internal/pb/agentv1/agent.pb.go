@@ -531,9 +531,11 @@ type HostFacts struct {
 	AgentVersion string `protobuf:"bytes,9,opt,name=agent_version,json=agentVersion,proto3" json:"agent_version,omitempty"`
 	CpuModel     string `protobuf:"bytes,10,opt,name=cpu_model,json=cpuModel,proto3" json:"cpu_model,omitempty"`
 	// Logical cores.
-	CpuCores      uint32   `protobuf:"varint,11,opt,name=cpu_cores,json=cpuCores,proto3" json:"cpu_cores,omitempty"`
-	MemoryBytes   uint64   `protobuf:"varint,12,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
-	Labels        []*Label `protobuf:"bytes,13,rep,name=labels,proto3" json:"labels,omitempty"`
+	CpuCores    uint32   `protobuf:"varint,11,opt,name=cpu_cores,json=cpuCores,proto3" json:"cpu_cores,omitempty"`
+	MemoryBytes uint64   `protobuf:"varint,12,opt,name=memory_bytes,json=memoryBytes,proto3" json:"memory_bytes,omitempty"`
+	Labels      []*Label `protobuf:"bytes,13,rep,name=labels,proto3" json:"labels,omitempty"`
+	// host:port by which other hosts get models from this one; empty where they don't.
+	PeerAddress   string `protobuf:"bytes,14,opt,name=peer_address,json=peerAddress,proto3" json:"peer_address,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -659,6 +661,13 @@ func (x *HostFacts) GetLabels() []*Label {
 	return nil
 }
 
+func (x *HostFacts) GetPeerAddress() string {
+	if x != nil {
+		return x.PeerAddress
+	}
+	return ""
+}
+
 // Label is a name and a value that an operator gave to a host.
 type Label struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -726,8 +735,11 @@ type Welcome struct {
 	AckedSeq uint64 `protobuf:"varint,5,opt,name=acked_seq,json=ackedSeq,proto3" json:"acked_seq,omitempty"`
 	// PEM; pinned by an agent that joins.
 	CaCertificates []byte `protobuf:"bytes,6,opt,name=ca_certificates,json=caCertificates,proto3" json:"ca_certificates,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// Ed25519; by its private half the tickets are signed with which other hosts read
+	// models of this one.
+	PeerTicketKey []byte `protobuf:"bytes,7,opt,name=peer_ticket_key,json=peerTicketKey,proto3" json:"peer_ticket_key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Welcome) Reset() {
@@ -798,6 +810,13 @@ func (x *Welcome) GetAckedSeq() uint64 {
 func (x *Welcome) GetCaCertificates() []byte {
 	if x != nil {
 		return x.CaCertificates
+	}
+	return nil
+}
+
+func (x *Welcome) GetPeerTicketKey() []byte {
+	if x != nil {
+		return x.PeerTicketKey
 	}
 	return nil
 }
@@ -3550,7 +3569,7 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"unixMillis\x12.\n" +
 	"\x04host\x18\a \x01(\v2\x1a.corral.agent.v1.HostFactsR\x04host\x12\x14\n" +
 	"\x05leave\x18\b \x01(\bR\x05leave\x12#\n" +
-	"\rsteady_millis\x18\t \x01(\x03R\fsteadyMillis\"\xfd\x02\n" +
+	"\rsteady_millis\x18\t \x01(\x03R\fsteadyMillis\"\xa0\x03\n" +
 	"\tHostFacts\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1a\n" +
 	"\bhostname\x18\x02 \x01(\tR\bhostname\x12\x0e\n" +
@@ -3566,17 +3585,19 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	" \x01(\tR\bcpuModel\x12\x1b\n" +
 	"\tcpu_cores\x18\v \x01(\rR\bcpuCores\x12!\n" +
 	"\fmemory_bytes\x18\f \x01(\x04R\vmemoryBytes\x12.\n" +
-	"\x06labels\x18\r \x03(\v2\x16.corral.agent.v1.LabelR\x06labels\"1\n" +
+	"\x06labels\x18\r \x03(\v2\x16.corral.agent.v1.LabelR\x06labels\x12!\n" +
+	"\fpeer_address\x18\x0e \x01(\tR\vpeerAddress\"1\n" +
 	"\x05Label\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
-	"\x05value\x18\x02 \x01(\tR\x05value\"\xbb\x01\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value\"\xe3\x01\n" +
 	"\aWelcome\x12\x17\n" +
 	"\ahost_id\x18\x01 \x01(\tR\x06hostId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x18\n" +
 	"\aversion\x18\x03 \x01(\rR\aversion\x12#\n" +
 	"\rsession_epoch\x18\x04 \x01(\x04R\fsessionEpoch\x12\x1b\n" +
 	"\tacked_seq\x18\x05 \x01(\x04R\backedSeq\x12'\n" +
-	"\x0fca_certificates\x18\x06 \x01(\fR\x0ecaCertificates\"d\n" +
+	"\x0fca_certificates\x18\x06 \x01(\fR\x0ecaCertificates\x12&\n" +
+	"\x0fpeer_ticket_key\x18\a \x01(\fR\rpeerTicketKey\"d\n" +
 	"\x06Reject\x12\x12\n" +
 	"\x04code\x18\x01 \x01(\tR\x04code\x12\x18\n" +
 	"\amessage\x18\x02 \x01(\tR\amessage\x12,\n" +

@@ -29,7 +29,7 @@ func fleetOfTwo() []fleet.HostView {
 			Host: fleet.Host{
 				ID: "h_aaaa", Name: "gpu-1", Labels: map[string]string{"rack": "a7", "owner": "research"}, Draining: true,
 				JoinedAt: now().Add(-72 * time.Hour), SeenAt: now().Add(-3 * time.Hour),
-				Facts: fleet.Facts{Platform: "debian 12.5", Arch: "amd64", Kernel: "6.1.0", AgentVersion: "v0.1.0", CPUModel: "Model 7", CPUCores: 64, MemoryBytes: 256 * gib},
+				Facts: fleet.Facts{Platform: "debian 12.5", Arch: "amd64", Kernel: "6.1.0", AgentVersion: "v0.1.0", PeerAddress: "10.0.0.7:11437", CPUModel: "Model 7", CPUCores: 64, MemoryBytes: 256 * gib},
 			},
 			State: fleet.HostDegraded, ConnectedAt: now().Add(-3*time.Hour - 12*time.Minute),
 			Problems: []fleet.Problem{

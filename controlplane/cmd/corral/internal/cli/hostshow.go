@@ -47,6 +47,9 @@ func (s *session) showHost(h *client.Host) error {
 		t.row("gpus", gpus)
 	}
 	t.row("agent", h.Facts.AgentVersion)
+	if h.Facts.PeerAddress != "" {
+		t.row("peers", h.Facts.PeerAddress)
+	}
 	t.row("joined", h.JoinedAt.UTC().Format(time.DateTime))
 	if h.ConnectedAt.IsZero() || h.State != client.HostOnline && h.State != client.HostDegraded {
 		t.row("seen", s.seen(h))
