@@ -171,7 +171,7 @@ func (l *Link) welcome(ctx context.Context, ws *websocket.Conn, id string, g *gr
 	l.Registry.SetProblem(id, fleet.Problem{Code: wire.RejectDuplicateIdentity})
 	err = l.send(ws, &wire.Welcome{
 		HostID: id, Name: host.Name, Version: g.hello.Version,
-		SessionEpoch: epoch, AckedSeq: acked, CACertificates: l.CACertificates,
+		SessionEpoch: epoch, AckedSeq: acked, CACertificates: l.CACertificates, PeerTicketKey: l.PeerTicketKey,
 	})
 	if err != nil {
 		return nil, err

@@ -38,6 +38,7 @@ type Options struct {
 	Registry       *fleet.Registry
 	History        Historian
 	CACertificates []byte               // PEM; handed to agents that join
+	PeerTicketKey  []byte               // Ed25519; by which hosts know tickets for what they have of models
 	DeadAfter      func() time.Duration // how long a host is missing until it counts as dead; 0 is for ever
 	CPUOnly        func() bool          // whether hosts are told to load models on the CPU alone
 	Log            hclog.Logger

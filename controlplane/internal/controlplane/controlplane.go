@@ -21,6 +21,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/history"
 	"github.com/corral-fleet/corral/controlplane/internal/limits"
+	"github.com/corral-fleet/corral/controlplane/internal/models"
 	"github.com/corral-fleet/corral/controlplane/internal/pki"
 	"github.com/corral-fleet/corral/controlplane/internal/router"
 	"github.com/corral-fleet/corral/controlplane/internal/settings"
@@ -109,9 +110,10 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	}
 	registry := fleet.NewRegistry(hosts)
 	samples := history.New(db, c.log.Named("history"))
+	peerTickets := models.NewPeerTickets(c.now)
 	link := agentlink.New(agentlink.Options{
 		Hosts: db, Registry: registry, History: samples,
-		CACertificates: authority.CertificatePEM(), DeadAfter: deadAfterOf(manager),
+		CACertificates: authority.CertificatePEM(), PeerTicketKey: peerTickets.Key(), DeadAfter: deadAfterOf(manager),
 		CPUOnly: func() bool { return !manager.Current().Models.GPUEnabled }, Log: c.log.Named("agents"), Now: c.now,
 	})
 	guard, err := router.NewGuard(c.now)
@@ -137,7 +139,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	if err != nil {
 		return nil, err
 	}
-	known, err := c.catalogue(ctx, db, registry, link, kept, serving.manager, manager)
+	known, err := c.catalogue(ctx, db, registry, link, kept, serving.manager, manager, peerTickets)
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ type catalogue struct {
 // catalogue returns the models, with what was stored of them.
 func (c *ControlPlane) catalogue(
 	ctx context.Context, db *sqlite.DB, view models.View, workers models.Workers, kept *storages.Service, serving *plugins.Manager, manager *settings.Manager,
+	peerTickets *models.PeerTickets,
 ) (*catalogue, error) {
 	log := c.log.Named("models")
 	jobs := operations.New(db, c.now, log)
@@ -41,7 +42,7 @@ func (c *ControlPlane) catalogue(
 	tickets := models.NewTickets(c.now)
 	s := models.New(models.Options{
 		Store: db, View: view, Storages: &modelStorages{Service: kept, programs: programs{serving}, hosts: view, tickets: tickets, log: log},
-		Loaders: newModelLoaders(serving, kept, log), Workers: workers, Operations: jobs,
+		Loaders: newModelLoaders(serving, kept, log), Workers: workers, Operations: jobs, PeerTickets: peerTickets,
 		CacheBytes: func() int64 { return int64(manager.Current().Models.CacheSize) },
 		LastUses:   func(ctx context.Context) ([]fleet.LastUse, error) { return db.LastUses(ctx, c.now().Add(-exactUses)) },
 		Rate:       func() int64 { return int64(manager.Current().Models.FetchRate) }, Log: log, Now: c.now,

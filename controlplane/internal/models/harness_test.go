@@ -365,7 +365,7 @@ func newBench(t *testing.T, shelf *shelf, hosts *hosts) *bench {
 		t.Fatal(err)
 	}
 	b.Service = New(Options{
-		Store: shelf, View: hosts, Storages: shelf, Loaders: oracle{}, Workers: hosts, Operations: b.ops,
+		Store: shelf, View: hosts, Storages: shelf, Loaders: oracle{}, Workers: hosts, Operations: b.ops, PeerTickets: NewPeerTickets(b.clock.now),
 		CacheBytes: b.cache.Load, LastUses: func(context.Context) ([]fleet.LastUse, error) { return b.uses, nil },
 		Rate: func() int64 { return 0 }, Log: hclog.NewNullLogger(), Now: b.clock.now,
 	})

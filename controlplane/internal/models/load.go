@@ -22,6 +22,7 @@ func (s *Service) load(ctx context.Context, t *task, job *operations.Job) error 
 	if err != nil {
 		return err
 	}
+	defer s.fromPeers(t, &order)()
 	result, err := s.Workers.Work(ctx, t.target(), order, func(e work.Event) {
 		job.Progress(string(e.Phase), e.DoneBytes, e.TotalBytes, e.Message)
 	})

@@ -65,6 +65,8 @@ type Options struct {
 	Loaders    Loaders
 	Workers    Workers
 	Operations *operations.Operations
+	// PeerTickets let hosts get models from each other.
+	PeerTickets *PeerTickets
 	// CacheBytes is how many bytes of models each host keeps; 0 is no limit.
 	CacheBytes func() int64
 	// LastUses returns when each model was last asked for on each host.
@@ -80,6 +82,7 @@ type Service struct {
 	Options
 	waking   chan struct{} // of one place: there may be something to do
 	measured fit.Measurements
+	lineage  lineage
 
 	changing sync.Mutex // held from reading something to its change being stored
 	mu       sync.RWMutex
