@@ -43,6 +43,7 @@ func (l *Link) Work(ctx context.Context, to fleet.Target, job work.Job, told fun
 		case e.Failed != nil:
 			return result, failed(e.Failed)
 		case e.Done != nil:
+			told(e) // of what was done at once, nothing was told before
 			return *e.Done, drained(answer.Body)
 		}
 		told(e)
