@@ -57,6 +57,8 @@ go test -c -o "$tools/storage-s3.test" ./plugins/storage-s3
   -versitygw "$(scripts/server.sh versitygw)" -rclone "$rclone" -out "$reports/plugins.md"
 
 go run ./e2e/bench/cmd/uploadbench -controlplane "$controlplane" -out "$reports/uploads.md"
+go run ./e2e/bench/cmd/modelbench -controlplane "$controlplane" -agent "$agent" -ollama "${CORRAL_OLLAMA_BIN:-$(scripts/ollama.sh path)}" \
+  -versitygw "$(scripts/server.sh versitygw)" -out "$reports/models.md"
 
 scripts/deps.sh chromium
 go run ./e2e/bench/cmd/dashbench -controlplane "$controlplane" -out "$reports/dashboard.md"

@@ -45,23 +45,13 @@ func Read(pid int) (Usage, error) {
 
 // parse reads a process's stat and status files.
 func parse(stat, status []byte) (Usage, error) {
-	var u Usage
-	// The name is in parentheses and may hold any of them itself.
-	open, end := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')
-	if open < 0 || end < open {
-		return u, fmt.Errorf("no name in %q", stat)
+	name, fields, err := statFields(stat)
+	if err != nil {
+		return Usage{}, err
 	}
-	u.Name = string(stat[open+1 : end])
-	fields := bytes.Fields(stat[end+1:])
-	if len(fields) < 13 {
-		return u, fmt.Errorf("%d fields after the name", len(fields))
-	}
-	for _, f := range fields[11:13] { // utime and stime
-		n, err := strconv.ParseInt(string(f), 10, 64)
-		if err != nil {
-			return u, err
-		}
-		u.CPU += time.Duration(n) * tick
+	u := Usage{Name: name}
+	if u.CPU, err = ticks(fields[11:13]); err != nil { // utime and stime
+		return u, err
 	}
 	for _, f := range []struct {
 		name string
@@ -75,6 +65,48 @@ func parse(stat, status []byte) (Usage, error) {
 		*f.dst = n * f.unit
 	}
 	return u, nil
+}
+
+// CPUTime returns the name of a process, and its CPU time since its start with that of
+// the children that have ended and that it has waited for.
+func CPUTime(pid int) (name string, used time.Duration, err error) {
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return "", 0, fmt.Errorf("procstat: %w", err)
+	}
+	name, fields, err := statFields(stat)
+	if err == nil {
+		used, err = ticks(fields[11:15]) // utime and stime, and both of the children
+	}
+	if err != nil {
+		return "", 0, fmt.Errorf("procstat: process %d: %w", pid, err)
+	}
+	return name, used, nil
+}
+
+// statFields returns the name in a stat file, and the fields that follow it.
+func statFields(stat []byte) (name string, fields [][]byte, err error) {
+	// The name is in parentheses and may hold any of them itself.
+	open, end := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')
+	if open < 0 || end < open {
+		return "", nil, fmt.Errorf("no name in %q", stat)
+	}
+	if fields = bytes.Fields(stat[end+1:]); len(fields) < 15 {
+		return "", nil, fmt.Errorf("%d fields after the name", len(fields))
+	}
+	return string(stat[open+1 : end]), fields, nil
+}
+
+// ticks adds up fields that count in units of CPU time.
+func ticks(fields [][]byte) (sum time.Duration, err error) {
+	for _, f := range fields {
+		n, err := strconv.ParseInt(string(f), 10, 64)
+		if err != nil {
+			return 0, err
+		}
+		sum += time.Duration(n) * tick
+	}
+	return sum, nil
 }
 
 // statusField returns the number of one line of a status file.

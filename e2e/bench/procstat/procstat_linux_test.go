@@ -53,6 +53,32 @@ func TestWatchSeesWorkAndItsAbsence(t *testing.T) {
 	f("while :; do :; done", 10, 110) // a busy machine gives it little
 }
 
+func TestCPUTimeHasTheChildrenThatEnded(t *testing.T) {
+	cmd := exec.Command("sh", "-c", "timeout 0.3 sh -c 'while :; do :; done'; echo; exec sleep 600")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Wait()
+	defer cmd.Process.Kill()
+	if _, err := out.Read(make([]byte, 1)); err != nil {
+		t.Fatal(err)
+	}
+	own, err := Read(cmd.Process.Pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, used, err := CPUTime(cmd.Process.Pid); err != nil || used < own.CPU+20*time.Millisecond {
+		t.Errorf("with its children it used %v, and by itself %v, %v", used, own.CPU, err)
+	}
+	if _, _, err := CPUTime(1 << 30); err == nil {
+		t.Error("a process that isn't there has CPU time")
+	}
+}
+
 func TestGrowthIsOfTheMedians(t *testing.T) {
 	steady, grown := Load{RSS: []uint64{100}}, Load{}
 	for i := range uint64(100) {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/corral-fleet/corral/e2e/bench/report"
+	"github.com/corral-fleet/corral/e2e/bench/s3"
 	"github.com/corral-fleet/corral/e2e/bench/stage"
 	"github.com/corral-fleet/corral/sdk/host"
 )
@@ -63,11 +64,11 @@ func measureFiles(ctx context.Context, st *stage.Stage, o options, progress io.W
 		return nil, err
 	}
 	st.Add(func() error { return os.RemoveAll(dir) })
-	service, err := startService(ctx, o.server, filepath.Join(dir, "service"))
+	service, err := s3.Start(ctx, o.server, filepath.Join(dir, "service"))
 	if err != nil {
 		return nil, err
 	}
-	st.Add(service.stop)
+	st.Add(service.Stop)
 	file := filepath.Join(dir, "file")
 	if err := writeRandom(file, o.fileMiB<<20); err != nil {
 		return nil, err
@@ -93,13 +94,13 @@ func measureFiles(ctx context.Context, st *stage.Stage, o options, progress io.W
 		hashed.Hash = true
 		return [...]func() *exec.Cmd{
 			within(t), within(hashed), through(), through("-messages"),
-			func() *exec.Cmd { return service.rclone(ctx, o.rclone, t) },
+			func() *exec.Cmd { return rclone(ctx, o.rclone, service, t) },
 		}
 	}
 	both := []files{{name: "upload", bytes: o.fileMiB << 20}, {name: "download", bytes: o.fileMiB << 20}}
 	for round := range o.rounds {
 		for i := range both {
-			t := task{Config: service.config(), File: file, Key: "object", Get: i == 1}
+			t := task{Config: service.Config(), File: file, Key: "object", Get: i == 1}
 			if t.Get {
 				t.File = filepath.Join(dir, "back")
 			}
@@ -112,7 +113,7 @@ func measureFiles(ctx context.Context, st *stage.Stage, o options, progress io.W
 				both[i].seconds[way] = append(both[i].seconds[way], r.Seconds)
 				both[i].cpu[way] = append(both[i].cpu[way], cpu.Seconds())
 				both[i].peak[way] = max(both[i].peak[way], r.PeakRSS)
-				came := filepath.Join(dir, "service", serviceBucket, t.Key)
+				came := filepath.Join(dir, "service", s3.Bucket, t.Key)
 				if t.Get {
 					came = t.File
 				}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/corral-fleet/corral/e2e/bench/procstat"
+	"github.com/corral-fleet/corral/e2e/bench/s3"
 	"github.com/corral-fleet/corral/sdk/host"
 	"github.com/corral-fleet/corral/sdk/storage"
 )
@@ -31,9 +32,6 @@ type result struct {
 	PeakRSS uint64  `json:"peak_rss"` // bytes, of all processes
 }
 
-// secretField is the one of storage-s3's fields that is set and secret.
-const secretField = "secret_access_key"
-
 // transfer is the program that does a task through a plugin.
 func transfer(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("pluginbench transfer", flag.ContinueOnError)
@@ -53,8 +51,8 @@ func transfer(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return err
 	}
 	defer p.stop()
-	config := host.Configuration{Secrets: map[string]string{secretField: fmt.Sprint(t.Config[secretField])}}
-	delete(t.Config, secretField)
+	config := host.Configuration{Secrets: map[string]string{s3.SecretField: fmt.Sprint(t.Config[s3.SecretField])}}
+	delete(t.Config, s3.SecretField)
 	if config.JSON, err = json.Marshal(t.Config); err != nil {
 		return err
 	}
