@@ -18,7 +18,7 @@ func TestARunOfLittleHasAllFigures(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "models.md")
 	args := []string{
 		"-controlplane", corraltest.Bin(t, "corral-controlplane"), "-agent", corraltest.Bin(t, "corral-agent"), "-ollama", ollamatest.Bin(t),
-		"-dir", t.TempDir(), "-file", "8", "-rounds", "1", "-out", out,
+		"-dir", t.TempDir(), "-file", "8", "-rounds", "1", "-shared-file", "8", "-hosts", "3", "-out", out,
 	}
 	if err := run(t.Context(), args, io.Discard, io.Discard); err != nil {
 		t.Fatal(err)
@@ -27,7 +27,7 @@ func TestARunOfLittleHasAllFigures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"| ollama create ", "| same file system ", "| HTTP, control plane ", "| one file ", "| 100 files ", "| a vocabulary of 256 Ki ", "cores, Linux"} {
+	for _, want := range []string{"| ollama create ", "| same file system ", "| HTTP, control plane ", "| one file ", "| 100 files ", "| a vocabulary of 256 Ki ", "| 3 hosts ", "cores, Linux"} {
 		if !strings.Contains(string(kept), want) {
 			t.Errorf("no %q in\n%s", want, kept)
 		}
@@ -41,7 +41,7 @@ func TestARunOfLittleHasAllFigures(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	good := []string{"-controlplane", "c", "-agent", "a", "-ollama", "o"}
-	for _, args := range [][]string{{}, {"more"}, {"-rounds", "0"}, {"-file", "0"}, {"-parts", "ready,nothing"}} {
+	for _, args := range [][]string{{}, {"more"}, {"-rounds", "0"}, {"-file", "0"}, {"-hosts", "0"}, {"-shared-file", "0"}, {"-parts", "ready,nothing"}} {
 		if len(args) > 0 {
 			args = append(append([]string{}, good...), args...)
 		}

@@ -1,6 +1,7 @@
 // Command modelbench measures how models get from a storage to where they are used: how
 // soon one is ready in an Ollama, beside what Ollama itself takes for a file that is there
-// already, and how much of a large one is read to know what it is.
+// already, how much of a large one is read to know what it is, and what it costs to bring
+// one to many hosts together.
 package main
 
 import (
@@ -30,6 +31,8 @@ type options struct {
 	parts        string
 	fileMiB      int64
 	rounds       int
+	sharedMiB    int64
+	hosts        int
 	output       report.Output
 }
 
@@ -51,6 +54,7 @@ func parts() []part {
 	return []part{
 		{"ready", measureReady},
 		{"inspect", measureInspect},
+		{"shared", measureShared},
 	}
 }
 
@@ -105,12 +109,14 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.StringVar(&o.parts, "parts", "", "which `parts` are measured, such as ready,inspect; empty is all")
 	flags.Int64Var(&o.fileMiB, "file", 2048, "how many `MiB` the model has that is brought to hosts")
 	flags.IntVar(&o.rounds, "rounds", 5, "how often each is measured")
+	flags.Int64Var(&o.sharedMiB, "shared-file", 512, "how many `MiB` the model has that hosts get together")
+	flags.IntVar(&o.hosts, "hosts", 8, "how many hosts get it")
 	o.output.Flags(flags)
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
-	if o.controlPlane == "" || o.agent == "" || o.ollama == "" || o.fileMiB < 1 || o.rounds < 1 || flags.NArg() > 0 {
-		return o, errors.New("give -controlplane, -agent, -ollama, a positive -file and -rounds, and no arguments")
+	if o.controlPlane == "" || o.agent == "" || o.ollama == "" || o.fileMiB < 1 || o.rounds < 1 || o.sharedMiB < 1 || o.hosts < 1 || flags.NArg() > 0 {
+		return o, errors.New("give -controlplane, -agent, -ollama, positive -file, -rounds, -shared-file and -hosts, and no arguments")
 	}
 	for name := range strings.SplitSeq(o.parts, ",") {
 		if name != "" && !slices.ContainsFunc(parts(), func(p part) bool { return p.name == name }) {
