@@ -121,12 +121,14 @@ func (s *Service) announced(p *Parcel, forgo func(context.Context) error) *opera
 }
 
 func (s *Service) takeOnce(ctx context.Context, name string, p *Parcel, job *operations.Job) error {
+	if err := s.foresee(ctx, p, job); err != nil {
+		return err
+	}
 	files, err := s.shelve(ctx, name, p, job)
 	if err != nil {
 		return err
 	}
-	now := job.Now()
-	job.Progress("inspecting", now.DoneBytes, now.TotalBytes, "")
+	inspecting(job)
 	if err := s.inspect(ctx, name, p, files); err != nil || p.Hosts == nil {
 		return err
 	}
@@ -160,6 +162,34 @@ func (s *Service) begin(ctx context.Context, name string, t *taking) error {
 		case <-changed:
 		}
 	}
+}
+
+// inspecting notes that the files are looked at.
+func inspecting(job *operations.Job) {
+	now := job.Now()
+	job.Progress("inspecting", now.DoneBytes, now.TotalBytes, "")
+}
+
+// foresee has a loader look at files that are in a storage already, before all of them are
+// read for their digests: of what is no model, that would be an hour in vain.
+func (s *Service) foresee(ctx context.Context, p *Parcel, job *operations.Job) error {
+	files := make([]fleet.ModelFile, 0, len(p.Files))
+	unknown := false
+	for _, f := range p.Files {
+		if f.Stored == nil {
+			return nil
+		}
+		stored := *f.Stored
+		stored.Path = f.Path
+		files = append(files, stored)
+		unknown = unknown || stored.SHA256 == ""
+	}
+	if !unknown {
+		return nil
+	}
+	inspecting(job)
+	_, _, err := s.Loaders.Inspect(ctx, files)
+	return err
 }
 
 // inspect has a loader look at stored files, and puts the model that they are into the

@@ -56,6 +56,18 @@ func TestAModelOfAFileThatIsInAStorageAlready(t *testing.T) {
 	}
 }
 
+func TestFilesInAStorageThatAreNoModelAreNotReadForTheirDigests(t *testing.T) {
+	b := newBench(t, newShelf(), newHosts())
+	p := Parcel{Name: "bad", Files: []ParcelFile{{Path: "bad.gguf", SizeBytes: 40 << 30, Stored: &fleet.ModelFile{Storage: "bucket", Key: "bad.gguf", SizeBytes: 40 << 30}}}}
+	if err := b.Take(t.Context(), p); fault.KindOf(err) != fault.Corrupt { // who reads the file finds none
+		t.Errorf("error %v", err)
+	}
+	p.Name, p.Files[0].Path = "good", "good.gguf"
+	if err := b.Take(t.Context(), p); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestARefusedVersionChangesNothing(t *testing.T) {
 	b := newBench(t, newShelf(), newHosts())
 	b.take("tiny", "GGUF one")
