@@ -27,18 +27,21 @@ func (s *Service) ground(ctx context.Context, hosts map[string]*fleet.HostView) 
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	var list []fleet.Placement
-	s.mu.RLock()
-	for at, p := range s.placed {
+	s.mu.Lock()
+	if len(s.based) == 0 {
+		s.mu.Unlock()
+		return nil
+	}
+	for _, at := range s.order(hosts) {
 		base := s.baseAt(at)
-		h := hosts[at.hostID]
-		if !p.Wanted || !s.lacks(base, h) || !s.offered(base.model) || s.placed[base].Wanted || s.taskAt(at, p, h) == nil {
+		if !s.placed[at].Wanted || !s.lacks(base, hosts[at.hostID]) || !s.offered(base.model) || s.placed[base].Wanted {
 			continue
 		}
 		list = append(list, fleet.Placement{
 			Model: base.model, HostID: base.hostID, Instance: base.instance, Wanted: true, Cached: true, Digest: s.placed[base].Digest, Since: s.Now().UTC(),
 		})
 	}
-	s.mu.RUnlock()
+	s.mu.Unlock()
 	return s.place(ctx, list)
 }
 

@@ -19,7 +19,9 @@ func (s *Service) collect(ctx context.Context, hosts map[string]*fleet.HostView,
 	defer s.mu.Unlock()
 	busy := map[string]bool{}
 	for at, r := range s.runs {
-		busy[at.hostID] = busy[at.hostID] || r.under
+		if r.under {
+			busy[at.hostID] = true
+		}
 	}
 	now := s.Now()
 	for id, h := range hosts {

@@ -21,7 +21,7 @@ func (s *Service) evict(ctx context.Context, hosts []fleet.HostView) error {
 	for i := range hosts {
 		h := &hosts[i]
 		// Who used what costs a query, and is of interest where something may go.
-		if h.State.Reachable() && s.excess(h, most) > 0 && len(s.evictable(h)) > 0 {
+		if h.State.Reachable() && s.crowded(h, most) {
 			crowded = append(crowded, h)
 		}
 	}
@@ -45,6 +45,24 @@ func (s *Service) evict(ctx context.Context, hosts []fleet.HostView) error {
 	return s.place(ctx, list)
 }
 
+// crowded reports whether something is to go from a host. One from which nothing is, is
+// not looked at again before something changes.
+func (s *Service) crowded(h *fleet.HostView, most int64) bool {
+	s.mu.Lock()
+	on := s.hostedBy(h.ID)
+	turn := on.look(s.seed, h)
+	known := on.weighed == turn && on.mostBytes == most
+	on.weighed, on.mostBytes = turn, most
+	s.mu.Unlock()
+	if known || s.excess(h, most) <= 0 || len(s.evictable(h)) == 0 {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	on.weighed = 0
+	return true
+}
+
 // excess returns how many bytes more than most a host has, or will have when it has all
 // that it is to have and has let go of the rest.
 func (s *Service) excess(h *fleet.HostView, most int64) int64 {
@@ -63,8 +81,8 @@ func (s *Service) excess(h *fleet.HostView, most int64) int64 {
 			sum += m.SizeBytes
 		}
 	}
-	for at, p := range s.placed {
-		if at.hostID == h.ID && at.instance == in.Name && p.Wanted && !there[at.model] {
+	for _, at := range s.placesOn(h.ID) {
+		if at.instance == in.Name && s.placed[at].Wanted && !there[at.model] {
 			m := s.models[at.model]
 			sum += m.SizeBytes()
 		}
@@ -107,24 +125,25 @@ func (s *Service) evictable(h *fleet.HostView) []fleet.Placement {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var able []fleet.Placement
-	for at, p := range s.placed {
-		if at.hostID == h.ID && at.instance == in.Name && s.mayEvict(in, at, &p) {
+	has := stock{}
+	for _, at := range s.placesOn(h.ID) {
+		if p := s.placed[at]; at.instance == in.Name && s.mayEvict(in, has.find(in, at.model), &p) {
 			able = append(able, p)
 		}
 	}
 	return able
 }
 
-// mayEvict reports whether a model may go to make room for others. s.mu is held.
-func (s *Service) mayEvict(in *fleet.Instance, at place, p *fleet.Placement) bool {
-	m, stored := s.models[at.model]
-	has, there := modelOn(in, at.model)
-	if !stored || !there || !p.Wanted || !p.Cached || m.Pinned || m.Everywhere {
+// mayEvict reports whether a model that is placed on an instance, which has it so, may go
+// to make room for others. s.mu is held.
+func (s *Service) mayEvict(in *fleet.Instance, has *fleet.HostModel, p *fleet.Placement) bool {
+	m, stored := s.models[p.Model]
+	if !stored || has == nil || !p.Wanted || !p.Cached || m.Pinned || m.Everywhere {
 		return false
 	}
 	if len(m.Files) == 0 || !m.DeletedAt.IsZero() || has.Digest != p.Digest { // it could not be fetched again
 		return false
 	}
-	_, loaded := in.Resident(at.model)
+	_, loaded := in.Resident(p.Model)
 	return !loaded
 }

@@ -52,6 +52,9 @@ func (s *Service) measure(hosts []fleet.HostView) {
 	noted := false
 	for i := range hosts {
 		there[hosts[i].ID] = true
+		if !s.unmeasured(&hosts[i]) {
+			continue
+		}
 		for n := range hosts[i].Instances {
 			in := &hosts[i].Instances[n]
 			if len(in.Loaded) > 0 && hosts[i].State.Reachable() {
@@ -65,6 +68,16 @@ func (s *Service) measure(hosts []fleet.HostView) {
 		defer s.mu.Unlock()
 		s.tell() // there is nothing to do about it, and a host that says ever new things keeps nobody at work
 	}
+}
+
+// unmeasured reports whether a host was not looked at as it is now, and notes that it is.
+func (s *Service) unmeasured(h *fleet.HostView) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	on := s.hostedBy(h.ID)
+	before := on.measured
+	on.measured = on.look(s.seed, h)
+	return on.measured != before
 }
 
 // measureOn reports whether there was something new.

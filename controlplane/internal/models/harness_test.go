@@ -244,16 +244,12 @@ func newHosts(names ...string) *hosts {
 
 func noon() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
 
+// Hosts implements View. As the registry's, what it returns is replaced and never changed.
 func (h *hosts) Hosts() (list []fleet.HostView) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, v := range h.views {
-		one := *v
-		one.Instances = slices.Clone(v.Instances)
-		for i := range one.Instances {
-			one.Instances[i].Models = slices.Clone(one.Instances[i].Models)
-		}
-		list = append(list, one)
+		list = append(list, *v)
 	}
 	slices.SortFunc(list, func(a, b fleet.HostView) int { return cmpName(a.Name, b.Name) })
 	return list
@@ -282,7 +278,13 @@ func (h *hosts) Changed() <-chan struct{} {
 func (h *hosts) set(name string, f func(*fleet.HostView)) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	f(h.views[name])
+	one := *h.views[name]
+	one.Instances = slices.Clone(one.Instances)
+	for i := range one.Instances {
+		one.Instances[i].Models = slices.Clone(one.Instances[i].Models)
+	}
+	f(&one)
+	h.views[name] = &one
 	close(h.changed)
 	h.changed = make(chan struct{})
 }

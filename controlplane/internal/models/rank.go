@@ -126,8 +126,8 @@ func (s *Service) wantedThere(hostID string) int {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	n := 0
-	for at, p := range s.placed {
-		if at.hostID == hostID && p.Wanted {
+	for _, at := range s.placesOn(hostID) {
+		if s.placed[at].Wanted {
 			n++
 		}
 	}

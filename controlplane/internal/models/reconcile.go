@@ -4,9 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"math/rand/v2"
-	"slices"
 	"sync"
 	"time"
 
@@ -128,8 +126,9 @@ func (s *Service) due(hosts map[string]*fleet.HostView) (tasks []*task, next tim
 	next = look
 	busy := s.busy()
 	awaited := map[string]bool{}
-	for _, at := range s.order() {
-		t := s.taskAt(at, s.placed[at], hosts[at.hostID])
+	has := stock{}
+	for _, at := range s.order(hosts) {
+		t := s.taskAt(at, s.placed[at], hosts[at.hostID], has)
 		if t == nil {
 			continue
 		}
@@ -165,19 +164,14 @@ func (s *Service) due(hosts map[string]*fleet.HostView) (tasks []*task, next tim
 	return tasks, next
 }
 
-// order returns all places, first those that are to be let go of: what goes makes room
-// for what comes. s.mu is held.
-func (s *Service) order() []place {
-	list := slices.Collect(maps.Keys(s.placed))
-	slices.SortFunc(list, func(a, b place) int {
-		p, q := s.placed[a], s.placed[b]
-		return cmp.Or(compareBool(p.Wanted, q.Wanted), p.Since.Compare(q.Since), cmp.Compare(a.model, b.model), cmp.Compare(a.hostID, b.hostID))
-	})
-	return list
+// earlier compares places by which of them something is done at first. s.mu is held.
+func (s *Service) earlier(a, b place) int {
+	p, q := s.placed[a], s.placed[b]
+	return cmp.Or(compareBool(p.Wanted, q.Wanted), p.Since.Compare(q.Since), cmp.Compare(a.model, b.model), cmp.Compare(a.hostID, b.hostID))
 }
 
 // taskAt returns what is to be done at a place, nil for nothing. s.mu is held.
-func (s *Service) taskAt(at place, p fleet.Placement, h *fleet.HostView) *task {
+func (s *Service) taskAt(at place, p fleet.Placement, h *fleet.HostView, has stock) *task {
 	if h == nil {
 		return nil
 	}
@@ -202,7 +196,7 @@ func (s *Service) taskAt(at place, p fleet.Placement, h *fleet.HostView) *task {
 		t.reason, t.lacks = fleet.WaitsForOllama, "the host's Ollama is not ready"
 		return t
 	}
-	if has, there := modelOn(in, at.model); ours && there && has.Digest == p.Digest {
+	if there := has.find(in, at.model); ours && there != nil && there.Digest == p.Digest {
 		return nil
 	}
 	t.version = in.Version
@@ -216,35 +210,68 @@ func (s *Service) taskAt(at place, p fleet.Placement, h *fleet.HostView) *task {
 func (s *Service) spread(ctx context.Context, hosts []fleet.HostView) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	var list []fleet.Placement
+	list, given := s.unspread(hosts)
+	if err := s.place(ctx, list); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range given {
+		s.hostedBy(h.ID).spread = instanceOf(h)
+	}
+	return nil
+}
+
+// forAll reports whether every host is to have a model.
+func forAll(m *fleet.StoredModel) bool { return m.Everywhere && m.DeletedAt.IsZero() }
+
+// unspread returns what is for all hosts and is not placed on these, and on which of them
+// everything is when that is placed.
+func (s *Service) unspread(hosts []fleet.HostView) (list []fleet.Placement, given []*fleet.HostView) {
 	s.mu.RLock()
+	defer s.mu.RUnlock()
+	for i := range hosts {
+		h := &hosts[i]
+		if known := s.hosted[h.ID]; !h.Pending && (known == nil || known.spread != instanceOf(h)) {
+			given = append(given, h)
+		}
+	}
+	if len(given) == 0 {
+		return nil, nil
+	}
+	at := s.Now().UTC()
 	for name, m := range s.models {
-		if !m.Everywhere || !m.DeletedAt.IsZero() {
+		if !forAll(&m) {
 			continue
 		}
-		for i := range hosts {
-			p := fleet.Placement{Model: name, HostID: hosts[i].ID, Instance: instanceOf(&hosts[i]), Wanted: true, Since: s.Now().UTC()}
-			if _, there := s.placed[placeOf(&p)]; !there && !hosts[i].Pending {
+		for _, h := range given {
+			p := fleet.Placement{Model: name, HostID: h.ID, Instance: instanceOf(h), Wanted: true, Since: at}
+			if _, there := s.placed[placeOf(&p)]; !there {
 				list = append(list, p)
 			}
 		}
 	}
-	s.mu.RUnlock()
-	return s.place(ctx, list)
+	return list, given
 }
 
 // forget forgets placements on hosts that were removed.
 func (s *Service) forget(ctx context.Context, hosts map[string]*fleet.HostView) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	s.mu.Lock()
 	var list []fleet.Placement
-	s.mu.RLock()
-	for at, p := range s.placed {
-		if hosts[at.hostID] == nil {
-			list = append(list, p)
+	for id, h := range s.hosted {
+		switch {
+		case hosts[id] != nil:
+		case len(h.places) == 0:
+			delete(s.hosted, id)
+		default:
+			for _, at := range h.places {
+				list = append(list, s.placed[at])
+			}
 		}
 	}
-	s.mu.RUnlock()
+	s.mu.Unlock()
 	if len(list) == 0 {
 		return nil
 	}

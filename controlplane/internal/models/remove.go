@@ -110,17 +110,6 @@ func (s *Service) letGo(name string) []fleet.Placement {
 	return list
 }
 
-// placedOf returns the placements of a model. s.mu is held.
-func (s *Service) placedOf(name string) []fleet.Placement {
-	var list []fleet.Placement
-	for at, p := range s.placed {
-		if at.model == fleet.CanonicalModel(name) {
-			list = append(list, p)
-		}
-	}
-	return list
-}
-
 // Restore takes a deletion back while the files are there. Hosts don't get the model
 // again by that.
 func (s *Service) Restore(ctx context.Context, name string) (fleet.StoredModel, error) {

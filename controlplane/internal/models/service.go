@@ -3,6 +3,7 @@ package models
 import (
 	"context"
 	"encoding/json"
+	"hash/maphash"
 	"io"
 	"sync"
 	"time"
@@ -83,6 +84,7 @@ type Service struct {
 	waking   chan struct{} // of one place: there may be something to do
 	measured fit.Measurements
 	lineage  lineage
+	seed     maphash.Seed // of the prints of hosts
 
 	changing sync.Mutex // held from reading something to its change being stored
 	mu       sync.RWMutex
@@ -91,6 +93,7 @@ type Service struct {
 	aliases  fleet.Aliases
 	based    map[string]string // what those are based on that are, by canonical names
 	placed   map[place]fleet.Placement
+	hosted   map[string]*hosted // by the host's id
 	taking   map[string]*taking // by canonical name
 	runs     map[place]*run     // what is being done, or has failed, on hosts
 	changed  chan struct{}      // closed and replaced at each change of the catalogue
@@ -108,8 +111,8 @@ func placeOf(p *fleet.Placement) place {
 // New returns a service without models; see [Service.Load].
 func New(o Options) *Service {
 	return &Service{
-		Options: o, waking: make(chan struct{}, 1), changed: make(chan struct{}),
-		models: map[string]fleet.StoredModel{}, said: map[string]loader.Info{}, based: map[string]string{}, placed: map[place]fleet.Placement{}, taking: map[string]*taking{}, runs: map[place]*run{},
+		Options: o, waking: make(chan struct{}, 1), seed: maphash.MakeSeed(), changed: make(chan struct{}),
+		models: map[string]fleet.StoredModel{}, said: map[string]loader.Info{}, based: map[string]string{}, placed: map[place]fleet.Placement{}, hosted: map[string]*hosted{}, taking: map[string]*taking{}, runs: map[place]*run{},
 	}
 }
 
@@ -129,7 +132,7 @@ func (s *Service) Load(ctx context.Context) error {
 		s.know(m)
 	}
 	for _, p := range placements {
-		s.placed[placeOf(&p)] = p
+		s.note(p)
 	}
 	s.prefer()
 	return nil
@@ -223,7 +226,10 @@ func (s *Service) save(ctx context.Context, models ...fleet.StoredModel) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range models {
+		name := fleet.CanonicalModel(m.Name)
+		before := s.models[name]
 		s.know(m)
+		s.touchAll(name, forAll(&m) && !forAll(&before))
 	}
 	s.prefer()
 	s.announce()
@@ -242,7 +248,7 @@ func (s *Service) place(ctx context.Context, list []fleet.Placement) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range list {
-		s.placed[placeOf(&p)] = p
+		s.note(p)
 		r := s.runs[placeOf(&p)]
 		if r == nil {
 			continue
@@ -265,8 +271,7 @@ func (s *Service) unplace(ctx context.Context, list ...fleet.Placement) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, p := range list {
-		delete(s.placed, placeOf(&p))
-		delete(s.runs, placeOf(&p))
+		s.strike(placeOf(&p))
 	}
 	s.announce()
 	return nil

@@ -33,7 +33,7 @@ func (s *Service) queue(list []fleet.Placement, hosts map[string]*fleet.HostView
 	busy := s.busy()
 	for i := range list {
 		at := placeOf(&list[i])
-		t := s.taskAt(at, list[i], hosts[at.hostID])
+		t := s.taskAt(at, list[i], hosts[at.hostID], stock{})
 		if t == nil {
 			continue
 		}
