@@ -111,7 +111,11 @@ func (s *Server) stream(rc *fasthttp.RequestCtx, a *admission, resp *Response, o
 	if resp.StreamBytes > 0 {
 		length = int(resp.StreamBytes)
 	}
-	if length >= 0 || rc.Request.Header.IsHTTP11() || rc.IsHead() {
+	switch {
+	case length >= fileBytes:
+		rc.Response.SetBodyStream(file{out, s.fileBuffers}, length)
+		return
+	case length >= 0, rc.Request.Header.IsHTTP11(), rc.IsHead():
 		rc.Response.SetBodyStream(out, length)
 		return
 	}

@@ -57,6 +57,7 @@ type Server struct {
 	rates  rates
 
 	writeBuffers *sync.Pool
+	fileBuffers  *sync.Pool
 	listener     atomic.Pointer[listener]
 	followed     followed
 
@@ -86,6 +87,7 @@ func New(cfg Config, router *Router) (*Server, error) {
 		pace:   patient,
 
 		writeBuffers: &sync.Pool{},
+		fileBuffers:  &sync.Pool{},
 		followed:     followed{groups: map[<-chan struct{}]*group{}},
 	}
 	if cfg.TLS != nil {

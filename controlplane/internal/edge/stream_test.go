@@ -2,6 +2,7 @@ package edge
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -82,6 +83,49 @@ func TestStreamOfKnownLength(t *testing.T) {
 	if status, header, body := f.raw(head("HEAD", "/file", f.addr, keyed)); status != 200 || header.Get("Content-Length") != "5" || body != "" {
 		t.Errorf("HEAD: %d %v %q", status, header, body)
 	}
+}
+
+// A file is read in large pieces, arrives whole, and is cut where it breaks off.
+func TestALargeFile(t *testing.T) {
+	content := make([]byte, 3<<20+5)
+	for i := range content {
+		content[i] = byte(i * i >> 7)
+	}
+	var reads atomic.Int64
+	f := start(t, Snapshot{}, Route{Method: "GET", Path: "/file", Permission: Read, Handler: func(_ context.Context, r *Request) (*Response, error) {
+		var from io.Reader = bytes.NewReader(content)
+		if r.Query.Get("broken") != "" {
+			from = io.MultiReader(bytes.NewReader(content[:1<<20]), failing{})
+		}
+		return &Response{Stream: io.NopCloser(counted{from, &reads}), StreamBytes: int64(len(content))}, nil
+	}})
+	for range 2 {
+		if status, _, body := f.get("/file"); status != 200 || body != string(content) {
+			t.Errorf("%d with %d bytes, which are others or not all", status, len(body))
+		}
+	}
+	if n := reads.Load(); n > 2*(3<<20/pieceBytes+3) {
+		t.Errorf("it was read %d times", n)
+	}
+	if status, header, body := f.raw(head("HEAD", "/file", f.addr, keyed)); status != 200 || header.Get("Content-Length") != "3145733" || body != "" {
+		t.Errorf("HEAD: %d %v %q", status, header, body)
+	}
+	if _, _, body := f.get("/file?broken=1"); len(body) > 1<<20+20 || !strings.HasSuffix(body, "!unexpected EOF") {
+		t.Errorf("one that breaks off has %d bytes, and ends with %q", len(body), body[max(0, len(body)-20):])
+	}
+	eventually(t, func() bool { return strings.Contains(f.log.String(), "the upstream broke") })
+}
+
+// counted counts how often it is read.
+type counted struct {
+	io.Reader
+
+	reads *atomic.Int64
+}
+
+func (c counted) Read(p []byte) (int, error) {
+	c.reads.Add(1)
+	return c.Reader.Read(p)
 }
 
 // An answer that breaks off must not look like a complete one.
