@@ -23,6 +23,16 @@ const (
 type course struct {
 	took  time.Duration // from the request to the end of the operation, by the control plane's clock
 	wrong int           // how often its progress went back, and 1 more where it did not end with all bytes
+	steps []string      // its phases, each with how long it was seen
+}
+
+// stepped notes that the operation is in another phase.
+func (c *course) stepped(phase string, since time.Time) time.Time {
+	now := time.Now()
+	if phase != "" {
+		c.steps = append(c.steps, fmt.Sprintf("%s %.1f s", phase, now.Sub(since).Seconds()))
+	}
+	return now
 }
 
 // bring has a host get a model, and returns when it has it.
@@ -45,6 +55,7 @@ func (s *scene) bring(ctx context.Context, model string, h *host) (course, error
 	deadline := time.NewTimer(bringLimit)
 	defer deadline.Stop()
 	var last client.Operation
+	since := began
 	for {
 		op, err := s.operation(ctx, model, h.name, old)
 		switch {
@@ -57,6 +68,9 @@ func (s *scene) bring(ctx context.Context, model string, h *host) (course, error
 			if op.DoneBytes < last.DoneBytes || op.Progress < last.Progress || last.TotalBytes > 0 && op.TotalBytes != last.TotalBytes {
 				c.wrong++
 			}
+			if op.Phase != last.Phase {
+				since = c.stepped(last.Phase, since)
+			}
 			last = *op
 		}
 		if last.State == client.OperationDone {
@@ -64,6 +78,7 @@ func (s *scene) bring(ctx context.Context, model string, h *host) (course, error
 				c.wrong++
 			}
 			c.took = last.EndedAt.Sub(began)
+			c.stepped(last.Phase, since)
 			return c, nil
 		}
 		select {

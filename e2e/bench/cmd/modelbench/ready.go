@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/corral-fleet/corral/e2e/bench/report"
@@ -79,7 +80,7 @@ func measureReady(ctx context.Context, st *stage.Stage, o options, progress io.W
 			if err != nil {
 				return answer{}, fmt.Errorf("%s: %w", wayNames[way], err)
 			}
-			fmt.Fprintf(progress, "%d: %s: %.2f s\n", round+1, wayNames[way], one.seconds)
+			fmt.Fprintf(progress, "%d: %s: %.2f s %s\n", round+1, wayNames[way], one.seconds, strings.Join(one.course.steps, ", "))
 			all[way] = append(all[way], one)
 		}
 	}
