@@ -37,6 +37,14 @@ func (l *Live) pushMetrics(ctx context.Context) {
 	}
 }
 
+const (
+	// modelsShare is how many times as long as a list of models took there is none after
+	// it: where something changes all the time, lists take a twentieth of a core.
+	modelsShare = 20
+	// modelsPause is the longest that there is none for that.
+	modelsPause = 5 * time.Second
+)
+
 // pushModels looks at the models at once and after each change, and then not
 // again for a while: a host that reports a hundred models one by one is one or
 // two lists. Nobody knows what those who came before the first look were told,
@@ -51,6 +59,7 @@ func (l *Live) pushModels(ctx context.Context) {
 			return
 		case <-pause.C:
 		}
+		began := time.Now()
 		changed, stored := l.registry.Changed(), l.catalogue() // before the look, so that no change is lost
 		l.push(aboutModels, func() (json.RawMessage, error) {
 			list, err := l.models()
@@ -60,7 +69,7 @@ func (l *Live) pushModels(ctx context.Context) {
 			last = list
 			return list, nil
 		})
-		pause.Reset(l.pace.models)
+		pause.Reset(max(l.pace.models, min(modelsPause, modelsShare*time.Since(began))))
 		select {
 		case <-ctx.Done():
 			return
