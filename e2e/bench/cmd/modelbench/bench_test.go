@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"path/filepath"
@@ -9,8 +10,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/corral-fleet/corral/e2e/bench/stage"
 	"github.com/corral-fleet/corral/e2e/corraltest"
 	"github.com/corral-fleet/corral/e2e/ollamatest"
+	"github.com/corral-fleet/corral/sdk/client"
+	"github.com/corral-fleet/corral/sdk/gguf/gguftest"
+	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
 )
 
 // TestARunOfLittleHasAllFigures measures a small model once.
@@ -36,6 +41,57 @@ func TestARunOfLittleHasAllFigures(t *testing.T) {
 		if strings.Contains(line, "progress that is not one") && !strings.HasSuffix(strings.TrimSpace(line), "met |") {
 			t.Error(line)
 		}
+	}
+}
+
+// TestProgressOfWhatIsMadeOnTheHost brings models that are not simply files: one that is
+// quantised, and one that was split, of which the digest is found out first.
+func TestProgressOfWhatIsMadeOnTheHost(t *testing.T) {
+	st, err := stage.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := st.Close(nil); err != nil {
+			t.Error(err)
+		}
+	}()
+	o := options{controlPlane: corraltest.Bin(t, "corral-controlplane"), agent: corraltest.Bin(t, "corral-agent"), ollama: ollamatest.Bin(t), dir: t.TempDir()}
+	s, err := newScene(t.Context(), st, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := filepath.Join(s.dir, "stored")
+	if err := s.storage(t.Context(), "disk", "fs", map[string]string{"directory": stored}); err != nil {
+		t.Fatal(err)
+	}
+	h, err := s.host(t.Context(), "host", without(stored)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var whole bytes.Buffer
+	if err := tinymodel.Write(&whole, shaped(24<<20)); err != nil {
+		t.Fatal(err)
+	}
+	upload := func(name string, content []byte) client.UploadFile {
+		return client.UploadFile{Name: name, Content: bytes.NewReader(content), SizeBytes: int64(len(content))}
+	}
+	var parts []client.UploadFile
+	for name, content := range gguftest.Split(whole.Bytes(), "m", 3) {
+		parts = append(parts, upload(name, content))
+	}
+	for _, m := range []client.ModelUpload{
+		{Name: "quantised", Storage: "disk", Quantize: "q8_0", Files: []client.UploadFile{upload("m.gguf", whole.Bytes())}},
+		{Name: "split", Storage: "disk", Files: parts},
+	} {
+		if err := s.upload(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		c, err := s.bring(t.Context(), m.Name, h)
+		if err != nil || c.wrong != 0 {
+			t.Errorf("%s: its progress was none %d times, in %v, %v", m.Name, c.wrong, c.steps, err)
+		}
+		t.Log(m.Name, c.took, c.steps)
 	}
 }
 

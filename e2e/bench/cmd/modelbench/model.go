@@ -59,16 +59,22 @@ func (s *scene) store(ctx context.Context, model, storage, path string) error {
 		Name: model, Storage: storage,
 		Files: []client.UploadFile{{Name: filepath.Base(path), Content: f, SizeBytes: is.Size()}},
 	}
+	return s.upload(ctx, upload)
+}
+
+// upload uploads a model, and returns when it is in its storage and a loader has looked at
+// it.
+func (s *scene) upload(ctx context.Context, upload client.ModelUpload) error {
 	if _, err := s.api.UploadModel(ctx, upload, client.UploadOptions{}); err != nil {
 		return err
 	}
 	return await(ctx, storeLimit, func() error {
-		m, err := s.api.Model(ctx, model)
+		m, err := s.api.Model(ctx, upload.Name)
 		switch {
 		case err != nil:
 			return err
 		case m.Status != "stored" || m.Progress != nil:
-			return errors.Join(errors.New("the model "+model+" is "+m.Status), problems(m))
+			return errors.Join(errors.New("the model "+m.Name+" is "+m.Status), problems(m))
 		}
 		return nil
 	})
