@@ -1,9 +1,11 @@
 package models
 
 import (
+	"cmp"
 	"encoding/binary"
 	"hash/maphash"
 	"slices"
+	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 )
@@ -15,7 +17,7 @@ import (
 type hosted struct {
 	places    []place  // in no order
 	instances []string // of the places, each once
-	due       []place  // those at which something is to be done
+	due       []claim  // those at which something is to be done
 
 	sight sight
 	print uint64 // of what matters of it
@@ -27,6 +29,14 @@ type hosted struct {
 
 	mostBytes int64  // that it might have when it was weighed
 	spread    string // the instance that was given what is for all hosts; empty is none
+}
+
+// claim is a place at which something is to be done, with what says when.
+type claim struct {
+	place
+
+	wanted bool
+	since  time.Time
 }
 
 // sight is how a host was seen. That of one of which nothing new was told is the same.
@@ -178,13 +188,23 @@ func (s *Service) placedOf(name string) []fleet.Placement {
 // order returns the places at which something is to be done, first those that are to be
 // let go of: what goes makes room for what comes. s.mu is held.
 func (s *Service) order(hosts map[string]*fleet.HostView) []place {
-	var list []place
+	n := 0
 	for id, h := range s.hosted {
 		s.compare(h, hosts[id])
-		list = append(list, h.due...)
+		n += len(h.due)
 	}
-	slices.SortFunc(list, s.earlier)
-	return list
+	claims := make([]claim, 0, n)
+	for _, h := range s.hosted {
+		claims = append(claims, h.due...)
+	}
+	slices.SortFunc(claims, func(a, b claim) int {
+		return cmp.Or(compareBool(a.wanted, b.wanted), a.since.Compare(b.since), cmp.Compare(a.model, b.model), cmp.Compare(a.hostID, b.hostID))
+	})
+	places := make([]place, n)
+	for i := range claims {
+		places[i] = claims[i].place
+	}
+	return places
 }
 
 // compare finds out at which places of a host something is to be done. s.mu is held.
@@ -196,8 +216,8 @@ func (s *Service) compare(h *hosted, view *fleet.HostView) {
 	h.compared, h.due = turn, h.due[:0]
 	has := stock{}
 	for _, at := range h.places {
-		if s.taskAt(at, s.placed[at], view, has) != nil {
-			h.due = append(h.due, at)
+		if p := s.placed[at]; s.taskAt(at, p, view, has) != nil {
+			h.due = append(h.due, claim{at, p.Wanted, p.Since})
 		}
 	}
 }

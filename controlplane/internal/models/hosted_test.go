@@ -11,6 +11,7 @@ import (
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
+	"github.com/corral-fleet/corral/sdk/wire/work"
 )
 
 // still are hosts that have everything that they should have.
@@ -222,4 +223,24 @@ func BenchmarkReconcile(b *testing.B) {
 			})
 		}
 	}
+}
+
+// BenchmarkRollout is one look at a thousand hosts that lack twenty models each, and get
+// sixteen now.
+func BenchmarkRollout(b *testing.B) {
+	s, view := newStill(b, 1000, 20)
+	ctx, cancel := context.WithCancel(b.Context())
+	view.work = func(fleet.Target, work.Job) error { <-ctx.Done(); return ctx.Err() }
+	for i := range view.list {
+		view.report(i)
+		view.list[i].Instances[0].Models = nil
+	}
+	var working sync.WaitGroup
+	s.reconcile(ctx, &working)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.reconcile(ctx, &working)
+	}
+	cancel()
+	working.Wait()
 }

@@ -1,7 +1,6 @@
 package models
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"math/rand/v2"
@@ -162,12 +161,6 @@ func (s *Service) due(hosts map[string]*fleet.HostView) (tasks []*task, next tim
 	}
 	s.dismiss(awaited)
 	return tasks, next
-}
-
-// earlier compares places by which of them something is done at first. s.mu is held.
-func (s *Service) earlier(a, b place) int {
-	p, q := s.placed[a], s.placed[b]
-	return cmp.Or(compareBool(p.Wanted, q.Wanted), p.Since.Compare(q.Since), cmp.Compare(a.model, b.model), cmp.Compare(a.hostID, b.hostID))
 }
 
 // taskAt returns what is to be done at a place, nil for nothing. s.mu is held.
