@@ -35,8 +35,8 @@ type What struct {
 func (o *Operations) Begin(w What) *Job {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, r := range o.byID {
-		if !r.State.Ended() && r.cancel == nil && r.Kind == w.Kind && r.HostID == w.HostID && fleet.SameModel(r.Model, w.Model) {
+	for _, r := range o.open[subject{w.Kind, w.HostID, fleet.CanonicalModel(w.Model)}] {
+		if r.cancel == nil {
 			r.begun, r.retry, r.forgo = true, w.Retry, w.Forgo
 			return &Job{all: o, r: r}
 		}
@@ -46,7 +46,7 @@ func (o *Operations) Begin(w What) *Job {
 		ID: newID(), Kind: w.Kind, Model: w.Model, ModelID: fleet.ModelID(w.Model), HostID: w.HostID, Host: w.Host,
 		State: fleet.OperationWaiting, TotalBytes: w.TotalBytes, CreatedAt: at,
 	}}
-	o.byID[r.ID] = r
+	o.know(r)
 	o.touch(r, true)
 	return &Job{all: o, r: r}
 }
@@ -132,6 +132,7 @@ func (o *Operations) end(r *record, err error) fleet.Operation {
 		r.Reason, r.Message = "", ""
 	}
 	r.EndedAt = o.now().UTC()
+	o.close(r)
 	switch {
 	case err == nil:
 		r.State, r.Error, r.Code, r.retry = fleet.OperationDone, "", "", nil

@@ -36,10 +36,19 @@ type Operations struct {
 
 	mu      sync.Mutex
 	byID    map[string]*record
-	changed chan struct{}   // closed and replaced at each change
-	version uint64          // counts the changes
-	unsaved map[string]bool // the ids of those that are to be stored: at once where it is true
-	saving  chan struct{}   // of one place: something is to be stored at once
+	open    map[subject][]*record // those that have not ended
+	changed chan struct{}         // closed and replaced at each change
+	version uint64                // counts the changes
+	unsaved map[string]bool       // the ids of those that are to be stored: at once where it is true
+	saving  chan struct{}         // of one place: something is to be stored at once
+}
+
+// subject is what an operation is about. There is seldom more than one of a subject that
+// has not ended, and there are thousands of operations.
+type subject struct {
+	kind   fleet.OperationKind
+	hostID string
+	model  string // its canonical name
 }
 
 // record is an operation with who does it.
@@ -57,7 +66,7 @@ type record struct {
 // New returns no operations; see [Operations.Load].
 func New(store fleet.OperationStore, now func() time.Time, log hclog.Logger) *Operations {
 	return &Operations{
-		store: store, now: now, log: log, byID: map[string]*record{}, changed: make(chan struct{}),
+		store: store, now: now, log: log, byID: map[string]*record{}, open: map[subject][]*record{}, changed: make(chan struct{}),
 		unsaved: map[string]bool{}, saving: make(chan struct{}, 1),
 	}
 }
@@ -75,7 +84,7 @@ func (o *Operations) Load(ctx context.Context) error {
 		if op.State == fleet.OperationRunning {
 			op.State, op.BytesPerSecond = fleet.OperationWaiting, 0
 		}
-		o.byID[op.ID] = &record{Operation: op}
+		o.know(&record{Operation: op})
 	}
 	return nil
 }
@@ -90,6 +99,28 @@ func (o *Operations) Settle(kinds ...fleet.OperationKind) {
 			o.end(r, fault.New(fault.Unavailable, "the server was ended before it was noted how this went"))
 		}
 	}
+}
+
+// know takes a record over. o.mu is held.
+func (o *Operations) know(r *record) {
+	o.byID[r.ID] = r
+	if !r.State.Ended() {
+		o.open[r.subject()] = append(o.open[r.subject()], r)
+	}
+}
+
+// close notes that an operation ends. o.mu is held.
+func (o *Operations) close(r *record) {
+	left := slices.DeleteFunc(o.open[r.subject()], func(other *record) bool { return other == r })
+	if len(left) == 0 {
+		delete(o.open, r.subject())
+		return
+	}
+	o.open[r.subject()] = left
+}
+
+func (r *record) subject() subject {
+	return subject{r.Kind, r.HostID, fleet.CanonicalModel(r.Model)}
 }
 
 // Run stores what changes until ctx ends, and prunes what is old.

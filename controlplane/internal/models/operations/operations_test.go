@@ -3,6 +3,7 @@ package operations
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -281,5 +282,24 @@ func TestOldOnesAreForgotten(t *testing.T) {
 	b.prune(t.Context())
 	if list := b.List(); len(list) != 1 || list[0].ID != waiting.ID() {
 		t.Errorf("left are %+v", list)
+	}
+}
+
+// BenchmarkBegin begins a job again where twenty thousand wait.
+func BenchmarkBegin(b *testing.B) {
+	const models, hosts = 20, 1000
+	o := New(&shelf{saved: map[string]fleet.Operation{}}, time.Now, hclog.NewNullLogger())
+	what := func(i int) What {
+		return What{Kind: fleet.DownloadOperation, Model: fmt.Sprintf("model-%d", i%models), HostID: fmt.Sprintf("host-%d", i/models)}
+	}
+	for i := range models * hosts {
+		o.Begin(what(i))
+	}
+	again := what(models * hosts / 2)
+	for b.Loop() {
+		o.Begin(again)
+	}
+	if n := len(o.List()); n != models*hosts {
+		b.Errorf("there are %d operations", n)
 	}
 }
