@@ -20,7 +20,7 @@ type placementBody struct {
 
 // downloading is a model with the hosts that were chosen to get it.
 type downloading struct {
-	*fleet.Model
+	fleet.Model
 
 	Chosen []chosenHost `json:"chosen"`
 }
@@ -53,11 +53,11 @@ func (a *API) downloadModel(ctx context.Context, r *edge.Request) (*edge.Respons
 		return nil, err
 	}
 	a.Log.Info("model is to be on hosts", "model", m.Name, "hosts", len(hosts), "caller", r.Caller.ID)
-	answer := downloading{Chosen: a.chosen(m.ID, hosts)}
-	if answer.Model, err = a.findModel(m.Name); err != nil {
+	chosen := a.chosen(m.ID, hosts)
+	if m, err = a.findModel(m.ID); err != nil {
 		return nil, err
 	}
-	return edge.JSON(202, answer)
+	return edge.JSON(202, downloading{Model: *m, Chosen: chosen})
 }
 
 // chosen returns hosts that are to have a model, with the operations that bring it there.

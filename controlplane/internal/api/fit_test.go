@@ -9,7 +9,6 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models/fit"
 	"github.com/corral-fleet/corral/controlplane/internal/relay/relaytest"
-	"github.com/corral-fleet/corral/sdk/gguf"
 	"github.com/corral-fleet/corral/sdk/gguf/gguftest"
 	"github.com/corral-fleet/corral/sdk/loader"
 )
@@ -48,7 +47,7 @@ func TestWhetherAModelFits(t *testing.T) {
 		t.Errorf("%+v", some)
 	}
 	some = ask("?context=8192&parallel=2&hosts=beta&cache_type=q8_0")
-	if len(some) != 1 || some[0].CacheType != gguf.CacheQ8_0 || some[0].CacheBytes != 2*8192*68<<10 { // 34 bytes for 32 elements
+	if len(some) != 1 || some[0].CacheType != "q8_0" || some[0].CacheBytes != 2*8192*68<<10 { // 34 bytes for 32 elements
 		t.Errorf("%+v", some)
 	}
 	if got := f.Do(edge.Read, "GET", "/api/models/big:8b/fit?cache_type=q5_1", ""); got.Status != 400 || !strings.Contains(got.Body, "cache_type") {

@@ -1,7 +1,7 @@
 import { queryOptions } from '@tanstack/react-query';
 
 import { call } from './client';
-import type { ModelInfo, Operation } from './types.gen';
+import type { Download, Fit, ModelInfo, Operation } from './types.gen';
 
 const pathOf = (id: string) => `/api/models/${encodeURIComponent(id)}`;
 
@@ -16,9 +16,46 @@ export interface Placing {
 export const allHosts = 'all';
 
 /** Has hosts get a model, and keep it. */
-export function bringModel(id: string, where: Placing): Promise<ModelInfo> {
-  return call<ModelInfo>(`${pathOf(id)}/download`, { method: 'POST', body: where });
+export function bringModel(id: string, where: Placing): Promise<Download> {
+  return call<Download>(`${pathOf(id)}/download`, { method: 'POST', body: where });
 }
+
+/** A model of files that are in a storage already. */
+export interface ModelImport {
+  source: string; // a URL
+  name: string;
+  description: string;
+  quantize: string; // empty leaves the weights as they are
+  hosts: readonly string[]; // ids; or allHosts alone; empty is none for now
+}
+
+export function importModel(what: ModelImport): Promise<ModelInfo> {
+  return call<ModelInfo>('/api/models', { method: 'POST', body: what });
+}
+
+/** What hosts can quantise a model to. */
+export const quantisations = ['q8_0', 'q4_K_M', 'q4_K_S', 'f16'] as const;
+
+/** How a model is to run; empty is as each host's Ollama has it. */
+export interface Running {
+  context: string; // tokens of each request
+  parallel: string; // requests at a time
+  cache: string; // how keys and values are kept
+}
+
+/** Whether a model fits on each host. What is free changes all the time, so it is asked for again. */
+export const fitQuery = (id: string, { context, parallel, cache }: Running) =>
+  queryOptions({
+    queryKey: ['fit', id, context, parallel, cache],
+    queryFn: ({ signal }) => {
+      const query = new URLSearchParams(Object.entries({ context, parallel, cache_type: cache }).filter(([, value]) => value !== ''));
+      return call<Fit[]>(`${pathOf(id)}/fit${query.size > 0 ? `?${query}` : ''}`, { signal });
+    },
+    refetchInterval: fitIntervalMs,
+    retry: false,
+  });
+
+const fitIntervalMs = 15_000;
 
 /** Has a model go from hosts; of no hosts it is from everywhere, at once or after a day in the trash. */
 export function deleteModel(id: string, { hosts = [], purge = false }: { hosts?: string[]; purge?: boolean }): Promise<ModelInfo> {
@@ -36,6 +73,8 @@ export interface ModelPatch {
   description?: string;
   labels?: Record<string, string>; // replace all that there were
   pinned?: boolean;
+  aliases?: string[]; // replace all that there were
+  move_aliases?: boolean; // those of other models become this one's
 }
 
 export function changeModel(id: string, patch: ModelPatch): Promise<ModelInfo> {

@@ -202,6 +202,90 @@ export interface Operation {
   remaining_seconds?: number; // nil where it can't be told
 }
 
+/** Download is a model with the hosts that were chosen to get it. */
+export interface Download {
+  id: string;
+  name: string;
+  digest: string; // the one that a call without a digest goes to
+  size: number;
+  status: ModelStatus;
+  progress: number | null;
+  description: string | null;
+  conflict: boolean; // hosts disagree about the digest behind this name
+  digests: string[];
+  format?: string;
+  family?: string;
+  parameter_size?: string;
+  quantization?: string;
+  modified_at?: string;
+  residencies: Residency[];
+  files?: ModelFile[];
+  parameter_count?: number;
+  context_tokens?: number; // that it was trained for
+  capabilities?: string[];
+  license?: string;
+  notes?: string[]; // sentences: what will not work, what was taken for what
+  problems?: string[]; // sentences: why it can't be used
+  pinned?: boolean;
+  labels?: Record<string, string>;
+  aliases?: string[]; // other names under which it is served
+  wanted_on?: string[]; // ids of the hosts that are to have it
+  deleted_at?: string;
+  purge_at?: string; // when the files of a deleted one go
+  chosen: ChosenHost[];
+}
+
+/** Fit is whether a model fits on a host, and what it takes there. */
+export interface Fit {
+  host_id: string;
+  host: string;
+  instance?: string;
+  verdict: Verdict;
+  reason: string; // a sentence
+  source: Source;
+  context: number; // of each request
+  parallel: number;
+  cache_type: string; // of keys and values
+  /**
+   * LongestContextTokens is the longest context of each request with which the model
+   * fits on the GPUs alone; 0 where there is none, or none is known.
+   */
+  longest_context: number;
+  /** What it needs in all, wherever that is. TotalBytes is the sum of the others. */
+  weights: number;
+  cache: number; // of keys and values
+  compute: number;
+  projector?: number;
+  overhead?: number; // of the runtime, on all GPUs that are used
+  /**
+   * CorrectionBytes is what measurements say that it will take beyond that; it may be
+   * negative.
+   */
+  correction?: number;
+  total: number;
+  /**
+   * MeasuredBytes is what the host's Ollama said that it takes; 0 where it was not
+   * measured.
+   */
+  measured?: number;
+  on_gpus: number; // of the total
+  in_main_memory: number;
+  free: number; // on all GPUs
+  gpus: FitGPU[];
+}
+
+/** FitGPU is what a model would take of one GPU. */
+export interface FitGPU {
+  id: string;
+  free: number;
+  memory: number; // that it has
+  total: number; // that the model would take; corrected
+  weights: number;
+  cache: number;
+  compute: number;
+  layers: number;
+}
+
 /**
  * ModelProgress is how far a model is on its way. Progress never falls from one
  * beginning to its end, and is 100 when all went well.
@@ -603,6 +687,19 @@ export type OperationState = "waiting" | "running" | "done" | "failed" | "cancel
 
 /** WaitReason is what an operation waits for, a stable word. */
 export type WaitReason = "host_away" | "ollama_not_ready" | "base_missing" | "host_busy" | "queue" | "retry";
+
+/** ChosenHost is a host that is to have a model. */
+export interface ChosenHost {
+  host_id: string;
+  host: string;
+  operation: Operation | null; // that brings it there; null where the host has it
+}
+
+/** Verdict is whether a model fits on a host. */
+export type Verdict = "fits" | "spills" | "unknown" | "no";
+
+/** Source is where figures come from. */
+export type Source = "estimated" | "measured";
 
 /** OperationStep is how far one operation is. */
 export interface OperationStep {

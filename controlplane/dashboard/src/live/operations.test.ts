@@ -18,4 +18,14 @@ describe('the progress of a model', () => {
     expect(b).not.toHaveProperty('error');
     expect(b).not.toHaveProperty('phase');
   });
+
+  it('says what they wait for, and nothing of what they waited for before', () => {
+    const waits = operation('a', { state: 'waiting', reason: 'host_away', message: 'the host is away' });
+    const step = (more: object) => ({ operations: [{ operation_id: 'a', kind: 'download', progress: 10, ...more }] }) as ModelProgress;
+    expect(withProgress([waits], step({ state: 'waiting', reason: 'host_away' }))[0]).toMatchObject({ reason: 'host_away', message: 'the host is away' });
+    const [busy] = withProgress([waits], step({ state: 'waiting', reason: 'host_busy' }));
+    expect(busy).toMatchObject({ reason: 'host_busy' });
+    expect(busy).not.toHaveProperty('message');
+    expect(withProgress([waits], step({ state: 'running' }))[0]).not.toHaveProperty('reason');
+  });
 });

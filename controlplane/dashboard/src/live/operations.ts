@@ -7,8 +7,11 @@ export function withProgress(operations: readonly Operation[], { operations: ste
     const step = told.get(operation.id);
     if (step === undefined) return operation;
     const now: Operation = { ...operation, state: step.state, progress: step.progress };
+    delete now.reason;
     delete now.phase;
     delete now.error;
+    if (step.state !== operation.state || step.reason !== operation.reason) delete now.message; // which was of before
+    if (step.reason !== undefined) now.reason = step.reason;
     if (step.phase !== undefined) now.phase = step.phase;
     if (step.error !== undefined) now.error = step.error;
     return now;

@@ -46,9 +46,9 @@ type Fit struct {
 	Reason   string  `json:"reason"` // a sentence
 	Source   Source  `json:"source"`
 
-	ContextTokens int64          `json:"context"` // of each request
-	Parallel      int64          `json:"parallel"`
-	CacheType     gguf.CacheType `json:"cache_type"` // of keys and values
+	ContextTokens int64  `json:"context"` // of each request
+	Parallel      int64  `json:"parallel"`
+	CacheType     string `json:"cache_type"` // of keys and values
 	// LongestContextTokens is the longest context of each request with which the model
 	// fits on the GPUs alone; 0 where there is none, or none is known.
 	LongestContextTokens int64 `json:"longest_context"`
@@ -98,7 +98,7 @@ func (m *Model) On(h *Host, a Ask, seen *Measurements) (Fit, error) {
 	if err != nil {
 		return f, err
 	}
-	f.ContextTokens, f.Parallel, f.CacheType = whole(plain.ContextTokens), whole(plain.Parallel), o.CacheType
+	f.ContextTokens, f.Parallel, f.CacheType = whole(plain.ContextTokens), whole(plain.Parallel), string(o.CacheType)
 	asked := how{h.Instance, fleet.CanonicalModel(m.name), m.digest, plain.ContextTokens, plain.Parallel}
 	learnt := seen.learnt(h.ID, m.architecture)
 	factor := learnt

@@ -82,7 +82,7 @@ func TestFiguresAreThoseOfTheEstimate(t *testing.T) {
 	model, host := read(t, stored(t, file)), machine(gpu("a", 80, 10))
 	f := on(t, model, host, fit.Ask{ContextTokens: 8192, Parallel: 2}, &fit.Measurements{})
 	want := fit.Fit{
-		HostID: "h1", Host: "alpha", Instance: "default", Verdict: fit.Fits, Reason: f.Reason, Source: fit.Estimated, ContextTokens: 8192, Parallel: 2, CacheType: gguf.CacheF16,
+		HostID: "h1", Host: "alpha", Instance: "default", Verdict: fit.Fits, Reason: f.Reason, Source: fit.Estimated, ContextTokens: 8192, Parallel: 2, CacheType: "f16",
 		WeightsBytes: int64(e.WeightsBytes), CacheBytes: 2 * 8192 * 320 << 10, ComputeBytes: int64(e.ComputeBytes), OverheadBytes: 450 * mib,
 		TotalBytes: int64(e.TotalBytes), GPUBytes: int64(e.GPUBytes), MainMemoryBytes: int64(e.HostBytes), FreeBytes: 70 * gib,
 		GPUs: []fit.GPU{{

@@ -97,7 +97,7 @@ func TestAFigureWithoutComputeAgrees(t *testing.T) {
 	}
 	other := ask
 	other.CacheType = gguf.CacheQ8_0 // with which it was not measured
-	if f := on(t, model, host, other, &seen); f.Source != fit.Estimated || f.CacheType != gguf.CacheQ8_0 || f.CacheBytes >= before.CacheBytes {
+	if f := on(t, model, host, other, &seen); f.Source != fit.Estimated || f.CacheType != "q8_0" || f.CacheBytes >= before.CacheBytes {
 		t.Errorf("with another cache %+v", f)
 	}
 	// Less than that does: the cache is quantised there, say.

@@ -43,6 +43,12 @@ export function aHost(name: string, more: Partial<Host> = {}): Host {
 /** What a server answers, by method and path; a function is asked each time, an Error refuses. */
 type Answers = Record<string, unknown>;
 
+/** What a function of them is asked. */
+export interface Asked {
+  query: string;
+  body: unknown;
+}
+
 class SilentSocket {
   static last: SilentSocket | undefined;
   onmessage: ((event: { data: string }) => void) | null = null;
@@ -74,10 +80,11 @@ export async function openPage(path: string, { role = 'operator', hosts = [], an
     ...answers,
   };
   vi.stubGlobal('fetch', (address: string, init?: RequestInit) => {
-    const what = `${init?.method ?? 'GET'} ${address.split('?')[0] ?? ''}`;
+    const [asks = '', query = ''] = address.split('?');
+    const what = `${init?.method ?? 'GET'} ${asks}`;
     asked.push(what);
     const answer = all[what];
-    const given: unknown = typeof answer === 'function' ? (answer as () => unknown)() : answer;
+    const given: unknown = typeof answer === 'function' ? (answer as (asked: Asked) => unknown)({ query, body: bodyOf(init) }) : answer;
     if (given instanceof Error) return Promise.resolve(Response.json({ code: 'unavailable', error: given.message }, { status: 503 }));
     if (given === undefined) return Promise.resolve(Response.json({ code: 'not_found', error: `nobody answers ${what}` }, { status: 404 }));
     return Promise.resolve(given instanceof Response ? given : Response.json(given));
@@ -105,6 +112,10 @@ export async function openPage(path: string, { role = 'operator', hosts = [], an
       await act(() => new Promise((resolve) => requestAnimationFrame(resolve)));
     },
   };
+}
+
+function bodyOf(init: RequestInit | undefined): unknown {
+  return typeof init?.body === 'string' ? JSON.parse(init.body) : undefined;
 }
 
 /** Ends what openPage began. */

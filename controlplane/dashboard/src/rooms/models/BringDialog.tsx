@@ -1,15 +1,24 @@
-import { useMutation } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import { type SubmitEvent, useId, useState } from 'react';
 
 import { messageOf } from '../../api/client';
-import { bringModel, type Placing } from '../../api/models';
-import type { ModelInfo } from '../../api/types.gen';
+import { bringModel, fitQuery, type Placing } from '../../api/models';
+import type { ChosenHost, ModelInfo } from '../../api/types.gen';
 import { Button } from '../../ui/Button';
 import { Dialog } from '../../ui/Dialog';
 import form from '../../ui/form.module.css';
 import { toast } from '../../ui/toasts';
+import { asHostsHaveIt, verdicts } from './fits';
 import { type Chosen, HostChoice, nothingChosen, placingOf } from './HostChoice';
 import { useTakeModel } from './useTakeModel';
+
+/** Which hosts were chosen, in a sentence. */
+function wayOf(name: string, hosts: readonly ChosenHost[]): string {
+  const missing = hosts.filter(({ operation }) => operation !== null).map(({ host }) => host);
+  if (missing.length === 0) return `${name} is there already.`;
+  const named = missing.slice(0, 3).join(', ');
+  return `${name} is on its way to ${missing.length > 3 ? `${named} and ${missing.length - 3} more` : named}.`;
+}
 
 /** Asks which hosts are to get a model. */
 export function BringDialog({ model, onClose }: { model: ModelInfo; onClose: () => void }) {
@@ -17,11 +26,16 @@ export function BringDialog({ model, onClose }: { model: ModelInfo; onClose: () 
   const [chosen, setChosen] = useState<Chosen>(nothingChosen);
   const [missing, setMissing] = useState('');
   const take = useTakeModel();
+  const { data: fits = [] } = useQuery(fitQuery(model.id, asHostsHaveIt));
+  const note = (host: string) => {
+    const fit = fits.find(({ host_id }) => host_id === host);
+    return fit === undefined ? '' : verdicts[fit.verdict].label;
+  };
   const bring = useMutation({
     mutationFn: (where: Placing) => bringModel(model.id, where),
-    onSuccess: (now) => {
+    onSuccess: ({ chosen: hosts, ...now }) => {
       take(now);
-      toast(`${now.name} is on its way.`);
+      toast(wayOf(now.name, hosts));
       onClose();
     },
   });
@@ -43,7 +57,7 @@ export function BringDialog({ model, onClose }: { model: ModelInfo; onClose: () 
       }
     >
       <form id={id} className={form.form} onSubmit={submit}>
-        <HostChoice legend="Which hosts" ways={['best', 'named', 'labels', 'all']} value={chosen} onChange={setChosen} />
+        <HostChoice legend="Which hosts" ways={['best', 'named', 'labels', 'all']} value={chosen} onChange={setChosen} note={note} />
         <p className={form.message}>They get it as soon as they can be reached, and keep it until it is removed.</p>
         {(missing !== '' || bring.isError) && (
           <p role="alert" className={form.problem}>

@@ -11,11 +11,21 @@ import { toast } from '../../ui/toasts';
 import { labelsIn, lineOf } from './labels';
 import { useTakeModel } from './useTakeModel';
 
+/** The names in a line, with commas between them. */
+function namesIn(line: string): string[] {
+  return line
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '');
+}
+
 /** Asks what is to be said of a model. */
 export function DescribeDialog({ model, onClose }: { model: ModelInfo; onClose: () => void }) {
   const id = useId();
   const [description, setDescription] = useState(model.description ?? '');
   const [line, setLine] = useState(lineOf(model.labels));
+  const [names, setNames] = useState((model.aliases ?? []).join(', '));
+  const [move, setMove] = useState(false);
   const [problem, setProblem] = useState('');
   const take = useTakeModel();
   const change = useMutation({
@@ -30,7 +40,7 @@ export function DescribeDialog({ model, onClose }: { model: ModelInfo; onClose: 
     event.preventDefault();
     const labels = labelsIn(line);
     setProblem(typeof labels === 'string' ? labels : '');
-    if (typeof labels !== 'string') change.mutate({ description: description.trim(), labels });
+    if (typeof labels !== 'string') change.mutate({ description: description.trim(), labels, aliases: namesIn(names), move_aliases: move });
   };
   return (
     <Dialog
@@ -62,6 +72,25 @@ export function DescribeDialog({ model, onClose }: { model: ModelInfo; onClose: 
           <span id={`${id}-help`} className={form.message}>
             name=value, with commas between them
           </span>
+        </div>
+        <div className={form.field}>
+          <label htmlFor={`${id}-aliases`}>Aliases</label>
+          <input
+            id={`${id}-aliases`}
+            type="text"
+            autoComplete="off"
+            aria-describedby={`${id}-aliases-help`}
+            placeholder="prod, team/assistant:latest"
+            value={names}
+            onChange={(event) => setNames(event.target.value)}
+          />
+          <span id={`${id}-aliases-help`} className={form.message}>
+            Other names by which callers get it, with commas between them
+          </span>
+          <label className={form.option}>
+            <input type="checkbox" checked={move} onChange={(event) => setMove(event.target.checked)} />
+            Take them from other models that have them as aliases
+          </label>
         </div>
         {(problem !== '' || change.isError) && (
           <p role="alert" className={form.problem}>

@@ -10,7 +10,7 @@ const counts = new Intl.NumberFormat('en');
 
 /** What a model is, as far as that is known. */
 export function Facts({ model }: { model: ModelInfo }) {
-  const { digest, parameter_count: count, context_tokens: context, capabilities = [], description, labels = {} } = model;
+  const { digest, parameter_count: count, context_tokens: context, capabilities = [], description, labels = {}, aliases = [] } = model;
   return (
     <section aria-label="What it is" className={styles.part}>
       {description !== null && description !== '' && <p className={styles.description}>{description}</p>}
@@ -28,6 +28,7 @@ export function Facts({ model }: { model: ModelInfo }) {
           <dd>{model.modified_at === undefined ? unknown : <Time at={model.modified_at} />}</dd>
         </div>
         <Fact label="Labels" value={lineOf(labels)} />
+        {aliases.length > 0 && <Fact label="Also called" value={aliases.join(', ')} />}
         <div>
           <dt>Digest</dt>
           <dd className={styles.digest}>

@@ -17,9 +17,10 @@ export interface Chosen {
   named: readonly string[]; // ids
   count: string;
   labels: string;
+  most: string; // how many of those with the labels; empty is all
 }
 
-export const nothingChosen: Chosen = { way: 'best', named: [], count: '1', labels: '' };
+export const nothingChosen: Chosen = { way: 'best', named: [], count: '1', labels: '', most: '' };
 
 const words: Record<Way, string> = {
   none: 'No host for now',
@@ -30,7 +31,7 @@ const words: Record<Way, string> = {
 };
 
 /** What a choice asks for, or what is missing in it. */
-export function placingOf({ way, named, count, labels }: Chosen): Placing | string {
+export function placingOf({ way, named, count, labels, most }: Chosen): Placing | string {
   switch (way) {
     case 'none':
       return {};
@@ -39,15 +40,23 @@ export function placingOf({ way, named, count, labels }: Chosen): Placing | stri
     case 'named':
       return named.length === 0 ? 'Choose a host.' : { hosts: [...named] };
     case 'best': {
-      const hosts = Number(count);
-      return Number.isInteger(hosts) && hosts > 0 ? { count: hosts } : 'Say on how many hosts.';
+      const hosts = wholeNumber(count);
+      return hosts === undefined ? 'Say on how many hosts.' : { count: hosts };
     }
     case 'labels': {
       const wanted = labelsIn(labels);
       if (typeof wanted === 'string') return wanted;
-      return Object.keys(wanted).length === 0 ? 'Name a label.' : { labels: wanted };
+      if (Object.keys(wanted).length === 0) return 'Name a label.';
+      if (most.trim() === '') return { labels: wanted };
+      const hosts = wholeNumber(most);
+      return hosts === undefined ? 'Say on how many of them, or leave it empty for all.' : { labels: wanted, count: hosts };
     }
   }
+}
+
+function wholeNumber(text: string): number | undefined {
+  const n = Number(text);
+  return Number.isInteger(n) && n > 0 ? n : undefined;
 }
 
 interface Props {
@@ -55,10 +64,12 @@ interface Props {
   ways: readonly Way[];
   value: Chosen;
   onChange: (value: Chosen) => void;
+  /** What is to be said of a host beside its name. */
+  note?: (id: string) => string;
 }
 
 /** Asks which hosts are meant. */
-export function HostChoice({ legend, ways, value, onChange }: Props) {
+export function HostChoice({ legend, ways, value, onChange, note }: Props) {
   const id = useId();
   return (
     <fieldset className={styles.choice}>
@@ -86,11 +97,24 @@ export function HostChoice({ legend, ways, value, onChange }: Props) {
                 onChange={(event) => onChange({ ...value, labels: event.target.value })}
               />
               <span id={`${id}-labels`} className={form.message}>
-                All that have each of these now. name=value, with commas between them.
+                Those that have each of these now. name=value, with commas between them.
               </span>
+              <label className={styles.most}>
+                On how many of them, where it fits best{' '}
+                <input
+                  type="number"
+                  min={1}
+                  className={styles.count}
+                  placeholder="all"
+                  value={value.most}
+                  onChange={(event) => onChange({ ...value, most: event.target.value })}
+                />
+              </label>
             </div>
           )}
-          {value.way === way && way === 'named' && <HostList chosen={value.named} onChange={(named) => onChange({ ...value, named })} />}
+          {value.way === way && way === 'named' && (
+            <HostList chosen={value.named} onChange={(named) => onChange({ ...value, named })} {...(note !== undefined && { note })} />
+          )}
         </div>
       ))}
     </fieldset>
@@ -102,10 +126,11 @@ interface ListProps {
   onChange: (chosen: string[]) => void;
   /** Which hosts there are to choose from, by their ids; all where it is left out. */
   among?: readonly string[];
+  note?: (id: string) => string;
 }
 
 /** Hosts to tick. */
-export function HostList({ chosen, onChange, among }: ListProps) {
+export function HostList({ chosen, onChange, among, note }: ListProps) {
   const { data = [] } = useQuery(hostsQuery);
   const hosts = data.filter(({ id }) => among === undefined || among.includes(id)).sort((a, b) => compareNames(a.name, b.name));
   if (hosts.length === 0) return <p className={`${styles.more} quiet`}>There is no host.</p>;
@@ -121,6 +146,7 @@ export function HostList({ chosen, onChange, among }: ListProps) {
             />
             <span className={styles.name}>{name}</span>
             {state !== 'online' && <span className={form.message}>{hostStates[state].label}</span>}
+            {note !== undefined && <span className={form.message}>{note(id)}</span>}
           </label>
         </li>
       ))}

@@ -1,8 +1,8 @@
 import { fireEvent, screen, waitFor, within } from '@testing-library/react';
 import { afterEach, describe, expect, it } from 'vitest';
 
-import type { ModelInfo, Operation, Role } from '../../api/types.gen';
-import { aHost, closePage, openPage } from '../fleet/testPage';
+import type { Fit, ModelInfo, Operation, Role } from '../../api/types.gen';
+import { aHost, type Asked, closePage, openPage } from '../fleet/testPage';
 
 const digest = 'a'.repeat(64);
 
@@ -37,11 +37,23 @@ const fetching: Operation = {
   total_bytes: 2048, bytes_per_second: 256, attempts: 1, created_at: '2026-01-01T00:00:00Z', changed_at: '2026-01-01T00:00:00Z', progress: 25, remaining_seconds: 6,
 };
 
+const gib = 2 ** 30;
+
+const fitting: Fit = {
+  host_id: 'h_a', host: 'a', instance: 'default', verdict: 'fits', reason: 'it needs 5.0 GiB', source: 'measured', context: 4096, parallel: 1, cache_type: 'f16',
+  longest_context: 131072, weights: 4 * gib, cache: gib, compute: 0, total: 5 * gib, on_gpus: 5 * gib, in_main_memory: 0, free: 20 * gib, gpus: [],
+};
+const spilling: Fit = {
+  ...fitting, host_id: 'h_b', host: 'b', verdict: 'spills', reason: 'it needs more', source: 'estimated', parallel: 2,
+  longest_context: 0, on_gpus: 2 * gib, in_main_memory: 3 * gib, free: 2 * gib,
+};
+const away: Fit = { ...fitting, host_id: 'h_c', host: 'c', verdict: 'unknown', reason: 'the host is away', source: 'estimated', longest_context: 0, on_gpus: 0, free: 0 };
+
 function open(model: ModelInfo, { role = 'operator', operations = [], answers = {} }: { role?: Role; operations?: Operation[]; answers?: Record<string, unknown> } = {}) {
   return openPage('/models/m_1', {
     role,
     hosts: [aHost('a'), aHost('b')],
-    answers: { 'GET /api/models': [model], 'GET /api/operations': operations, ...answers },
+    answers: { 'GET /api/models': [model], 'GET /api/operations': operations, 'GET /api/models/m_1/fit': [], ...answers },
   });
 }
 
@@ -99,10 +111,55 @@ describe('the page of a model', () => {
     fireEvent.click(screen.getByRole('checkbox', { name: 'b' }));
     send();
     expect(await screen.findByText('there is no host that could get the model')).toBeTruthy();
-    refusal = aModel();
+    refusal = { ...aModel(), chosen: [{ host_id: 'h_a', host: 'a', operation: null }, { host_id: 'h_b', host: 'b', operation: fetching }] };
     send();
     await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
+    expect(await screen.findByText('tiny:latest is on its way to b.')).toBeTruthy();
     expect(page.asked.filter((what) => what.startsWith('POST'))).toEqual(Array(2).fill('POST /api/models/m_1/download'));
+  });
+
+  it('says where it fits, with another context as well, and whether that is known beside each host to choose', async () => {
+    const page = await open(aModel(), { answers: { 'GET /api/models/m_1/fit': ({ query }: Asked) => (query === 'context=8192&cache_type=q8_0' ? [fitting] : [away, spilling, fitting]) } });
+    const part = within(await screen.findByRole('region', { name: 'Where it fits' }));
+    await part.findByText('It fits on 1 of 3 hosts, spills into main memory on 1, not known of 1.');
+    const rows = part.getAllByRole('row').slice(1);
+    expect(rows.map((row) => row.textContent)).toEqual([
+      'a●FitsIt needs 5.0 GiB.5.0 GiBmeasured5.0 GiB0 B20.0 GiB4,096131,072',
+      'b▲Spills into main memoryIt needs more.5.0 GiBestimated2.0 GiB3.0 GiB2.0 GiB4,096 × 2–',
+      'c○Not knownThe host is away.5.0 GiBestimated–––4,096–',
+    ]);
+    fireEvent.change(part.getByLabelText('Context, tokens'), { target: { value: '8192' } });
+    fireEvent.change(part.getByLabelText('Keys and values'), { target: { value: 'q8_0' } });
+    await part.findByText('It fits on 1 of 1 host.');
+    fireEvent.click(screen.getByRole('button', { name: 'Bring to hosts' }));
+    fireEvent.click(screen.getByRole('radio', { name: 'These hosts' }));
+    const hosts = within(screen.getByRole('list', { name: 'Hosts' }));
+    await waitFor(() => expect(hosts.getAllByRole('listitem').map((item) => item.textContent)).toEqual(['aFits', 'bSpills into main memory']));
+    expect(page.asked.filter((what) => what.startsWith('POST'))).toEqual([]);
+  });
+
+  it('says why it is not known where it fits', async () => {
+    await open(aModel(), { answers: { 'GET /api/models/m_1/fit': new Error('how much memory it takes is not known') } });
+    await screen.findByText('How much memory it takes is not known.');
+  });
+
+  it('is called by other names, too', async () => {
+    let patched: unknown;
+    await open(aModel({ aliases: ['prod:latest'] }), {
+      answers: {
+        'PATCH /api/models/m_1': ({ body }: Asked) => {
+          patched = body;
+          return aModel({ aliases: ['stage:latest'] });
+        },
+      },
+    });
+    expect((await screen.findByRole('region', { name: 'What it is' })).textContent).toContain('Also calledprod:latest');
+    fireEvent.click(screen.getByRole('button', { name: 'Describe' }));
+    fireEvent.change(screen.getByLabelText('Aliases'), { target: { value: 'stage, ' } });
+    fireEvent.click(screen.getByRole('checkbox', { name: 'Take them from other models that have them as aliases' }));
+    send();
+    await waitFor(() => expect(screen.getByRole('region', { name: 'What it is' }).textContent).toContain('Also calledstage:latest'));
+    expect(patched).toMatchObject({ aliases: ['stage'], move_aliases: true });
   });
 
   it('is deleted, stands in the trash, and is restored', async () => {

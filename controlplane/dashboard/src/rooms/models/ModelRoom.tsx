@@ -15,9 +15,11 @@ import { ended } from '../operations/words';
 import { Facts } from './Facts';
 import { ModelActions } from './ModelActions';
 import { ModelFiles } from './ModelFiles';
+import { ModelFits } from './ModelFits';
 import { ModelHosts } from './ModelHosts';
 import styles from './ModelRoom.module.css';
 import { modelStates } from './modelStates';
+import { isStored } from './places';
 import { Versions } from './Versions';
 
 /** How many operations of before are shown. */
@@ -30,7 +32,11 @@ export function ModelRoom() {
   const { data: hosts = [] } = useQuery(hostsQuery);
   const { data: operations = [] } = useQuery(operationsQuery);
   const { data: session } = useQuery(sessionQuery);
-  const model = models.data?.find(({ id }) => id === ref) ?? models.data?.find(({ name }) => name === ref || name === `${ref}:latest`);
+  const called = (name: string) => name === ref || name === `${ref}:latest`;
+  const model =
+    models.data?.find(({ id }) => id === ref) ??
+    models.data?.find(({ aliases = [] }) => aliases.some(called)) ??
+    models.data?.find(({ name }) => called(name));
 
   if (models.data === undefined) {
     if (models.isError) return <Failure error={models.error} onRetry={() => void models.refetch()} />;
@@ -65,6 +71,7 @@ export function ModelRoom() {
           <Facts model={model} />
           {model.notes !== undefined && model.notes.length > 0 && <Sentences title="Worth knowing" tone="plain" sentences={model.notes} />}
           <ModelHosts model={model} hosts={hosts} operations={of} role={session?.role} />
+          {isStored(model) && model.deleted_at === undefined && <ModelFits model={model} />}
           <ModelFiles files={model.files ?? []} />
         </>
       )}

@@ -16,6 +16,7 @@ import { NoModel, NothingFound } from './NoModel';
 import { arranged, rowOf } from './rows';
 import { SearchField } from './SearchField';
 import { uploadRole } from './upload/carrier';
+import { ImportDialog } from './upload/ImportDialog';
 import { UploadDialog } from './upload/UploadDialog';
 import { Uploads } from './upload/Uploads';
 import { useGrowing } from './useGrowing';
@@ -32,6 +33,7 @@ export function Models() {
   const { shown, end } = useGrowing(found, `${words} ${sort}`);
   const mayAsk = session === undefined || may(session.role, 'inference');
   const [picked, setPicked] = useState<readonly File[]>(); // for an upload that is being asked for
+  const [importing, setImporting] = useState(false);
   const mayUpload = session !== undefined && may(session.role, uploadRole);
   const offered = useMemo(() => (mayAsk ? columns : columns.filter(({ id }) => id !== 'chat')), [mayAsk]);
 
@@ -50,9 +52,12 @@ export function Models() {
           </p>
         )}
         {mayUpload && (
-          <Button kind="primary" className={styles.upload ?? ''} onClick={() => setPicked([])}>
-            Upload a model
-          </Button>
+          <span className={styles.upload}>
+            <Button onClick={() => setImporting(true)}>Import from a storage</Button>
+            <Button kind="primary" onClick={() => setPicked([])}>
+              Upload a model
+            </Button>
+          </span>
         )}
       </div>
       {mayUpload && <Uploads />}
@@ -80,6 +85,7 @@ export function Models() {
           )}
         </div>
       )}
+      {importing && <ImportDialog onClose={() => setImporting(false)} />}
       {picked !== undefined && <UploadDialog dropped={picked} onClose={() => setPicked(undefined)} />}
     </div>
   );

@@ -11,6 +11,8 @@ describe('a choice of hosts', () => {
     expect(placingOf({ ...nothingChosen, count: '0' })).toBe('Say on how many hosts.');
     expect(placingOf({ ...nothingChosen, way: 'named', named: ['h_1'] })).toEqual({ hosts: ['h_1'] });
     expect(placingOf({ ...nothingChosen, way: 'labels', labels: 'gpu=h100, site=' })).toEqual({ labels: { gpu: 'h100', site: '' } });
+    expect(placingOf({ ...nothingChosen, way: 'labels', labels: 'gpu=h100', most: '2' })).toEqual({ labels: { gpu: 'h100' }, count: 2 });
+    expect(placingOf({ ...nothingChosen, way: 'labels', labels: 'gpu=h100', most: '1.5' })).toBe('Say on how many of them, or leave it empty for all.');
     expect(placingOf({ ...nothingChosen, way: 'labels', labels: ' , ' })).toBe('Name a label.');
     expect(placingOf({ ...nothingChosen, way: 'all' })).toEqual({ hosts: ['all'] });
   });

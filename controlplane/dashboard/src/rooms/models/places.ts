@@ -3,7 +3,7 @@ import { reachable } from '../../ui/hostStates';
 import { compareNames } from '../../ui/names';
 import type { Tone } from '../../ui/Status';
 import { asSentence } from '../../ui/sentences';
-import { ended } from '../operations/words';
+import { ended, stateOf } from '../operations/words';
 
 /** A host that has a model, or is to have it. */
 export interface Place {
@@ -53,6 +53,7 @@ function missing(hostId: string, host: Host | undefined, doing: Operation | unde
     return { ...at, tone: 'warn', label: 'Missing', sentence: 'The host is away, and gets it when it is back.' };
   }
   if (doing?.error !== undefined && doing.error !== '') return { ...at, tone: 'bad', label: 'Missing', sentence: doing.error };
+  if (doing?.state === 'waiting') return { ...at, ...stateOf(doing), sentence: doing.message ?? '' };
   if (doing !== undefined) return { ...at, tone: 'idle', label: `On its way, ${doing.progress} %`, sentence: doing.message ?? '' };
   return { ...at, tone: 'warn', label: 'Missing', sentence: 'It is brought there as soon as that can be done.' };
 }

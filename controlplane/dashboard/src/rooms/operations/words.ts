@@ -1,4 +1,4 @@
-import type { Operation } from '../../api/types.gen';
+import type { Operation, WaitReason } from '../../api/types.gen';
 import type { Tone } from '../../ui/Status';
 
 /** Whether nothing more comes of an operation. */
@@ -32,8 +32,16 @@ const phases: Record<string, string> = {
   tidying: 'Tidying up',
 };
 
+const waits: Record<WaitReason, { tone: Tone; label: string }> = {
+  host_away: { tone: 'warn', label: 'Waiting for the host' },
+  ollama_not_ready: { tone: 'warn', label: 'Waiting for Ollama' },
+  host_busy: { tone: 'idle', label: 'Waiting for its turn' },
+  queue: { tone: 'idle', label: 'In the queue' },
+  retry: { tone: 'warn', label: 'To be tried again' },
+};
+
 /** How an operation is, in a word or two. A phase that is not known here is shown as it is. */
-export function stateOf({ state, phase = '', retry_at }: Operation): { tone: Tone; label: string } {
+export function stateOf({ state, phase = '', reason }: Operation): { tone: Tone; label: string } {
   switch (state) {
     case 'done':
       return { tone: 'good', label: 'Done' };
@@ -42,7 +50,7 @@ export function stateOf({ state, phase = '', retry_at }: Operation): { tone: Ton
     case 'cancelled':
       return { tone: 'idle', label: 'Cancelled' };
     case 'waiting':
-      return retry_at === undefined ? { tone: 'idle', label: 'Waiting' } : { tone: 'warn', label: 'To be tried again' };
+      return reason === undefined ? { tone: 'idle', label: 'Waiting' } : waits[reason];
     case 'running':
       return { tone: 'good', label: phases[phase] ?? (phase === '' ? 'Running' : phase) };
   }

@@ -8,6 +8,7 @@ import form from '../../../ui/form.module.css';
 import { bytes } from '../../../ui/units';
 import { type Chosen, HostChoice, nothingChosen, placingOf } from '../HostChoice';
 import { nameAfter } from './names';
+import { Quantise } from './Quantise';
 import { beginTransfer } from './transfers';
 import styles from './Upload.module.css';
 
@@ -19,6 +20,7 @@ export function UploadDialog({ dropped = [], onClose }: { dropped?: readonly Fil
   const [typed, setTyped] = useState<string>(); // the name, once somebody has typed one
   const [description, setDescription] = useState('');
   const [storage, setStorage] = useState('');
+  const [quantize, setQuantize] = useState('');
   const [chosen, setChosen] = useState<Chosen>({ ...nothingChosen, way: 'none' });
   const [problem, setProblem] = useState('');
   const storages = useQuery(storagesQuery);
@@ -35,7 +37,7 @@ export function UploadDialog({ dropped = [], onClose }: { dropped?: readonly Fil
     else if (name.trim() === '') setProblem('Give the model a name.');
     else if (typeof placing === 'string') setProblem(placing);
     else {
-      beginTransfer(files, { name: name.trim(), description: description.trim(), storage, hosts: placing.hosts ?? [] });
+      beginTransfer(files, { name: name.trim(), description: description.trim(), storage, quantize, hosts: placing.hosts ?? [] });
       onClose();
     }
   };
@@ -91,6 +93,7 @@ export function UploadDialog({ dropped = [], onClose }: { dropped?: readonly Fil
             ))}
           </select>
         </label>
+        <Quantise value={quantize} onChange={setQuantize} />
         <HostChoice legend="Then bring it to" ways={['none', 'named', 'all']} value={chosen} onChange={setChosen} />
         {problem !== '' && (
           <p role="alert" className={form.problem}>

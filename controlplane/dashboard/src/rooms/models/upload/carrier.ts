@@ -5,6 +5,7 @@ export interface Wanted {
   name: string;
   description: string;
   storage: string; // empty is the one for which nobody has to ask
+  quantize: string; // what hosts are to quantise it to; empty leaves it as it is
   hosts: readonly string[]; // ids; or allHosts alone; empty is none for now
 }
 

@@ -11,7 +11,7 @@ export function carryInForm(files: readonly File[], wanted: Wanted, reports: Rep
     start() {
       const body = new FormData();
       // What can refuse the files comes before them.
-      for (const field of ['name', 'description', 'storage'] as const) if (wanted[field] !== '') body.append(field, wanted[field]);
+      for (const field of ['name', 'description', 'storage', 'quantize'] as const) if (wanted[field] !== '') body.append(field, wanted[field]);
       for (const host of wanted.hosts) body.append('hosts', host);
       for (const file of files) body.append('file', file, file.name);
       const sending = new XMLHttpRequest(); // fetch does not tell how much has gone

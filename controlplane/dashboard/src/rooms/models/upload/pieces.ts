@@ -88,19 +88,19 @@ export function carryInPieces(file: File, wanted: Wanted, reports: Reports, from
   };
 }
 
-function metadataOf(file: File, { name, description, storage, hosts }: Wanted): Record<string, string> {
-  const all = { filename: file.name, name, description, storage, hosts: hosts.join(',') };
+function metadataOf(file: File, { name, description, storage, quantize, hosts }: Wanted): Record<string, string> {
+  const all = { filename: file.name, name, description, storage, quantize, hosts: hosts.join(',') };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ''));
 }
 
 /** The inverse of metadataOf, for what is of the model. */
-function wantedOf({ name = '', description = '', storage = '', hosts = '' }: Partial<Record<string, string>>): Wanted {
-  return { name, description, storage, hosts: hosts === '' ? [] : hosts.split(',') };
+function wantedOf({ name = '', description = '', storage = '', quantize = '', hosts = '' }: Partial<Record<string, string>>): Wanted {
+  return { name, description, storage, quantize, hosts: hosts === '' ? [] : hosts.split(',') };
 }
 
 /** Whether what was begun before is what is wanted now: another name makes another model. */
-function isSame({ metadata }: PreviousUpload, { name, storage }: Wanted): boolean {
-  return metadata['name'] === name && (metadata['storage'] ?? '') === storage;
+function isSame({ metadata }: PreviousUpload, { name, storage, quantize }: Wanted): boolean {
+  return metadata['name'] === name && (metadata['storage'] ?? '') === storage && (metadata['quantize'] ?? '') === quantize;
 }
 
 /** An unfinished upload as the client has it. */
