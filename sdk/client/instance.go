@@ -20,6 +20,17 @@ type Instance struct {
 	Models       []HostModel   `json:"models"`
 	Loaded       []LoadedModel `json:"loaded"`
 	Unit         *Unit         `json:"unit,omitempty"` // where it is a unit of systemd
+	// Settings are what it was started with; nil where nothing of that is known, or was set.
+	Settings *OllamaSettings `json:"settings,omitempty"`
+}
+
+// OllamaSettings are what an Ollama was started with. What nobody set, or nobody may read,
+// is empty.
+type OllamaSettings struct {
+	ContextTokens  int    `json:"context_length,omitempty"`  // 0 is what Ollama takes by itself
+	CacheType      string `json:"cache_type,omitempty"`      // of keys and values: "f16", "q8_0" or "q4_0"
+	FlashAttention string `json:"flash_attention,omitempty"` // "on" or "off"
+	ModelsDir      string `json:"models_dir,omitempty"`      // the folder of its models, absolute
 }
 
 // ReasonSettingsPending is the reason of an instance whose settings take effect at

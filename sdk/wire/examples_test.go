@@ -140,5 +140,6 @@ func exampleInstance() wire.Instance {
 			Name: "corral-ollama@default.service", ActiveState: "activating", SubState: "auto-restart", Result: "exit-code",
 			RestartCount: 3, MemoryBytes: 7 << 30,
 		},
+		Settings: wire.OllamaSettings{ContextLength: 8192, CacheType: "q8_0", FlashAttention: "on", ModelsDir: "/var/lib/corral-ollama/models"},
 	}
 }

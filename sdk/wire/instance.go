@@ -27,6 +27,7 @@ type Instance struct {
 	Loaded            []LoadedModel
 	Parallel          uint32 // requests that one model serves at a time; 0 is unknown
 	Unit              Unit   // where it is a unit of systemd
+	Settings          OllamaSettings
 }
 
 func (i *Instance) fields(c *codec) {
@@ -46,6 +47,23 @@ func (i *Instance) fields(c *codec) {
 	list(c, 14, &i.Loaded)
 	c.uint32(15, &i.Parallel)
 	c.message(16, &i.Unit)
+	c.message(17, &i.Settings)
+}
+
+// OllamaSettings are what an Ollama was started with, as far as that is known. What nobody
+// set, or nobody may read, is the zero value.
+type OllamaSettings struct {
+	ContextLength  uint32 // in tokens; 0 is what Ollama takes by itself
+	CacheType      string // "f16", "q8_0" or "q4_0"
+	FlashAttention string // "on" or "off"
+	ModelsDir      string // the folder of its models, absolute
+}
+
+func (s *OllamaSettings) fields(c *codec) {
+	c.uint32(1, &s.ContextLength)
+	c.string(2, &s.CacheType)
+	c.string(3, &s.FlashAttention)
+	c.string(4, &s.ModelsDir)
 }
 
 // Unit is how systemd has an instance, in systemd's words.

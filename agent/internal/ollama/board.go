@@ -108,7 +108,7 @@ func (b *board) state(state, reason, message string) {
 // over forgets what belonged to an Ollama that is gone.
 func (b *board) over() {
 	b.update(func(i *wire.Instance) {
-		i.PID, i.StartedUnixMillis, i.Version, i.Parallel = 0, 0, "", 0
+		i.PID, i.StartedUnixMillis, i.Version, i.Parallel, i.Settings = 0, 0, "", 0, wire.OllamaSettings{}
 		i.ModelsKnown, i.Models, i.Loaded = false, nil, nil
 	})
 	for _, cause := range troubleOrder {

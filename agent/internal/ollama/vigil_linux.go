@@ -17,8 +17,9 @@ type vigil struct {
 	verdicts chan verdict
 	ready    chan struct{} // closed at the first answer
 	readyAt  time.Time
-	version  string // valid when ready is closed
-	parallel uint32 // likewise
+	version  string              // valid when ready is closed
+	parallel uint32              // likewise
+	settings wire.OllamaSettings // likewise
 }
 
 func newVigil(of *Supervisor, pid int, at string) *vigil {
@@ -33,13 +34,13 @@ func (v *vigil) watch(ctx context.Context) {
 	w := &watcher{
 		files: map[string]string{},
 		cfg:   s.cfg, log: s.log, client: c, progress: s.progress, board: s.board,
-		refresh: s.refresh, used: s.used, verdicts: v.verdicts, serving: servedBy(v.pid, v.at), ours: true,
+		refresh: s.refresh, used: s.used, verdicts: v.verdicts, serving: servedBy(v.pid, v.at), ours: true, own: s.own(),
 	}
 	if !v.awaitAnswer(ctx, c) {
 		w.tell(ctx, verdict{cause: CauseStartTimeout, message: fmt.Sprintf("Ollama did not answer within %v of its start.", s.cfg.Timing.StartTimeout)})
 		return
 	}
-	v.parallel = w.parallel(v.version)
+	v.parallel, v.settings = w.parallel(v.version), w.told()
 	s.endpoint.Store(&v.at) // before anybody says that it is ready, the watcher included
 	close(v.ready)
 	w.run(ctx)
@@ -68,7 +69,7 @@ func (v *vigil) isReady() {
 	v.readyAt = time.Now()
 	v.of.log.Info("ollama is ready", "pid", v.pid, "address", v.at, "version", v.version)
 	v.of.board.update(func(i *wire.Instance) {
-		i.State, i.Reason, i.Message, i.Version, i.Parallel = wire.InstanceReady, "", "", v.version, v.parallel
+		i.State, i.Reason, i.Message, i.Version, i.Parallel, i.Settings = wire.InstanceReady, "", "", v.version, v.parallel, v.settings
 	})
 }
 

@@ -40,7 +40,8 @@ type watcher struct {
 	used     <-chan struct{}
 	serving  *serving
 	verdicts chan<- verdict
-	ours     bool // it is not somebody else's
+	ours     bool                // it is not somebody else's
+	own      wire.OllamaSettings // what it was started with, where it is ours
 
 	// Of the goroutine that polls:
 	files map[string]string // of models, by their digests; see runnerOf
@@ -98,9 +99,9 @@ func (w *watcher) watchAPI(ctx context.Context) {
 			}
 			misses, answered = 0, true
 			w.board.clear(CauseUnresponsive)
-			parallel := w.parallel(version)
+			parallel, settings := w.parallel(version), w.told()
 			w.board.update(func(i *wire.Instance) {
-				i.State, i.Reason, i.Message, i.Version, i.Parallel = wire.InstanceReady, "", "", version, parallel
+				i.State, i.Reason, i.Message, i.Version, i.Parallel, i.Settings = wire.InstanceReady, "", "", version, parallel, settings
 			})
 			return
 		}

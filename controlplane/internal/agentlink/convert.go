@@ -85,7 +85,7 @@ func instancesOf(f *wire.Instances) []fleet.Instance {
 			Version: in.Version, PID: int(in.PID), StartedAt: timeOf(in.StartedUnixMillis), InFlight: int(in.InFlight), Parallel: int(in.Parallel),
 			RestartCount: int(in.RestartCount), ModelsKnown: in.ModelsKnown,
 			Models: make([]fleet.HostModel, len(in.Models)), Loaded: make([]fleet.LoadedModel, len(in.Loaded)),
-			Unit: unitOf(&in.Unit),
+			Unit: unitOf(&in.Unit), Settings: settingsOf(&in.Settings),
 		}
 		for _, r := range in.Restarts {
 			out[i].Restarts = append(out[i].Restarts, fleet.Restart{At: timeOf(r.UnixMillis), Cause: r.Cause, Message: r.Message})
@@ -105,6 +105,13 @@ func instancesOf(f *wire.Instances) []fleet.Instance {
 		}
 	}
 	return out
+}
+
+func settingsOf(s *wire.OllamaSettings) *fleet.OllamaSettings {
+	if *s == (wire.OllamaSettings{}) {
+		return nil
+	}
+	return &fleet.OllamaSettings{ContextTokens: int(s.ContextLength), CacheType: s.CacheType, FlashAttention: s.FlashAttention, ModelsDir: s.ModelsDir}
 }
 
 func unitOf(u *wire.Unit) *fleet.Unit {

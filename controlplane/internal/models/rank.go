@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"slices"
+	"strings"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models/fit"
@@ -33,8 +34,8 @@ func (s *Service) requires(m *fleet.StoredModel) string {
 }
 
 // rank returns the hosts that could get a model now, the best first: those that have it,
-// those that have what it is based on, then by how well it fits there, then by how few models they are to have, so that a fleet
-// fills evenly.
+// those that have what it is based on, then by how well it fits there, then by how few
+// models they are to have, so that a fleet fills evenly.
 func (s *Service) rank(m *fleet.StoredModel, hosts []fleet.HostView) []fleet.HostView {
 	size := m.SizeBytes()
 	whole := m // of what is in memory most is the model beneath
@@ -62,7 +63,7 @@ func (s *Service) rank(m *fleet.StoredModel, hosts []fleet.HostView) []fleet.Hos
 				needs += base.SizeBytes()
 			}
 		}
-		if free, known := freeDisk(h); known && !has && free < needs {
+		if free, known := freeDisk(h, in); known && !has && free < needs {
 			continue
 		}
 		c.misfit, c.spill = s.misfit(model, h, size)
@@ -148,16 +149,34 @@ func freeGPUMemory(h *fleet.HostView) int64 {
 	return free
 }
 
-// freeDisk returns the room of the fullest guess: the largest of a host's file systems,
-// since it isn't told on which of them Ollama has its models.
-func freeDisk(h *fleet.HostView) (bytes int64, known bool) {
+// freeDisk returns the room on the disk on which an Ollama has its models or, where that
+// isn't known, on the largest of the host's: the fullest guess.
+func freeDisk(h *fleet.HostView, in *fleet.Instance) (bytes int64, known bool) {
 	if h.Sample == nil {
 		return 0, false
+	}
+	if in.Settings != nil && in.Settings.ModelsDir != "" {
+		if d := diskOf(h.Sample.Disks, in.Settings.ModelsDir); d != nil {
+			return d.FreeBytes, true
+		}
 	}
 	for _, d := range h.Sample.Disks {
 		bytes, known = max(bytes, d.FreeBytes), true
 	}
 	return bytes, known
+}
+
+// diskOf returns the disk that has a folder: the one mounted nearest above it.
+func diskOf(disks []fleet.Disk, dir string) *fleet.Disk {
+	var on *fleet.Disk
+	for i := range disks {
+		d := &disks[i]
+		above := strings.TrimSuffix(d.Mount, "/") + "/"
+		if strings.HasPrefix(dir+"/", above) && (on == nil || len(d.Mount) > len(on.Mount)) {
+			on = d
+		}
+	}
+	return on
 }
 
 func instanceNamed(h *fleet.HostView, name string) *fleet.Instance {

@@ -62,6 +62,8 @@ export interface Instance {
   models: Model[];
   loaded: LoadedModel[];
   unit?: Unit; // where it is a unit of systemd
+  /** Settings are what it was started with; nil where nothing of that is known, or was set. */
+  settings?: OllamaSettings;
 }
 
 /** Model is a model in an instance's store. */
@@ -550,6 +552,17 @@ export interface Unit {
   result?: string; // "success", or why it ended
   restart_count: number; // by systemd itself
   memory?: number; // in use by all its processes; 0 where it is not counted
+}
+
+/**
+ * OllamaSettings are what an Ollama was started with. What nobody set, or nobody may read,
+ * is empty.
+ */
+export interface OllamaSettings {
+  context_length?: number; // 0 is what Ollama takes by itself
+  cache_type?: string; // of keys and values: f16, q8_0 or q4_0
+  flash_attention?: string; // on or off
+  models_dir?: string; // the folder of its models, absolute
 }
 
 /** GPUShare is what a loaded model has of one GPU. */

@@ -144,7 +144,7 @@ func (m *Model) VerdictOn(h *Host, seen *Measurements) (v Verdict, mainMemoryByt
 func (h *Host) options(m *Model, a Ask) gguf.Options {
 	return gguf.Options{
 		ContextTokens: cmp.Or(a.ContextTokens, h.contextTokens()), Parallel: cmp.Or(a.Parallel, h.Parallel, 1),
-		CacheType:         cmp.Or(a.CacheType, gguf.CacheF16),
+		CacheType: cmp.Or(a.CacheType, h.CacheType, gguf.CacheF16), WithoutFlashAttention: h.WithoutFlashAttention,
 		KeepsLatentValues: h.before("0.30.0"), GPUs: h.GPUs, HostFreeBytes: h.MainMemoryFreeBytes,
 		OverheadBytes: gguf.DefaultOverheadBytes, Projector: m.projector, Adapters: m.adapters,
 	}

@@ -200,3 +200,24 @@ func BenchmarkOn(b *testing.B) {
 		})
 	}
 }
+
+// What an Ollama was started with is what it does by itself.
+func TestSettingsOfAnOllamaCount(t *testing.T) {
+	model := read(t, stored(t, gguftest.Llama31of8B()))
+	with := func(s fleet.OllamaSettings, a fit.Ask) fit.Fit {
+		v := machine(gpu("a", 80, 0))
+		v.Instances[0].Settings = &s
+		return on(t, model, v, a, &fit.Measurements{})
+	}
+	plain := with(fleet.OllamaSettings{}, fit.Ask{ContextTokens: 8192})
+	if f := with(fleet.OllamaSettings{ContextTokens: 8192, CacheType: "q8_0"}, fit.Ask{}); f.ContextTokens != 8192 || f.CacheType != "q8_0" || f.CacheBytes >= plain.CacheBytes {
+		t.Errorf("set are a context and a cache: %+v", f)
+	}
+	if f := with(fleet.OllamaSettings{ContextTokens: 8192, CacheType: "q8_0"}, fit.Ask{ContextTokens: 4096, CacheType: gguf.CacheF16}); f.ContextTokens != 4096 || f.CacheType != "f16" {
+		t.Errorf("what is asked for comes first: %+v", f)
+	}
+	f := with(fleet.OllamaSettings{CacheType: "q8_0", FlashAttention: "off"}, fit.Ask{ContextTokens: 8192})
+	if f.CacheType != "f16" || f.ComputeBytes <= plain.ComputeBytes {
+		t.Errorf("without flash attention: %+v, with it %+v", f, plain)
+	}
+}

@@ -21,6 +21,12 @@ type Host struct {
 	MainMemoryFreeBytes uint64
 	Parallel            uint64 // requests that one model serves at a time; 0 is unknown
 	Ollama              string // its version; empty is unknown
+	// What its Ollama was started with, where that is known: how long a context it takes by
+	// itself, 0 for its own; how it keeps keys and values; and that it may not compute
+	// attention the quick way.
+	ContextTokens         uint64
+	CacheType             gguf.CacheType
+	WithoutFlashAttention bool
 
 	loaded []fleet.LoadedModel
 }
@@ -37,6 +43,7 @@ func HostOf(view *fleet.HostView, in *fleet.Instance) Host {
 	}
 	h.Instance, h.Ollama, h.loaded = in.Name, in.Version, in.Loaded
 	h.Parallel = uint64(max(in.Parallel, 0))
+	h.set(in.Settings)
 	if m := view.Sample.Memory; m != nil {
 		h.MainMemoryFreeBytes = uint64(max(m.AvailableBytes, 0))
 	}
@@ -46,6 +53,21 @@ func HostOf(view *fleet.HostView, in *fleet.Instance) Host {
 		h.Unknown = "what is free there is not known: its Ollama uses GPUs of which nothing is read"
 	}
 	return h
+}
+
+// set takes over what the Ollama was started with.
+func (h *Host) set(s *fleet.OllamaSettings) {
+	if s == nil {
+		return
+	}
+	h.ContextTokens = uint64(max(s.ContextTokens, 0))
+	h.WithoutFlashAttention = s.FlashAttention == "off"
+	switch cache := gguf.CacheType(s.CacheType); cache {
+	case gguf.CacheQ8_0, gguf.CacheQ4_0:
+		if !h.WithoutFlashAttention { // without which Ollama keeps them as they come
+			h.CacheType = cache
+		}
+	}
 }
 
 // addGPUs takes over what is told of the host's GPUs. Those that are said to be broken
@@ -109,6 +131,9 @@ func (h *Host) without(l *fleet.LoadedModel) []gguf.GPU {
 
 // contextTokens is how long a context the host's Ollama gives a model by itself.
 func (h *Host) contextTokens() uint64 {
+	if h.ContextTokens > 0 {
+		return h.ContextTokens
+	}
 	if h.before("0.15.5") { // from there on it goes by the memory of GPUs
 		return 4096
 	}

@@ -2729,7 +2729,8 @@ type Instance struct {
 	// Requests that one model serves at a time; 0 is unknown.
 	Parallel uint32 `protobuf:"varint,15,opt,name=parallel,proto3" json:"parallel,omitempty"`
 	// Where it is a unit of systemd.
-	Unit          *Unit `protobuf:"bytes,16,opt,name=unit,proto3" json:"unit,omitempty"`
+	Unit          *Unit           `protobuf:"bytes,16,opt,name=unit,proto3" json:"unit,omitempty"`
+	Settings      *OllamaSettings `protobuf:"bytes,17,opt,name=settings,proto3" json:"settings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2876,6 +2877,87 @@ func (x *Instance) GetUnit() *Unit {
 	return nil
 }
 
+func (x *Instance) GetSettings() *OllamaSettings {
+	if x != nil {
+		return x.Settings
+	}
+	return nil
+}
+
+// OllamaSettings are what an Ollama was started with, as far as that is known. What
+// nobody set, or nobody may read, is empty.
+type OllamaSettings struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In tokens; 0 is what Ollama takes by itself.
+	ContextLength uint32 `protobuf:"varint,1,opt,name=context_length,json=contextLength,proto3" json:"context_length,omitempty"`
+	// f16, q8_0 or q4_0.
+	CacheType string `protobuf:"bytes,2,opt,name=cache_type,json=cacheType,proto3" json:"cache_type,omitempty"`
+	// on or off.
+	FlashAttention string `protobuf:"bytes,3,opt,name=flash_attention,json=flashAttention,proto3" json:"flash_attention,omitempty"`
+	// The folder of its models, absolute.
+	ModelsDir     string `protobuf:"bytes,4,opt,name=models_dir,json=modelsDir,proto3" json:"models_dir,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OllamaSettings) Reset() {
+	*x = OllamaSettings{}
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OllamaSettings) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OllamaSettings) ProtoMessage() {}
+
+func (x *OllamaSettings) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OllamaSettings.ProtoReflect.Descriptor instead.
+func (*OllamaSettings) Descriptor() ([]byte, []int) {
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *OllamaSettings) GetContextLength() uint32 {
+	if x != nil {
+		return x.ContextLength
+	}
+	return 0
+}
+
+func (x *OllamaSettings) GetCacheType() string {
+	if x != nil {
+		return x.CacheType
+	}
+	return ""
+}
+
+func (x *OllamaSettings) GetFlashAttention() string {
+	if x != nil {
+		return x.FlashAttention
+	}
+	return ""
+}
+
+func (x *OllamaSettings) GetModelsDir() string {
+	if x != nil {
+		return x.ModelsDir
+	}
+	return ""
+}
+
 // Unit is how systemd has an instance, in systemd's words.
 type Unit struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2897,7 +2979,7 @@ type Unit struct {
 
 func (x *Unit) Reset() {
 	*x = Unit{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[30]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2909,7 +2991,7 @@ func (x *Unit) String() string {
 func (*Unit) ProtoMessage() {}
 
 func (x *Unit) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[30]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2922,7 +3004,7 @@ func (x *Unit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Unit.ProtoReflect.Descriptor instead.
 func (*Unit) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{30}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Unit) GetName() string {
@@ -2980,7 +3062,7 @@ type Restart struct {
 
 func (x *Restart) Reset() {
 	*x = Restart{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[31]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2992,7 +3074,7 @@ func (x *Restart) String() string {
 func (*Restart) ProtoMessage() {}
 
 func (x *Restart) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[31]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3005,7 +3087,7 @@ func (x *Restart) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Restart.ProtoReflect.Descriptor instead.
 func (*Restart) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{31}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Restart) GetUnixMillis() int64 {
@@ -3050,7 +3132,7 @@ type Model struct {
 
 func (x *Model) Reset() {
 	*x = Model{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[32]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3062,7 +3144,7 @@ func (x *Model) String() string {
 func (*Model) ProtoMessage() {}
 
 func (x *Model) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[32]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3075,7 +3157,7 @@ func (x *Model) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Model.ProtoReflect.Descriptor instead.
 func (*Model) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{32}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Model) GetName() string {
@@ -3154,7 +3236,7 @@ type LoadedModel struct {
 
 func (x *LoadedModel) Reset() {
 	*x = LoadedModel{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[33]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3166,7 +3248,7 @@ func (x *LoadedModel) String() string {
 func (*LoadedModel) ProtoMessage() {}
 
 func (x *LoadedModel) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[33]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3179,7 +3261,7 @@ func (x *LoadedModel) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LoadedModel.ProtoReflect.Descriptor instead.
 func (*LoadedModel) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{33}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *LoadedModel) GetName() string {
@@ -3250,7 +3332,7 @@ type GPUShare struct {
 
 func (x *GPUShare) Reset() {
 	*x = GPUShare{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[34]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3262,7 +3344,7 @@ func (x *GPUShare) String() string {
 func (*GPUShare) ProtoMessage() {}
 
 func (x *GPUShare) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[34]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3275,7 +3357,7 @@ func (x *GPUShare) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GPUShare.ProtoReflect.Descriptor instead.
 func (*GPUShare) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{34}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *GPUShare) GetUuid() string {
@@ -3309,7 +3391,7 @@ type Action struct {
 
 func (x *Action) Reset() {
 	*x = Action{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[35]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3321,7 +3403,7 @@ func (x *Action) String() string {
 func (*Action) ProtoMessage() {}
 
 func (x *Action) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[35]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3334,7 +3416,7 @@ func (x *Action) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Action.ProtoReflect.Descriptor instead.
 func (*Action) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{35}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *Action) GetId() uint64 {
@@ -3378,7 +3460,7 @@ type ActionResult struct {
 
 func (x *ActionResult) Reset() {
 	*x = ActionResult{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[36]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3390,7 +3472,7 @@ func (x *ActionResult) String() string {
 func (*ActionResult) ProtoMessage() {}
 
 func (x *ActionResult) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[36]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3403,7 +3485,7 @@ func (x *ActionResult) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ActionResult.ProtoReflect.Descriptor instead.
 func (*ActionResult) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{36}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ActionResult) GetId() uint64 {
@@ -3438,7 +3520,7 @@ type Goodbye struct {
 
 func (x *Goodbye) Reset() {
 	*x = Goodbye{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[37]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3450,7 +3532,7 @@ func (x *Goodbye) String() string {
 func (*Goodbye) ProtoMessage() {}
 
 func (x *Goodbye) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[37]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3463,7 +3545,7 @@ func (x *Goodbye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Goodbye.ProtoReflect.Descriptor instead.
 func (*Goodbye) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{37}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Goodbye) GetReason() string {
@@ -3492,7 +3574,7 @@ type Leaving struct {
 
 func (x *Leaving) Reset() {
 	*x = Leaving{}
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[38]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[39]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -3504,7 +3586,7 @@ func (x *Leaving) String() string {
 func (*Leaving) ProtoMessage() {}
 
 func (x *Leaving) ProtoReflect() protoreflect.Message {
-	mi := &file_corral_agent_v1_agent_proto_msgTypes[38]
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[39]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -3517,7 +3599,7 @@ func (x *Leaving) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Leaving.ProtoReflect.Descriptor instead.
 func (*Leaving) Descriptor() ([]byte, []int) {
-	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{38}
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{39}
 }
 
 func (x *Leaving) GetGraceMillis() uint32 {
@@ -3770,7 +3852,7 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\x03Ack\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\":\n" +
 	"\tInstances\x12-\n" +
-	"\x04list\x18\x01 \x03(\v2\x19.corral.agent.v1.InstanceR\x04list\"\x9e\x04\n" +
+	"\x04list\x18\x01 \x03(\v2\x19.corral.agent.v1.InstanceR\x04list\"\xdb\x04\n" +
 	"\bInstance\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x12\n" +
 	"\x04mode\x18\x02 \x01(\tR\x04mode\x12\x14\n" +
@@ -3788,7 +3870,15 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\x06models\x18\r \x03(\v2\x16.corral.agent.v1.ModelR\x06models\x124\n" +
 	"\x06loaded\x18\x0e \x03(\v2\x1c.corral.agent.v1.LoadedModelR\x06loaded\x12\x1a\n" +
 	"\bparallel\x18\x0f \x01(\rR\bparallel\x12)\n" +
-	"\x04unit\x18\x10 \x01(\v2\x15.corral.agent.v1.UnitR\x04unit\"\xba\x01\n" +
+	"\x04unit\x18\x10 \x01(\v2\x15.corral.agent.v1.UnitR\x04unit\x12;\n" +
+	"\bsettings\x18\x11 \x01(\v2\x1f.corral.agent.v1.OllamaSettingsR\bsettings\"\x9e\x01\n" +
+	"\x0eOllamaSettings\x12%\n" +
+	"\x0econtext_length\x18\x01 \x01(\rR\rcontextLength\x12\x1d\n" +
+	"\n" +
+	"cache_type\x18\x02 \x01(\tR\tcacheType\x12'\n" +
+	"\x0fflash_attention\x18\x03 \x01(\tR\x0eflashAttention\x12\x1d\n" +
+	"\n" +
+	"models_dir\x18\x04 \x01(\tR\tmodelsDir\"\xba\x01\n" +
 	"\x04Unit\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12!\n" +
 	"\factive_state\x18\x02 \x01(\tR\vactiveState\x12\x1b\n" +
@@ -3852,47 +3942,48 @@ func file_corral_agent_v1_agent_proto_rawDescGZIP() []byte {
 	return file_corral_agent_v1_agent_proto_rawDescData
 }
 
-var file_corral_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 39)
+var file_corral_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
 var file_corral_agent_v1_agent_proto_goTypes = []any{
-	(*Frame)(nil),        // 0: corral.agent.v1.Frame
-	(*Challenge)(nil),    // 1: corral.agent.v1.Challenge
-	(*Hello)(nil),        // 2: corral.agent.v1.Hello
-	(*HostFacts)(nil),    // 3: corral.agent.v1.HostFacts
-	(*Label)(nil),        // 4: corral.agent.v1.Label
-	(*Welcome)(nil),      // 5: corral.agent.v1.Welcome
-	(*Reject)(nil),       // 6: corral.agent.v1.Reject
-	(*Ping)(nil),         // 7: corral.agent.v1.Ping
-	(*Pong)(nil),         // 8: corral.agent.v1.Pong
-	(*Sample)(nil),       // 9: corral.agent.v1.Sample
-	(*CPU)(nil),          // 10: corral.agent.v1.CPU
-	(*Load)(nil),         // 11: corral.agent.v1.Load
-	(*Memory)(nil),       // 12: corral.agent.v1.Memory
-	(*Disk)(nil),         // 13: corral.agent.v1.Disk
-	(*DiskIO)(nil),       // 14: corral.agent.v1.DiskIO
-	(*Network)(nil),      // 15: corral.agent.v1.Network
-	(*Sensor)(nil),       // 16: corral.agent.v1.Sensor
-	(*GPU)(nil),          // 17: corral.agent.v1.GPU
-	(*GPUMemory)(nil),    // 18: corral.agent.v1.GPUMemory
-	(*GPUClocks)(nil),    // 19: corral.agent.v1.GPUClocks
-	(*GPUReport)(nil),    // 20: corral.agent.v1.GPUReport
-	(*GPUCard)(nil),      // 21: corral.agent.v1.GPUCard
-	(*GPUFigure)(nil),    // 22: corral.agent.v1.GPUFigure
-	(*GPUProcess)(nil),   // 23: corral.agent.v1.GPUProcess
-	(*GPUPart)(nil),      // 24: corral.agent.v1.GPUPart
-	(*GPUEvent)(nil),     // 25: corral.agent.v1.GPUEvent
-	(*GPUCondition)(nil), // 26: corral.agent.v1.GPUCondition
-	(*Ack)(nil),          // 27: corral.agent.v1.Ack
-	(*Instances)(nil),    // 28: corral.agent.v1.Instances
-	(*Instance)(nil),     // 29: corral.agent.v1.Instance
-	(*Unit)(nil),         // 30: corral.agent.v1.Unit
-	(*Restart)(nil),      // 31: corral.agent.v1.Restart
-	(*Model)(nil),        // 32: corral.agent.v1.Model
-	(*LoadedModel)(nil),  // 33: corral.agent.v1.LoadedModel
-	(*GPUShare)(nil),     // 34: corral.agent.v1.GPUShare
-	(*Action)(nil),       // 35: corral.agent.v1.Action
-	(*ActionResult)(nil), // 36: corral.agent.v1.ActionResult
-	(*Goodbye)(nil),      // 37: corral.agent.v1.Goodbye
-	(*Leaving)(nil),      // 38: corral.agent.v1.Leaving
+	(*Frame)(nil),          // 0: corral.agent.v1.Frame
+	(*Challenge)(nil),      // 1: corral.agent.v1.Challenge
+	(*Hello)(nil),          // 2: corral.agent.v1.Hello
+	(*HostFacts)(nil),      // 3: corral.agent.v1.HostFacts
+	(*Label)(nil),          // 4: corral.agent.v1.Label
+	(*Welcome)(nil),        // 5: corral.agent.v1.Welcome
+	(*Reject)(nil),         // 6: corral.agent.v1.Reject
+	(*Ping)(nil),           // 7: corral.agent.v1.Ping
+	(*Pong)(nil),           // 8: corral.agent.v1.Pong
+	(*Sample)(nil),         // 9: corral.agent.v1.Sample
+	(*CPU)(nil),            // 10: corral.agent.v1.CPU
+	(*Load)(nil),           // 11: corral.agent.v1.Load
+	(*Memory)(nil),         // 12: corral.agent.v1.Memory
+	(*Disk)(nil),           // 13: corral.agent.v1.Disk
+	(*DiskIO)(nil),         // 14: corral.agent.v1.DiskIO
+	(*Network)(nil),        // 15: corral.agent.v1.Network
+	(*Sensor)(nil),         // 16: corral.agent.v1.Sensor
+	(*GPU)(nil),            // 17: corral.agent.v1.GPU
+	(*GPUMemory)(nil),      // 18: corral.agent.v1.GPUMemory
+	(*GPUClocks)(nil),      // 19: corral.agent.v1.GPUClocks
+	(*GPUReport)(nil),      // 20: corral.agent.v1.GPUReport
+	(*GPUCard)(nil),        // 21: corral.agent.v1.GPUCard
+	(*GPUFigure)(nil),      // 22: corral.agent.v1.GPUFigure
+	(*GPUProcess)(nil),     // 23: corral.agent.v1.GPUProcess
+	(*GPUPart)(nil),        // 24: corral.agent.v1.GPUPart
+	(*GPUEvent)(nil),       // 25: corral.agent.v1.GPUEvent
+	(*GPUCondition)(nil),   // 26: corral.agent.v1.GPUCondition
+	(*Ack)(nil),            // 27: corral.agent.v1.Ack
+	(*Instances)(nil),      // 28: corral.agent.v1.Instances
+	(*Instance)(nil),       // 29: corral.agent.v1.Instance
+	(*OllamaSettings)(nil), // 30: corral.agent.v1.OllamaSettings
+	(*Unit)(nil),           // 31: corral.agent.v1.Unit
+	(*Restart)(nil),        // 32: corral.agent.v1.Restart
+	(*Model)(nil),          // 33: corral.agent.v1.Model
+	(*LoadedModel)(nil),    // 34: corral.agent.v1.LoadedModel
+	(*GPUShare)(nil),       // 35: corral.agent.v1.GPUShare
+	(*Action)(nil),         // 36: corral.agent.v1.Action
+	(*ActionResult)(nil),   // 37: corral.agent.v1.ActionResult
+	(*Goodbye)(nil),        // 38: corral.agent.v1.Goodbye
+	(*Leaving)(nil),        // 39: corral.agent.v1.Leaving
 }
 var file_corral_agent_v1_agent_proto_depIdxs = []int32{
 	1,  // 0: corral.agent.v1.Frame.challenge:type_name -> corral.agent.v1.Challenge
@@ -3904,10 +3995,10 @@ var file_corral_agent_v1_agent_proto_depIdxs = []int32{
 	9,  // 6: corral.agent.v1.Frame.sample:type_name -> corral.agent.v1.Sample
 	27, // 7: corral.agent.v1.Frame.ack:type_name -> corral.agent.v1.Ack
 	28, // 8: corral.agent.v1.Frame.instances:type_name -> corral.agent.v1.Instances
-	35, // 9: corral.agent.v1.Frame.action:type_name -> corral.agent.v1.Action
-	36, // 10: corral.agent.v1.Frame.action_result:type_name -> corral.agent.v1.ActionResult
-	37, // 11: corral.agent.v1.Frame.goodbye:type_name -> corral.agent.v1.Goodbye
-	38, // 12: corral.agent.v1.Frame.leaving:type_name -> corral.agent.v1.Leaving
+	36, // 9: corral.agent.v1.Frame.action:type_name -> corral.agent.v1.Action
+	37, // 10: corral.agent.v1.Frame.action_result:type_name -> corral.agent.v1.ActionResult
+	38, // 11: corral.agent.v1.Frame.goodbye:type_name -> corral.agent.v1.Goodbye
+	39, // 12: corral.agent.v1.Frame.leaving:type_name -> corral.agent.v1.Leaving
 	20, // 13: corral.agent.v1.Frame.gpu_report:type_name -> corral.agent.v1.GPUReport
 	3,  // 14: corral.agent.v1.Hello.host:type_name -> corral.agent.v1.HostFacts
 	4,  // 15: corral.agent.v1.HostFacts.labels:type_name -> corral.agent.v1.Label
@@ -3928,16 +4019,17 @@ var file_corral_agent_v1_agent_proto_depIdxs = []int32{
 	23, // 30: corral.agent.v1.GPUCard.processes:type_name -> corral.agent.v1.GPUProcess
 	24, // 31: corral.agent.v1.GPUCard.parts:type_name -> corral.agent.v1.GPUPart
 	29, // 32: corral.agent.v1.Instances.list:type_name -> corral.agent.v1.Instance
-	31, // 33: corral.agent.v1.Instance.restarts:type_name -> corral.agent.v1.Restart
-	32, // 34: corral.agent.v1.Instance.models:type_name -> corral.agent.v1.Model
-	33, // 35: corral.agent.v1.Instance.loaded:type_name -> corral.agent.v1.LoadedModel
-	30, // 36: corral.agent.v1.Instance.unit:type_name -> corral.agent.v1.Unit
-	34, // 37: corral.agent.v1.LoadedModel.gpus:type_name -> corral.agent.v1.GPUShare
-	38, // [38:38] is the sub-list for method output_type
-	38, // [38:38] is the sub-list for method input_type
-	38, // [38:38] is the sub-list for extension type_name
-	38, // [38:38] is the sub-list for extension extendee
-	0,  // [0:38] is the sub-list for field type_name
+	32, // 33: corral.agent.v1.Instance.restarts:type_name -> corral.agent.v1.Restart
+	33, // 34: corral.agent.v1.Instance.models:type_name -> corral.agent.v1.Model
+	34, // 35: corral.agent.v1.Instance.loaded:type_name -> corral.agent.v1.LoadedModel
+	31, // 36: corral.agent.v1.Instance.unit:type_name -> corral.agent.v1.Unit
+	30, // 37: corral.agent.v1.Instance.settings:type_name -> corral.agent.v1.OllamaSettings
+	35, // 38: corral.agent.v1.LoadedModel.gpus:type_name -> corral.agent.v1.GPUShare
+	39, // [39:39] is the sub-list for method output_type
+	39, // [39:39] is the sub-list for method input_type
+	39, // [39:39] is the sub-list for extension type_name
+	39, // [39:39] is the sub-list for extension extendee
+	0,  // [0:39] is the sub-list for field type_name
 }
 
 func init() { file_corral_agent_v1_agent_proto_init() }
@@ -3967,7 +4059,7 @@ func file_corral_agent_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_corral_agent_v1_agent_proto_rawDesc), len(file_corral_agent_v1_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   39,
+			NumMessages:   40,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
