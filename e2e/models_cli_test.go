@@ -122,6 +122,21 @@ func TestAModelByTheCommandLine(t *testing.T) {
 	do(0, "nothing is under way", "op", "list", "--ended", "0")
 	do(0, "mine:1b is available", "model", "download", "mine:1b", "--all", "--wait", "--timeout", "1m")
 	do(0, "", "chat", "mine:1b", "Who are you?")
+	do(1, "spills", "model", "fit", "mine:1b", "--context", "1024") // there is no GPU
+	do(0, "is also Prod:latest", "model", "alias", "mine:1b", "Prod")
+	do(0, "", "chat", "prod", "Who are you?")
+	for path, body := range map[string]map[string]any{
+		"/api/generate":        {"model": "PROD", "prompt": "Who are you?", "stream": false},
+		"/v1/chat/completions": {"model": "PROD", "messages": []map[string]string{{"role": "user", "content": "Who are you?"}}, "max_tokens": 4},
+	} {
+		if answer := controlplane.As(corraltest.Operator).Post(path, body); answer.Status != 200 || !strings.Contains(answer.Body, `"model":"PROD"`) {
+			t.Errorf("%s by an alias: %d %s", path, answer.Status, answer.Body)
+		}
+	}
+	if tags := controlplane.As(corraltest.Operator).Get("/api/tags"); !strings.Contains(tags.Body, `"name":"Prod:latest"`) {
+		t.Errorf("the tags are %s", tags.Body)
+	}
+	do(1, "there is a model", "model", "alias", "mine:1b", "mine:1b")
 	do(0, "is pinned", "model", "pin", "mine:1b")
 	do(0, "is labelled", "model", "label", "mine:1b", "team=night")
 	do(0, "team=night", "model", "show", "mine:1b")
