@@ -128,7 +128,7 @@ func TestAParcelThatWasTakenIsNotMissed(t *testing.T) {
 			states, _ := b.operationsOf(p.Name)
 			return len(states) == 1 && states[0].Ended()
 		})
-		for len(entries(t, folder)) > 0 { // which nobody tells of
+		for deadline := time.Now().Add(20 * time.Second); len(entries(t, folder)) > 0 && time.Now().Before(deadline); { // which nobody tells of
 			time.Sleep(time.Millisecond)
 		}
 		if err := arrivals.Accept(p.Name, p); err != nil {
