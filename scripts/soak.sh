@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # What is too long for every day: the packages' tests many times over, a large
 # fleet that comes back after its control plane was killed, hosts that fail in
-# every way while many clients stream, services under a real systemd, a dashboard
-# that is left open, an agent and its probe for an hour, and long fuzzing.
+# every way while many clients stream, models on their way while processes are
+# killed by chance, services under a real systemd, a dashboard that is left open, an
+# agent and its probe for an hour, and long fuzzing.
 #
 #   soak.sh BIN RUNS FUZZTIME PACKAGE...
 #
@@ -21,6 +22,8 @@ export CORRAL_STORM_AGENTS=${CORRAL_STORM_AGENTS:-200}
 go test -race -count=3 -timeout 20m -v ./e2e/bench/storm
 
 CORRAL_FAULT_CLIENTS=200 CORRAL_FAULT_ROUNDS=10 CORRAL_FAULT_SLOW=30s go test -race -count=1 -timeout 60m -v -run '^TestFaults$' ./e2e
+
+CORRAL_MODEL_KILLS=200 go test -race -count=1 -timeout 60m -v -run '^TestModelsOutliveKillsByChance$' ./e2e
 
 CORRAL_MUST_RUN=${CORRAL_MUST_RUN:+$CORRAL_MUST_RUN,}boot go test -race -count=3 -timeout 20m -run 'Systemd|OllamaAlone|Machine' ./e2e ./e2e/systemdtest
 

@@ -38,7 +38,13 @@ type ControlPlane struct {
 // is ready. It listens on a free port of loopback unless a flag says otherwise.
 func (l *Lab) ControlPlane(args ...string) *ControlPlane {
 	l.T.Helper()
-	c := &ControlPlane{DataDir: l.Folder("controlplane"), args: args, keys: map[string]string{}}
+	return l.ControlPlaneIn(l.Folder("controlplane"), args...)
+}
+
+// ControlPlaneIn is ControlPlane with its data in a folder of the caller's.
+func (l *Lab) ControlPlaneIn(dataDir string, args ...string) *ControlPlane {
+	l.T.Helper()
+	c := &ControlPlane{DataDir: dataDir, args: args, keys: map[string]string{}}
 	c.Process = &Process{lab: l}
 	c.keys[Admin] = c.NewKey(Admin).Key // before the start, as it is to be known at once
 	c.start("127.0.0.1:0")
