@@ -198,6 +198,9 @@ dashboard-check: $(DASHBOARD_MODULES) ## the dashboard's types and its linter
 
 ##@ Test
 
+# Tests wait more than they count: two for each processor take two thirds of the time.
+AT_ONCE := $(shell echo $$((2 * $$(nproc))))
+
 .PHONY: test
 test: check unit dashboard-test e2e ## everything that CI runs
 
@@ -205,8 +208,8 @@ test: check unit dashboard-test e2e ## everything that CI runs
 unit: servers ## the tests of every module but e2e, with the race detector where it can be
 	@scripts/deps.sh dbus-daemon
 	@CORRAL_OLLAMA_BIN=$${CORRAL_OLLAMA_BIN:-$$(scripts/ollama.sh path)}; export CORRAL_OLLAMA_BIN; \
-	go test -race -timeout 20m $(filter-out ./e2e/...,$(PACKAGES)); \
-	go test -timeout 20m $$(scripts/norace.sh $(MODULES)); \
+	go test -race -p $(AT_ONCE) -timeout 20m $(filter-out ./e2e/...,$(PACKAGES)); \
+	go test -p $(AT_ONCE) -timeout 20m $$(scripts/norace.sh $(MODULES)); \
 	$(call in-alone,go test -timeout 20m ./...)
 
 .PHONY: dashboard-test
