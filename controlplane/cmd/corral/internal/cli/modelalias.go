@@ -13,7 +13,7 @@ import (
 func (s *session) modelAliasCommand() *cobra.Command {
 	var move bool
 	cmd := &cobra.Command{
-		Use: "alias MODEL NAME|NAME- ...", Short: "Serve a model under other names, too", Args: atLeast("MODEL", "NAME"), ValidArgsFunction: s.completeArgs(s.modelNames, nil),
+		Use: "alias MODEL NAME|NAME-...", Short: "Serve a model under other names, too", Args: atLeast("MODEL", "NAME"), ValidArgsFunction: s.completeArgs(s.modelNames, nil),
 		Long: `Serve a model of the catalogue under other names, too: NAME gives it one, NAME- takes
 one away. The others stay as they are. A name that a model has is refused; that of
 another model's alias as well, unless --move has it move here, in one step: no request
