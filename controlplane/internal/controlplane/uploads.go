@@ -121,7 +121,8 @@ func (s *modelSink) Check(ctx context.Context, want fleet.Import) error {
 	if want.Quantize != "" && !s.settings.Current().Models.QuantizationEnabled {
 		return fault.New(fault.Forbidden, "the setting models.quantization_enabled keeps models from being quantised here").On(fault.Caller)
 	}
-	if want.From != "" && !slices.ContainsFunc(s.known.Models(), func(m fleet.Model) bool { return fleet.SameModel(m.Name, want.From) }) {
+	from := s.registry.Aliases().Of(want.From)
+	if from != "" && !slices.ContainsFunc(s.known.Models(), func(m fleet.Model) bool { return fleet.SameModel(m.Name, from) }) {
 		return fault.New(fault.NotFound, "there is no model %q for it to be put on: neither in the catalogue nor on a host", want.From).On(fault.Caller)
 	}
 	if want.Storage != "" {

@@ -35,7 +35,10 @@ func TestWhatAModelIsBasedOnComesFirst(t *testing.T) {
 	h := newHosts("a", "b")
 	b := newBench(t, newShelf(), h)
 	b.take("base", "GGUF one")
-	b.tune("tuned", "Base")
+	if _, err := b.aliased("base", false, "prod"); err != nil {
+		t.Fatal(err)
+	}
+	b.tune("tuned", "Prod:latest")
 	b.tune("further", "tuned:latest")
 	if _, err := b.Want(t.Context(), "further", Where{Hosts: []string{"b"}}); err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ type run struct {
 	notUntil time.Time
 	stuck    bool                    // to try again would not help; somebody has to say so
 	lacked   bool                    // what the model is based on was not there when it failed
-	version  string                  // of Ollama when it failed: another one is a reason to try again
+	version  string                  // of the Ollama with which it got stuck: another one is a reason to try again
 	session  time.Time               // of the host when it failed: a new one is a reason to try again
 	stop     context.CancelCauseFunc // ends a load that is under way; nil where there is none
 	job      *operations.Job
@@ -43,7 +43,7 @@ type run struct {
 
 // reset has what failed be tried at once.
 func (r *run) reset() {
-	r.failures, r.notUntil, r.stuck, r.lacked = 0, time.Time{}, false, false
+	r.failures, r.notUntil, r.stuck, r.lacked, r.version = 0, time.Time{}, false, false, ""
 }
 
 // task is something that is to be done at a place.
@@ -135,7 +135,7 @@ func (s *Service) due(hosts map[string]*fleet.HostView) (tasks []*task, next tim
 		switch {
 		case t.reason != "":
 		case r.failures > 0 && !r.stuck && t.host.ConnectedAt.After(r.session),
-			r.lacked && !s.lacks(s.baseAt(at), &t.host), r.stuck && r.version != t.version:
+			r.lacked && !s.lacks(s.baseAt(at), &t.host), r.stuck && r.version != "" && r.version != t.version:
 			r.reset()
 		}
 		if r.stuck {
@@ -328,7 +328,7 @@ func (s *Service) settleRun(ctx context.Context, t *task, job *operations.Job, e
 		return
 	}
 	r.under, r.stop = false, nil
-	r.version, r.lacked = t.version, err != nil && s.lacks(s.baseAt(t.at), &t.host)
+	r.lacked = err != nil && s.lacks(s.baseAt(t.at), &t.host)
 	again := false
 	switch {
 	case err == nil, errors.Is(err, operations.ErrCancelled) && t.placement.Wanted && !s.placed[t.at].Wanted:
@@ -341,7 +341,7 @@ func (s *Service) settleRun(ctx context.Context, t *task, job *operations.Job, e
 		r.session = t.host.ConnectedAt
 		r.notUntil = s.Now().Add(pause(r.failures))
 	default:
-		r.stuck = true // no new session mends it, and no later time
+		r.stuck, r.version = true, t.version // no new session mends it, and no later time
 	}
 	if again {
 		job.Again(err, r.notUntil)

@@ -206,8 +206,10 @@ func (s *Service) inspect(ctx context.Context, name string, p *Parcel, files []f
 	if err != nil {
 		return err
 	}
-	p.Options.From = recipe.From // files may say it too
-	if err := s.circular(name, recipe.From); err != nil {
+	s.mu.RLock()
+	p.Options.From = s.aliases.Of(recipe.From) // files may say it too, and hosts know no aliases
+	s.mu.RUnlock()
+	if err := s.circular(name, p.Options.From); err != nil {
 		return err
 	}
 	return s.enter(ctx, name, p, files, loaderName, &info)

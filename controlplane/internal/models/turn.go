@@ -135,7 +135,8 @@ func (s *Service) forgo(ctx context.Context, at place, wanted bool) error {
 	placed = placed && now.Wanted == wanted
 	everywhere := s.models[at.model].Everywhere && wanted
 	if placed && everywhere {
-		s.runAt(at).stuck = true
+		r := s.runAt(at)
+		r.stuck, r.version = true, "" // by somebody, and by no Ollama
 	}
 	s.mu.Unlock()
 	if !placed || everywhere {
