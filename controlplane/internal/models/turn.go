@@ -102,10 +102,7 @@ func (s *Service) awaits(at place) bool {
 // dismiss ends the operations that wait for what nobody has to do any more: well, where it
 // has come to be so by itself. s.mu is held.
 func (s *Service) dismiss(awaited map[string]bool) {
-	for _, o := range s.Operations.UnderWay() {
-		if o.HostID == "" || o.State != fleet.OperationWaiting || awaited[o.ID] {
-			continue
-		}
+	for _, o := range s.Operations.Waiting(awaited) {
 		err := error(operations.ErrCancelled)
 		if o.Kind == fleet.DownloadOperation && s.has(&o) {
 			err = nil

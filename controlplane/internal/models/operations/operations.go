@@ -207,6 +207,24 @@ func (o *Operations) UnderWay() []fleet.Operation {
 	return o.those(func(r *record) bool { return !r.State.Ended() })
 }
 
+// Waiting returns those about a host that wait, but for some by their ids, in no order.
+func (o *Operations) Waiting(but map[string]bool) []fleet.Operation {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var list []fleet.Operation
+	for about, open := range o.open {
+		if about.hostID == "" {
+			continue
+		}
+		for _, r := range open {
+			if r.State == fleet.OperationWaiting && !but[r.ID] {
+				list = append(list, r.Operation)
+			}
+		}
+	}
+	return list
+}
+
 func (o *Operations) those(are func(*record) bool) []fleet.Operation {
 	o.mu.Lock()
 	defer o.mu.Unlock()
