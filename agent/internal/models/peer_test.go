@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/ed25519"
 	"crypto/rand"
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,9 +12,11 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/corral-fleet/corral/agent/internal/models/order"
 	"github.com/corral-fleet/corral/agent/internal/peers"
 	"github.com/corral-fleet/corral/agent/internal/realollama"
 	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
+	"github.com/corral-fleet/corral/sdk/loader"
 	"github.com/corral-fleet/corral/sdk/wire/peer"
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
@@ -176,5 +179,55 @@ func TestWhatHasNoDigestComesFromNoOtherHost(t *testing.T) {
 	}
 	if other.SentBytes() > 0 || o.bytes.Load() == 0 {
 		t.Errorf("%d bytes came from another host, %d from where it is stored", other.SentBytes(), o.bytes.Load())
+	}
+}
+
+// TestWhatIsCreatedComesFromNoOtherHost has models that Ollama makes of files that it is
+// sent: a wrong one of these would not be fetched anew.
+func TestWhatIsCreatedComesFromNoOtherHost(t *testing.T) {
+	t.Parallel()
+	file := tiny(t, tinymodel.Options{})
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "blobs"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "blobs", "sha256-"+shaOf(file)), file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	other, of := neighbour(t, dir)
+	o := newOrigin(t, map[string][]byte{"m": file})
+	e := New(order.Host{Ollama: "http://127.0.0.1:1", DataDir: t.TempDir()}, nil, &Progress{}, hclog.NewNullLogger())
+	t.Cleanup(e.Close)
+	key := among(t, e)
+	for name, change := range map[string]func(*loader.Recipe){
+		"as it is":     func(*loader.Recipe) {},
+		"of a model":   func(r *loader.Recipe) { r.From = "base" },
+		"with a draft": func(r *loader.Recipe) { r.Layers[0].Role = loader.RoleDraft },
+		"quantised":    func(r *loader.Recipe) { r.Quantize = "q8_0" },
+	} {
+		job := withPeers(plain("tiny", file, o.URL+"/m"), of(key, file))
+		change(job.Recipe)
+		before := other.SentBytes()
+		from, err := e.source(job)
+		if err != nil {
+			t.Fatal(err)
+		}
+		layers, err := layersOf(job, from, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := layers[0].Open(t.Context(), 0, layers[0].SizeBytes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := io.ReadAll(body)
+		if err != nil || shaOf(got) != shaOf(file) {
+			t.Errorf("%s: %d bytes, %v", name, len(got), err)
+		}
+		body.Close()
+		from.Close()
+		if came := other.SentBytes() - before; (came > 0) != (name == "as it is") {
+			t.Errorf("%s: %d bytes came from the other host", name, came)
+		}
 	}
 }

@@ -15,8 +15,8 @@ func layersOf(job *work.Job, from *fetch.Client, through *plugins.Plugins) ([]*l
 	files := map[string]*fetch.File{}
 	for _, name := range slices.Sorted(maps.Keys(job.Sources)) {
 		source := job.Sources[name]
-		if !job.Whole(name) {
-			source.Peers = nil // nothing would be held against what comes from them
+		if onlyCreated(job.Recipe) || !job.Whole(name) {
+			source.Peers = nil // what comes from them has to have a digest, and to be fetched anew where it is wrong
 		}
 		var more []fetch.Opener
 		if source.Plugin != nil {

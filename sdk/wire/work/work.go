@@ -72,9 +72,10 @@ type Peer struct {
 }
 
 // Whole reports whether every layer with something of a file is all of it, and nothing
-// else: a host that has the model then has the file as a blob.
+// else, of a model that Ollama doesn't have to make: a host that has the model then has the
+// file as a blob.
 func (j *Job) Whole(file string) bool {
-	if j.Recipe == nil || j.Recipe.Converted() {
+	if j.Recipe == nil || j.Recipe.Converted() || j.Recipe.From != "" {
 		return false
 	}
 	source, found := j.Sources[file], false

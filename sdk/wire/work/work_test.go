@@ -124,6 +124,7 @@ func TestWhatIsABlobWithTheModel(t *testing.T) {
 		"with something more":            {&loader.Recipe{Layers: []loader.Layer{layer("", part(0, 9), inline)}}, "cd", false},
 		"whole, and a part of it beside": {&loader.Recipe{Layers: []loader.Layer{layer("", part(0, 9)), layer("", part(0, 8))}}, "cd", false},
 		"what is converted":              {&loader.Recipe{Convert: true, Layers: []loader.Layer{layer("", part(0, 9))}}, "cd", false},
+		"what is based on a model":       {&loader.Recipe{From: "base", Layers: []loader.Layer{layer("", part(0, 9))}}, "cd", false},
 		"another file":                   {&loader.Recipe{Layers: []loader.Layer{layer("", inline)}}, "cd", false},
 		"no recipe":                      {nil, "cd", false},
 	} {
