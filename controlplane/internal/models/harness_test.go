@@ -226,6 +226,8 @@ type hosts struct {
 	work    func(to fleet.Target, job work.Job) error   // nil is that all goes well
 	makes   func(to fleet.Target, digest string) string // what a host makes of it otherwise; nil is the same everywhere
 	jobs    []string
+	// late, where it isn't nil, gets what has hosts tell of what was done.
+	late chan<- func()
 
 	preferred map[string]string
 	aliases   fleet.Aliases
@@ -292,7 +294,7 @@ func (h *hosts) set(name string, f func(*fleet.HostView)) {
 // Work makes and removes models on hosts, as workers do.
 func (h *hosts) Work(ctx context.Context, to fleet.Target, job work.Job, told func(work.Event)) (work.Result, error) {
 	h.mu.Lock()
-	does := h.work
+	does, makes, late := h.work, h.makes, h.late
 	h.jobs = append(h.jobs, fmt.Sprintf("%s %s on %s", job.Kind, job.Model, to.Host))
 	h.mu.Unlock()
 	told(work.Event{Phase: work.Fetching, DoneBytes: 1, TotalBytes: 2})
@@ -305,20 +307,27 @@ func (h *hosts) Work(ctx context.Context, to fleet.Target, job work.Job, told fu
 		return work.Result{}, err
 	}
 	digest := ""
-	h.set(to.Host, func(v *fleet.HostView) {
+	if job.Kind == work.Load {
+		digest = "digest of " + job.Recipe.Layers[0].SHA256[:8]
+		if makes != nil {
+			digest = makes(to, digest)
+		}
+	}
+	change := func(v *fleet.HostView) {
 		in := &v.Instances[0]
 		if job.Kind == work.Collect {
 			return
 		}
 		in.Models = slices.DeleteFunc(in.Models, func(m fleet.HostModel) bool { return fleet.SameModel(m.Name, job.Model) })
 		if job.Kind == work.Load {
-			digest = "digest of " + job.Recipe.Layers[0].SHA256[:8]
-			if h.makes != nil {
-				digest = h.makes(to, digest)
-			}
 			in.Models = append(in.Models, fleet.HostModel{Name: job.Model, Digest: digest, SizeBytes: job.Recipe.Layers[0].SizeBytes})
 		}
-	})
+	}
+	if late == nil {
+		h.set(to.Host, change)
+	} else {
+		late <- func() { h.set(to.Host, change) }
+	}
 	return work.Result{Digest: digest}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
@@ -29,7 +30,41 @@ func (s *Service) load(ctx context.Context, t *task, job *operations.Job) error 
 	if err != nil {
 		return err
 	}
-	return s.loaded(context.WithoutCancel(ctx), t, result.Digest)
+	if err := s.loaded(context.WithoutCancel(ctx), t, result.Digest); err != nil {
+		return err
+	}
+	s.seen(ctx, t, result.Digest)
+	return nil
+}
+
+// reportLimit is for how long is waited until a host tells of what it has just got: agents
+// tell of their models at once, and every ten seconds.
+const reportLimit = 12 * time.Second
+
+// seen waits until the host tells of a model that it has got, so that nobody brings it there
+// once more because it isn't told of yet.
+func (s *Service) seen(ctx context.Context, t *task, digest string) {
+	late := time.NewTimer(reportLimit)
+	defer late.Stop()
+	for {
+		changed := s.View.Changed()
+		h := byID(s.View.Hosts())[t.at.hostID]
+		if h == nil || !h.State.Reachable() {
+			return
+		}
+		if in := instanceNamed(h, t.at.instance); in != nil {
+			if has, there := modelOn(in, t.at.model); there && has.Digest == digest {
+				return
+			}
+		}
+		select {
+		case <-changed:
+		case <-late.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // jobFor returns what a worker is asked for.

@@ -215,3 +215,24 @@ func TestWhatComesToBeSoByItselfIsDone(t *testing.T) {
 		return o.State == fleet.OperationDone && o.Attempts == 0
 	})
 }
+
+func TestWhatAHostDoesNotTellOfYetIsNotDoneAgain(t *testing.T) {
+	h := newHosts("a")
+	late := make(chan func(), 10)
+	h.late = late
+	b := newBench(t, newShelf(), h)
+	b.take("tiny", "GGUF one")
+	b.wants("tiny", Where{Hosts: []string{"a"}})
+	tell := <-late
+	b.await("it is known what the host has", func() bool { return b.model("tiny").Digest != "" })
+	b.take("other", "GGUF two") // the service has looked at everything again since
+	if o := b.operation(fleet.DownloadOperation, "tiny", "a"); o.State != fleet.OperationRunning {
+		t.Errorf("before the host tells of it, it is %+v", o)
+	}
+	tell()
+	b.await("it is done", func() bool { return b.operation(fleet.DownloadOperation, "tiny", "a").State == fleet.OperationDone })
+	b.take("third", "GGUF three")
+	if jobs := h.done(); len(jobs) != 1 {
+		t.Errorf("done is %v", jobs)
+	}
+}
