@@ -89,8 +89,11 @@ func (d *directory) walkFolder(ctx context.Context, folder string, begin []byte,
 		}
 		return visited
 	})
-	if visited != nil {
+	switch {
+	case visited != nil:
 		return visited
+	case folder != "" && errors.Is(err, fs.ErrNotExist): // it was removed with its last object
+		return nil
 	}
 	return explained(err, "list the directory %s", path.Join(d.path, folder))
 }

@@ -179,3 +179,19 @@ func BenchmarkPageOf100000Files(b *testing.B) {
 		})
 	}
 }
+
+// A folder goes with its last object, also while somebody reads it.
+func TestAFolderThatGoesWhileItIsListed(t *testing.T) {
+	d := opened(t)
+	if err := d.Put(t.Context(), "a/b/gone", storage.Bytes([]byte("x"))); err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	err := d.walk(t.Context(), "", listing{func(key string) error {
+		seen++
+		return d.Delete(t.Context(), key)
+	}})
+	if err != nil || seen != 1 {
+		t.Errorf("%d objects, %v", seen, err)
+	}
+}
