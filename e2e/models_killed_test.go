@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"strings"
 	"syscall"
@@ -96,17 +97,11 @@ func TestAModelOutlivesEveryKill(t *testing.T) {
 		t.Helper()
 		b.awaitOperation(t, kind, name, "is "+phase, func(o operation) bool { return o.State == "running" && o.Phase == phase })
 	}
-	half := func(name string) string {
-		return fmt.Sprintf("POST /api/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000000\r\n\r\n"+
-			"--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\n%s\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"m.gguf\"\r\n\r\n%s", b.operator.Key, name, content[:1<<20])
-	}
-
 	// The control plane, while a form comes, a file is stored, and a loader looks at it.
-	saying := make(chan struct{})
-	go func() { defer close(saying); b.say(t, half("half")) }()
+	half := b.halfAForm(t, "half", content)
 	phase("upload", "half", "receiving")
 	b.controlplane.Kill()
-	<-saying
+	half.Close()
 	b.controlplane.Restart()
 	t.Log("while it is stored")
 	stop(t, b.plugin(t, "storage", "fs"))
@@ -182,6 +177,23 @@ func TestAModelOutlivesEveryKill(t *testing.T) {
 		b.purge(t, name)
 	}
 	b.wantNothingLeft(t)
+}
+
+// halfAForm begins to upload a model in a form, and returns the connection on which the
+// rest would come.
+func (b *besieged) halfAForm(t *testing.T, name string, content []byte) net.Conn {
+	t.Helper()
+	conn, err := net.Dial("tcp", b.controlplane.Address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	if _, err := fmt.Fprintf(conn, "POST /api/models HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 100000000\r\n\r\n"+
+		"--b\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\n%s\r\n--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"m.gguf\"\r\n\r\n%s",
+		b.operator.Key, name, content[:len(content)/2]); err != nil {
+		t.Fatal(err)
+	}
+	return conn
 }
 
 // only returns the one process of a lab of this kind.
