@@ -180,7 +180,7 @@ func TestWhatAnotherOllamaMakesOtherwise(t *testing.T) {
 	h.mu.Lock()
 	preferred := h.preferred["tiny:latest"]
 	h.mu.Unlock()
-	if m := b.model("tiny"); m.Digest != first || preferred != first || !m.Conflict || len(m.Digests) != 2 {
+	if m := b.model("tiny"); m.Digest != first || preferred != first || !m.Conflict || len(m.Digests) != 2 || len(m.Notes) != 1 {
 		t.Errorf("it is %+v, and calls go to %q", m, preferred)
 	}
 	b.stop()

@@ -101,4 +101,7 @@ func describe(m *fleet.Model, stored *fleet.StoredModel, info loader.Info) {
 		m.Capabilities = append(m.Capabilities, string(c))
 	}
 	m.Notes = slices.Clone(info.Notes)
+	if slices.ContainsFunc(m.Digests, func(d string) bool { return d != stored.Digest && stored.Is(d) }) {
+		m.Notes = append(m.Notes, "Versions of Ollama have made different models of its files. Calls go to the hosts that have the first.")
+	}
 }

@@ -188,10 +188,11 @@ func (a *API) parcel(want *creation, hosts []fleet.HostView) (models.Parcel, err
 	if want.From == "" {
 		return p, nil
 	}
-	for _, at := range placesOf(hosts, want.From) {
+	base := a.view.Aliases().Of(want.From)
+	for _, at := range placesOf(hosts, base) {
 		p.Hosts = append(p.Hosts, at.HostID)
 	}
-	if len(p.Hosts) == 0 && !a.stored(want.From) {
+	if len(p.Hosts) == 0 && !a.stored(base) {
 		return p, &refused{404, fmt.Sprintf("model %q, which the adapter is for, is neither on a host nor in the catalogue: pull it first", want.From)}
 	}
 	return p, nil
