@@ -1,14 +1,12 @@
 import assert from 'node:assert/strict'
-import { createRequire } from 'node:module'
-import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 
+import { assertFits, narrow, serious } from './access.js'
 import { live, signIn, useBrowser } from './browser.js'
 import { required } from './environment.js'
 
 const url = required('CORRAL_URL')
 const admin = required('CORRAL_ADMIN_KEY')
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 const open = useBrowser()
 
 const rooms = {
@@ -21,14 +19,6 @@ const rooms = {
   storage: '/storage',
   files: '/storage?name=default',
   chat: '/chat',
-}
-
-// serious returns what axe finds that keeps people from using a page.
-const serious = async (page) => {
-  await page.evaluate(axe)
-  const { violations } = await page.evaluate(() => window.axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] }))
-  return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
-    .map(({ id, help, nodes }) => `${id}: ${help}: ${nodes.map(({ target }) => target.join(' ')).slice(0, 3).join(', ')}`)
 }
 
 for (const colorScheme of ['light', 'dark']) {
@@ -51,14 +41,13 @@ for (const colorScheme of ['light', 'dark']) {
 }
 
 test('the rooms fit a narrow screen', async (t) => {
-  const page = await open(t, { viewport: { width: 400, height: 800 } })
+  const page = await open(t, { viewport: narrow })
   await signIn(page, url, admin)
   for (const [room, path] of Object.entries(rooms)) {
     await page.goto(url + path)
     await page.getByRole('heading', { level: 1 }).waitFor()
     await live(page).waitFor()
-    const [inner, outer] = await page.evaluate(() => [document.documentElement.scrollWidth, window.innerWidth])
-    assert.ok(inner <= outer, `${room} is ${inner} px wide on a screen of ${outer}`)
+    await assertFits(page, room)
   }
 })
 

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { test } from 'node:test'
 
+import { assertFits, narrow, serious } from './access.js'
 import { live, signIn, useBrowser } from './browser.js'
 import { required } from './environment.js'
 
@@ -36,8 +37,30 @@ test('a model is uploaded, seen stored, put into the trash, restored and deleted
   await files.getByRole('link', { name: basename(file) }).waitFor()
   assert.match(await page.getByRole('region', { name: 'What it is' }).innerText(), /gguf/i)
 
-  await page.getByRole('button', { name: 'Delete', exact: true }).click()
   const dialog = page.getByRole('dialog')
+  await page.getByRole('table', { name: 'Where it fits' }).getByText('Spills into main memory').first().waitFor() // there is no GPU
+  await page.getByLabel('Context, tokens').fill('1024')
+  await page.getByRole('table', { name: 'Where it fits' }).getByRole('cell', { name: '1,024', exact: true }).first().waitFor()
+  await page.getByRole('button', { name: 'Describe' }).click()
+  await dialog.getByRole('textbox', { name: 'Aliases' }).fill('night-shift')
+  await dialog.getByRole('button', { name: 'Save' }).click()
+  await page.getByRole('region', { name: 'What it is' }).getByText('night-shift:latest').waitFor()
+  const { width, height } = page.viewportSize()
+  for (const size of [{ width, height }, narrow]) {
+    await page.setViewportSize(size)
+    await assertFits(page, 'the page of a stored model')
+    assert.deepEqual(await serious(page), [], 'the page of a stored model')
+    for (const opens of ['Bring to hosts', 'Describe']) {
+      await page.getByRole('button', { name: opens }).click()
+      if (opens === 'Bring to hosts') await dialog.getByRole('radio', { name: 'Hosts with labels' }).check()
+      await assertFits(page, opens)
+      assert.deepEqual(await serious(page), [], opens)
+      await dialog.getByRole('button', { name: 'Cancel' }).click()
+    }
+  }
+  await page.setViewportSize({ width, height })
+
+  await page.getByRole('button', { name: 'Delete', exact: true }).click()
   await dialog.getByRole('button', { name: 'Delete' }).click()
   await page.getByRole('heading', { name: 'This model is deleted' }).waitFor()
   await page.getByRole('button', { name: 'Restore' }).click()

@@ -1,6 +1,6 @@
 // Takes pictures of every room: light, dark and narrow, full and empty.
 //
-// Environment: CORRAL_BROWSER, CORRAL_PICTURES (a folder), and of two control
+// Environment: CORRAL_BROWSER, CORRAL_PICTURES (a folder), CORRAL_GGUF (a model), and of two control
 // planes, one with a fleet and one without any host, CORRAL_URL,
 // CORRAL_ADMIN_KEY, CORRAL_EMPTY_URL, CORRAL_EMPTY_ADMIN_KEY.
 import { mkdir } from 'node:fs/promises'
@@ -32,7 +32,27 @@ const rooms = {
     await page.getByRole('table', { name: 'Models' }).getByRole('link').first().click()
     await page.getByRole('table', { name: 'Hosts' }).waitFor()
   },
+  stored: async (page) => {
+    await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Models' }).click()
+    await page.getByRole('button', { name: 'Upload a model' }).click()
+    const form = page.getByRole('dialog')
+    await form.getByLabel('Files of the model').setInputFiles(required('CORRAL_GGUF'))
+    await form.getByRole('textbox', { name: 'Name' }).fill('tiny:f16')
+    await form.getByRole('button', { name: 'Upload' }).click()
+    await page.getByRole('region', { name: 'Uploads from this browser' }).getByRole('link', { name: 'tiny:f16' }).click()
+    await page.getByRole('table', { name: 'Where it fits' }).waitFor()
+    await page.getByRole('heading', { name: 'Where it fits' }).scrollIntoViewIfNeeded()
+  },
+  bring: async (page) => {
+    await page.getByRole('button', { name: 'Bring to hosts' }).click()
+    await page.getByRole('radio', { name: 'Hosts with labels' }).check()
+  },
+  describe: async (page) => {
+    await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click()
+    await page.getByRole('button', { name: 'Describe' }).click()
+  },
   upload: async (page) => {
+    await page.getByRole('dialog').getByRole('button', { name: 'Cancel' }).click()
     await page.getByRole('navigation', { name: 'Rooms' }).getByRole('link', { name: 'Models' }).click()
     await page.getByRole('button', { name: 'Upload a model' }).click()
     await page.getByLabel('Files of the model').setInputFiles({ name: 'README.md', mimeType: '', buffer: Buffer.from('what no loader knows') })

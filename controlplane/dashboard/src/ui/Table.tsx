@@ -10,10 +10,10 @@ interface Props {
   children: ReactNode; // the rows
 }
 
-/** A table that is short enough to need no sorting. It scrolls where it does not fit. */
+/** A table that is short enough to need no sorting. It scrolls where it does not fit, by keys as well. */
 export function Table({ caption, columns, actions, children }: Props) {
   return (
-    <div className={styles.scroll}>
+    <div className={styles.scroll} role="group" aria-label={caption} tabIndex={0}>
       <table className={styles.table}>
         <caption className="visually-hidden">{caption}</caption>
         <thead>

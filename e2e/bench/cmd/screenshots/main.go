@@ -16,6 +16,7 @@ import (
 	"github.com/corral-fleet/corral/e2e/bench/program"
 	"github.com/corral-fleet/corral/e2e/bench/stage"
 	"github.com/corral-fleet/corral/e2e/bench/storm"
+	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
 )
 
 func main() { os.Exit(program.Main("screenshots", run)) }
@@ -57,14 +58,28 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 		return err
 	}
 	st.Add(stop)
+	file, err := model(st.Path("model.gguf"))
+	if err != nil {
+		return err
+	}
 	cmd := exec.CommandContext(ctx, "node", "screenshots.js")
 	cmd.Dir, cmd.Stdout, cmd.Stderr = o.scripts, stdout, stderr
-	cmd.Env = append(os.Environ(), "CORRAL_BROWSER="+o.browser, "CORRAL_PICTURES="+o.out,
+	cmd.Env = append(os.Environ(), "CORRAL_BROWSER="+o.browser, "CORRAL_PICTURES="+o.out, "CORRAL_GGUF="+file,
 		"CORRAL_URL="+full.URL, "CORRAL_ADMIN_KEY="+full.Key, "CORRAL_EMPTY_URL="+empty.URL, "CORRAL_EMPTY_ADMIN_KEY="+empty.Key)
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("screenshots.js: %w", err)
 	}
 	return nil
+}
+
+// model makes a file of a small model, to be uploaded.
+func model(path string) (_ string, err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return path, tinymodel.Write(f, tinymodel.Options{})
 }
 
 func parseOptions(args []string, stderr io.Writer) (o options, err error) {

@@ -91,7 +91,8 @@ function FitRow({ fit }: { fit: Fit }) {
       </td>
       <td className="number" title={partsOf(fit)}>
         {bytes(fit.total)}
-        <p className={form.message}>{fit.source}</p>
+        <br />
+        <span className={form.message}>{fit.source}</span>
       </td>
       <td className="number">{known ? bytes(fit.on_gpus) : unknown}</td>
       <td className="number">{known ? bytes(fit.in_main_memory) : unknown}</td>
