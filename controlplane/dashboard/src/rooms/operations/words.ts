@@ -35,6 +35,7 @@ const phases: Record<string, string> = {
 const waits: Record<WaitReason, { tone: Tone; label: string }> = {
   host_away: { tone: 'warn', label: 'Waiting for the host' },
   ollama_not_ready: { tone: 'warn', label: 'Waiting for Ollama' },
+  base_missing: { tone: 'warn', label: 'Waiting for its base model' },
   host_busy: { tone: 'idle', label: 'Waiting for its turn' },
   queue: { tone: 'idle', label: 'In the queue' },
   retry: { tone: 'warn', label: 'To be tried again' },
