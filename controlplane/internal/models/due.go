@@ -1,0 +1,128 @@
+package models
+
+import (
+	"context"
+	"time"
+
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
+)
+
+// run is what is being done at a place, or has failed there. Its fields belong to s.mu.
+type run struct {
+	under    bool // it is being done
+	failures int
+	notUntil time.Time
+	stuck    bool                    // to try again would not help; somebody has to say so
+	lacked   bool                    // what the model is based on was not there when it failed
+	version  string                  // of the Ollama with which it got stuck: another one is a reason to try again
+	session  time.Time               // of the host when it failed: a new one is a reason to try again
+	stop     context.CancelCauseFunc // ends a load that is under way; nil where there is none
+	job      *operations.Job
+}
+
+// reset has what failed be tried at once.
+func (r *run) reset() {
+	r.failures, r.notUntil, r.stuck, r.lacked, r.version = 0, time.Time{}, false, false, ""
+}
+
+// task is something that is to be done at a place.
+type task struct {
+	at        place
+	placement fleet.Placement
+	model     fleet.StoredModel
+	host      fleet.HostView
+	version   string // of the instance's Ollama
+	job       *operations.Job
+
+	// What the host lacks for it to be begun; both are empty where it lacks nothing.
+	reason fleet.WaitReason
+	lacks  string
+}
+
+func (t *task) target() fleet.Target {
+	return fleet.Target{HostID: t.at.hostID, Host: t.host.Name, Instance: t.at.instance}
+}
+
+// due returns what is to be done now, which counts as being done from here on, and after
+// how long something else will be. The rest has operations that say what it waits for.
+func (s *Service) due(hosts map[string]*fleet.HostView) (tasks []*task, next time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := s.Now()
+	next = look
+	busy := s.busy()
+	awaited := map[string]bool{}
+	has := stock{}
+	for _, at := range s.order(hosts) {
+		t := s.taskAt(at, s.placed[at], hosts[at.hostID], has)
+		if t == nil {
+			continue
+		}
+		r := s.runAt(at)
+		switch {
+		case t.reason != "":
+		case r.failures > 0 && !r.stuck && t.host.ConnectedAt.After(r.session),
+			r.lacked && !s.lacks(s.baseAt(at), &t.host), r.stuck && r.version != "" && r.version != t.version:
+			r.reset()
+		}
+		if r.stuck {
+			continue
+		}
+		if !r.under {
+			s.expect(t, r)
+		}
+		awaited[r.job.ID()] = true
+		wait := r.notUntil.Sub(now)
+		switch reason, message := s.waitsFor(t, busy); {
+		case r.under:
+		case reason != "":
+			r.job.Wait(reason, message)
+		case wait > 0:
+			r.job.Wait(fleet.WaitsForRetry, "")
+			next = min(next, wait)
+		default:
+			r.under, busy[at.hostID] = true, at
+			t.job = r.job
+			tasks = append(tasks, t)
+		}
+	}
+	s.dismiss(awaited)
+	return tasks, next
+}
+
+// taskAt returns what is to be done at a place, nil for nothing. s.mu is held.
+func (s *Service) taskAt(at place, p fleet.Placement, h *fleet.HostView, has stock) *task {
+	if h == nil {
+		return nil
+	}
+	m, stored := s.models[at.model]
+	if p.Wanted && (!stored || len(m.Files) == 0 || m.Loader == "" || !m.DeletedAt.IsZero()) {
+		return nil
+	}
+	t := &task{at: at, placement: p, model: m, host: *h}
+	ours := p.Wanted && m.Is(p.Digest)
+	if !h.State.Reachable() {
+		if ours && !s.awaits(at) { // as far as anybody knows it is there
+			return nil
+		}
+		t.reason, t.lacks = fleet.WaitsForHost, "the host is "+string(h.State)
+		return t
+	}
+	in := instanceNamed(h, at.instance)
+	if in == nil || !in.Serves() || !in.ModelsKnown {
+		if ours && !s.awaits(at) {
+			return nil
+		}
+		t.reason, t.lacks = fleet.WaitsForOllama, "the host's Ollama is not ready"
+		return t
+	}
+	if there := has.find(in, at.model); ours && there != nil && there.Digest == p.Digest {
+		return nil
+	}
+	t.version = in.Version
+	if base := s.baseAt(at); p.Wanted && s.arrives(base, h) {
+		t.reason, t.lacks = fleet.WaitsForBase, "it is based on "+s.models[base.model].Name+", which comes first"
+	}
+	return t
+}
