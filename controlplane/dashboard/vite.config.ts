@@ -42,5 +42,6 @@ export default defineConfig({
     environment: 'happy-dom',
     include: ['src/**/*.test.{ts,tsx}'],
     restoreMocks: true,
+    testTimeout: 20_000, // a busy machine renders slowly, and that is no failure
   },
 });

@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -116,7 +117,7 @@ func readParts(path string, size int64) ([]part, error) {
 		}
 		parts = append(parts, p)
 	}
-	slices.SortFunc(parts, func(a, b part) int { return int(min(max(a.Offset-b.Offset, -1), 1)) })
+	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.Offset, b.Offset) })
 	at := int64(0)
 	for i := range parts {
 		if parts[i].Offset != at || parts[i].Size <= 0 {

@@ -44,25 +44,27 @@ const reportLimit = 12 * time.Second
 // seen waits until the host tells of a model that it has got, so that nobody brings it there
 // once more because it isn't told of yet.
 func (s *Service) seen(ctx context.Context, t *task, digest string) {
-	late := time.NewTimer(reportLimit)
-	defer late.Stop()
-	for {
+	ctx, cancel := context.WithTimeout(ctx, reportLimit)
+	defer cancel()
+	for ctx.Err() == nil {
 		changed := s.View.Changed()
-		h := byID(s.View.Hosts())[t.at.hostID]
-		if h == nil || !h.State.Reachable() {
+		hosts := s.View.Hosts()
+		i := slices.IndexFunc(hosts, func(h fleet.HostView) bool { return h.ID == t.at.hostID })
+		if i < 0 || !hosts[i].State.Reachable() {
 			return
 		}
-		if in := instanceNamed(h, t.at.instance); in != nil {
+		if in := instanceNamed(&hosts[i], t.at.instance); in != nil {
 			if has, there := modelOn(in, t.at.model); there && has.Digest == digest {
 				return
 			}
 		}
 		select {
 		case <-changed:
-		case <-late.C:
-			return
 		case <-ctx.Done():
-			return
+		}
+		select { // in a large fleet something changes all the time
+		case <-time.After(settle):
+		case <-ctx.Done():
 		}
 	}
 }

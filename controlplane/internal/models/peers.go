@@ -97,9 +97,9 @@ func (s *Service) having(t *task, all []fleet.HostView) map[string]bool {
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for at, p := range s.placed { // which is known before the host tells of it
-		if at.model == t.at.model && p.Wanted && p.Digest == digest {
-			have[at.hostID] = true
+	for _, p := range s.placedOf(t.at.model) { // which is known before the host tells of it
+		if p.Wanted && p.Digest == digest {
+			have[p.HostID] = true
 		}
 	}
 	return have
