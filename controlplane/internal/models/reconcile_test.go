@@ -53,20 +53,28 @@ func TestFailuresOnHosts(t *testing.T) {
 	b.awaitOn("tiny", "a")
 }
 
-func TestAJobThatSomebodyCancels(t *testing.T) {
-	h := newHosts("a")
+// getting returns a service of which the host "a" is just getting the model "tiny", which
+// ends when let is closed.
+func getting(t *testing.T) (h *hosts, b *bench, let chan struct{}) {
+	t.Helper()
 	begun, let := make(chan struct{}), make(chan struct{})
+	h = newHosts("a")
 	h.work = func(fleet.Target, work.Job) error {
 		close(begun)
 		<-let
 		return nil
 	}
-	b := newBench(t, newShelf(), h)
+	b = newBench(t, newShelf(), h)
 	b.take("tiny", "GGUF one")
 	if _, err := b.Want(t.Context(), "tiny", Where{Hosts: []string{"a"}}); err != nil {
 		t.Fatal(err)
 	}
 	<-begun
+	return h, b, let
+}
+
+func TestAJobThatSomebodyCancels(t *testing.T) {
+	h, b, let := getting(t)
 	for _, o := range b.ops.List() {
 		if o.Kind == fleet.DownloadOperation {
 			if _, err := b.ops.Cancel(t.Context(), o.ID); err != nil {
@@ -139,19 +147,7 @@ func TestADownloadThatIsCancelledWhileItWaits(t *testing.T) {
 
 // What is to go is not fetched to its end first.
 func TestAModelThatIsDeletedWhileAHostGetsIt(t *testing.T) {
-	h := newHosts("a")
-	begun, let := make(chan struct{}), make(chan struct{})
-	h.work = func(fleet.Target, work.Job) error {
-		close(begun)
-		<-let
-		return nil
-	}
-	b := newBench(t, newShelf(), h)
-	b.take("tiny", "GGUF one")
-	if _, err := b.Want(t.Context(), "tiny", Where{Hosts: []string{"a"}}); err != nil {
-		t.Fatal(err)
-	}
-	<-begun
+	h, b, let := getting(t)
 	if err := b.Delete(t.Context(), "tiny", Deletion{Purge: true}); err != nil {
 		t.Fatal(err)
 	}
