@@ -198,7 +198,8 @@ dashboard-check: $(DASHBOARD_MODULES) ## the dashboard's types and its linter
 
 ##@ Test
 
-# Tests wait more than they count: two for each processor take two thirds of the time.
+# Tests wait more than they count: two for each processor take two thirds of the time, and
+# those of e2e three quarters.
 AT_ONCE := $(shell echo $$((2 * $$(nproc))))
 
 .PHONY: test
@@ -221,7 +222,7 @@ dashboard-test: $(DASHBOARD_BUILT) ## the dashboard's own tests, and how much of
 .PHONY: e2e
 e2e: build node servers ## the built programs with a real Ollama, a real browser and real clients
 	@CORRAL_OLLAMA_BIN=$${CORRAL_OLLAMA_BIN:-$$(scripts/ollama.sh path)}; export CORRAL_OLLAMA_BIN; \
-	CORRAL_BIN_DIR=$(CURDIR)/bin go test -race -count=1 -timeout 20m ./e2e/...
+	CORRAL_BIN_DIR=$(CURDIR)/bin go test -race -count=1 -parallel $(AT_ONCE) -timeout 20m ./e2e/...
 
 .PHONY: fuzz
 fuzz: ## every fuzz target for FUZZTIME (10s)
