@@ -28,20 +28,28 @@ const (
 	UploadRemoved   UploadState = "removed"   // it was ended, or came to nothing for too long; never stored
 )
 
-// Upload is a file on its way to the control plane, as it is stored: it may come in
-// pieces, with days and restarts between them.
+// UploadFile is a file of an upload.
+type UploadFile struct {
+	Name      string `json:"name"` // as whoever brings it calls it, without folders
+	SizeBytes int64  `json:"size_bytes"`
+	// SHA256 is the digest in hexadecimal: the one that was announced, empty where none
+	// was, and once all of the file's bytes are there their own.
+	SHA256 string `json:"sha256"`
+}
+
+// Upload is the files of a model on their way to the control plane, as it is stored: they
+// may come in pieces, with days and restarts between them.
 type Upload struct {
 	ID string
 	Import
-	Filename  string
-	SizeBytes int64
-	// SHA256 is the digest in hexadecimal: the one that was announced, empty where none
-	// was, and once all bytes are there their own.
-	SHA256  string
-	OwnerID string // of the key or session that began it; empty without one
-	State   UploadState
-	// OffsetBytes is how many bytes are on the disk for good, and Hash the state of
-	// their sha256, from which it goes on; nil where nothing more comes.
+	// Files are at least one. Their bytes come one file after the other, as if they were one.
+	Files     []UploadFile
+	SizeBytes int64  // of all files
+	OwnerID   string // of the key or session that began it; empty without one
+	State     UploadState
+	// OffsetBytes is how many bytes of all files are on the disk for good, and Hash the
+	// state of the sha256 of the file in which the next one lies, from which it goes on; nil
+	// where nothing more comes.
 	OffsetBytes int64
 	Hash        []byte
 	Problem     string // a sentence, of one that failed
@@ -58,7 +66,7 @@ type UploadStore interface {
 	Upload(ctx context.Context, id string) (Upload, error)
 	// Uploads returns all of them, the oldest first.
 	Uploads(ctx context.Context) ([]Upload, error)
-	// SaveUpload stores how an upload is now: SHA256, State, OffsetBytes, Hash, Problem,
+	// SaveUpload stores how an upload is now: Files, State, OffsetBytes, Hash, Problem,
 	// ChangedAt and ExpiresAt. One that is not there is fault.NotFound.
 	SaveUpload(ctx context.Context, u Upload) error
 	// RemoveUpload forgets one. That it is not there is no fault.

@@ -43,7 +43,7 @@ func (s *session) upload(ctx context.Context, r request) error {
 		Import: fleet.Import{
 			Name: asked.Name, Description: asked.Description, Storage: asked.Storage, Hosts: asked.Hosts, Quantize: asked.Quantize, From: asked.From,
 		},
-		Filename: asked.Filename, SHA256: asked.SHA256, OwnerID: s.caller.ID,
+		OwnerID: s.caller.ID,
 	}
 	switch {
 	case asked.Source != "":
@@ -59,21 +59,24 @@ func (s *session) upload(ctx context.Context, r request) error {
 		if asked.Size != nil && *asked.Size != int64(len(content)) {
 			return fault.New(fault.Invalid, `the field "size" is %d, and "content" has %d bytes`, *asked.Size, len(content)).On(fault.Caller)
 		}
-		start.SizeBytes = int64(len(content))
+		start.Files = []fleet.UploadFile{{Name: asked.Filename, SizeBytes: int64(len(content)), SHA256: asked.SHA256}}
 		return s.later(ctx, r, func() (func() error, error) {
 			return func() error { return s.reply(r, "models_list", s.live.models) }, s.uploadInline(ctx, r, start, content)
 		})
 	case asked.Size == nil:
 		return fault.New(fault.Invalid, `the field "size" is missing; it is needed where "content" does not come along`).On(fault.Caller)
 	}
-	start.SizeBytes = *asked.Size
+	start.Files = []fleet.UploadFile{{Name: asked.Filename, SizeBytes: *asked.Size, SHA256: asked.SHA256}}
 	return s.later(ctx, r, func() (func() error, error) {
 		u, err := s.live.uploads.Create(ctx, start)
-		p := beginning(u.Name, u.Filename)
+		if err != nil {
+			return nil, err
+		}
+		p := beginning(u.Name, u.Files[0].Name)
 		if u.State == fleet.UploadReceiving { // else its content was known
 			p.UploadURL = uploadPath + u.ID
 		}
-		return func() error { return s.answer(r, aboutProgress.String(), p) }, err
+		return func() error { return s.answer(r, aboutProgress.String(), p) }, nil
 	})
 }
 
@@ -92,7 +95,8 @@ func (s *session) uploadInline(ctx context.Context, r request, start uploads.Sta
 	if start, err = start.Checked(); err != nil {
 		return err
 	}
-	ctx, batch, err := s.live.uploads.Begin(ctx, start.OwnerID, start.SizeBytes)
+	file := start.Files[0]
+	ctx, batch, err := s.live.uploads.Begin(ctx, start.OwnerID, file.SizeBytes)
 	if err != nil {
 		return err
 	}
@@ -100,12 +104,12 @@ func (s *session) uploadInline(ctx context.Context, r request, start uploads.Sta
 	if err := batch.Want(ctx, start.Import); err != nil {
 		return err
 	}
-	if err := s.tell(r, aboutProgress.String(), beginning(start.Name, start.Filename)); err != nil {
+	if err := s.tell(r, aboutProgress.String(), beginning(start.Name, file.Name)); err != nil {
 		return err
 	}
-	if err := batch.Add(ctx, start.Filename, bytes.NewReader(content)); err != nil {
+	if err := batch.Add(ctx, file.Name, bytes.NewReader(content)); err != nil {
 		return err
 	}
-	_, err = batch.Finish(ctx, start.Import, []string{start.SHA256})
+	_, err = batch.Finish(ctx, start.Import, []string{file.SHA256})
 	return err
 }

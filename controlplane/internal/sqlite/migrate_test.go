@@ -7,6 +7,7 @@ import (
 	"testing"
 	"testing/fstest"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
@@ -52,6 +53,26 @@ func TestKeysOfAnOlderFileHaveTheUsualPriority(t *testing.T) {
 	keys, err := openTest(t, dir).Keys(t.Context())
 	if err != nil || len(keys) != 1 || keys[0].Name != "laptop" || keys[0].Role != fleet.RoleViewer || keys[0].Priority != 0 {
 		t.Errorf("%+v, %v", keys, err)
+	}
+}
+
+func TestAnUploadOfAnOlderFileIsOfOneFile(t *testing.T) {
+	dir := t.TempDir()
+	older, err := open(t.Context(), dir, "state.db", upTo(t, stateMigrations, "00013"), hclog.NewNullLogger())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := older.writer.pool.ExecContext(t.Context(),
+		`INSERT INTO uploads (id, name, description, storage, hosts, quantize, filename, size_bytes, sha256, owner_id, state, offset_bytes, hash, problem,
+		created_at, changed_at, expires_at) VALUES ('u_1', 'tiny:latest', '', '', 'null', '', 'a "tiny".gguf', 9, 'ab', 'k1', 'receiving', 7, x'01', '', 0, 0, 0)`); err != nil {
+		t.Fatal(err)
+	}
+	if err := older.Close(); err != nil {
+		t.Fatal(err)
+	}
+	u, err := openTest(t, dir).Upload(t.Context(), "u_1")
+	if diff := cmp.Diff([]fleet.UploadFile{{Name: `a "tiny".gguf`, SizeBytes: 9, SHA256: "ab"}}, u.Files); diff != "" || err != nil || u.SizeBytes != 9 || u.OffsetBytes != 7 {
+		t.Errorf("%+v, %v %s", u, err, diff)
 	}
 }
 

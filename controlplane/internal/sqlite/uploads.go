@@ -10,7 +10,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
-const uploadColumns = `id, name, description, storage, hosts, quantize, filename, size_bytes, sha256, owner_id,
+const uploadColumns = `id, name, description, storage, hosts, quantize, files, size_bytes, owner_id,
 	state, offset_bytes, hash, problem, created_at, changed_at, expires_at, based_on`
 
 // CreateUpload implements [fleet.UploadStore].
@@ -19,11 +19,15 @@ func (s *State) CreateUpload(ctx context.Context, u fleet.Upload) error {
 	if err != nil {
 		return err
 	}
+	files, err := json.Marshal(u.Files)
+	if err != nil {
+		return err
+	}
 	return s.write(ctx, "create upload", func(ctx context.Context, tx *sql.Tx) error {
 		created, err := changed(ctx, tx,
 			`INSERT INTO uploads (`+uploadColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) ON CONFLICT (id) DO NOTHING`,
-			u.ID, u.Name, u.Description, u.Storage, string(hosts), u.Quantize, u.Filename, u.SizeBytes, u.SHA256, u.OwnerID,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (id) DO NOTHING`,
+			u.ID, u.Name, u.Description, u.Storage, string(hosts), u.Quantize, string(files), u.SizeBytes, u.OwnerID,
 			u.State, u.OffsetBytes, u.Hash, u.Problem, column(u.CreatedAt), column(u.ChangedAt), column(u.ExpiresAt), u.From)
 		if err == nil && !created {
 			return fault.New(fault.Conflict, "an upload %q exists already", u.ID)
@@ -55,11 +59,15 @@ func (s *State) Uploads(ctx context.Context) (list []fleet.Upload, err error) {
 
 // SaveUpload implements [fleet.UploadStore].
 func (s *State) SaveUpload(ctx context.Context, u fleet.Upload) error {
+	files, err := json.Marshal(u.Files)
+	if err != nil {
+		return err
+	}
 	return s.write(ctx, "save upload", func(ctx context.Context, tx *sql.Tx) error {
 		known, err := changed(ctx, tx,
-			`UPDATE uploads SET sha256 = $1, state = $2, offset_bytes = $3, hash = $4, problem = $5, changed_at = $6, expires_at = $7
+			`UPDATE uploads SET files = $1, state = $2, offset_bytes = $3, hash = $4, problem = $5, changed_at = $6, expires_at = $7
 			WHERE id = $8`,
-			u.SHA256, u.State, u.OffsetBytes, u.Hash, u.Problem, column(u.ChangedAt), column(u.ExpiresAt), u.ID)
+			string(files), u.State, u.OffsetBytes, u.Hash, u.Problem, column(u.ChangedAt), column(u.ExpiresAt), u.ID)
 		if err == nil && !known {
 			return fault.New(fault.NotFound, "there is no upload %q", u.ID).On(fault.Caller)
 		}
@@ -78,13 +86,13 @@ func (s *State) RemoveUpload(ctx context.Context, id string) error {
 func scanUpload(row scanner) (fleet.Upload, error) {
 	var (
 		u                         fleet.Upload
-		hosts                     string
+		hosts, files              string
 		created, changed, expires int64
 	)
-	if err := row.Scan(&u.ID, &u.Name, &u.Description, &u.Storage, &hosts, &u.Quantize, &u.Filename, &u.SizeBytes, &u.SHA256, &u.OwnerID,
+	if err := row.Scan(&u.ID, &u.Name, &u.Description, &u.Storage, &hosts, &u.Quantize, &files, &u.SizeBytes, &u.OwnerID,
 		&u.State, &u.OffsetBytes, &u.Hash, &u.Problem, &created, &changed, &expires, &u.From); err != nil {
 		return u, err
 	}
 	u.CreatedAt, u.ChangedAt, u.ExpiresAt = timeOf(created), timeOf(changed), timeOf(expires)
-	return u, json.Unmarshal([]byte(hosts), &u.Hosts)
+	return u, errors.Join(json.Unmarshal([]byte(hosts), &u.Hosts), json.Unmarshal([]byte(files), &u.Files))
 }

@@ -21,15 +21,15 @@ func startOf(r *edge.Request) (uploads.Start, error) {
 	if r.Header("Upload-Concat") != "" {
 		return start, fault.New(fault.Invalid, "uploads can't be put together here").On(fault.Caller)
 	}
-	var err error
-	if start.SizeBytes, err = number(r, "Upload-Length"); err != nil {
+	size, err := number(r, "Upload-Length")
+	if err != nil {
 		return start, err
 	}
 	values, err := parseMetadata(r.Header("Upload-Metadata"))
 	if err != nil {
 		return start, err
 	}
-	start.Filename, start.SHA256 = values["filename"], values["sha256"]
+	start.Files = []fleet.UploadFile{{Name: values["filename"], SizeBytes: size, SHA256: values["sha256"]}}
 	start.Name, start.Description = values["name"], values["description"]
 	start.Storage, start.Quantize, start.From = values["storage"], values["quantize"], values["from"]
 	start.Hosts, err = hostsOf(values["hosts"])
@@ -54,18 +54,23 @@ func parseMetadata(text string) (map[string]string, error) {
 	return values, nil
 }
 
-// metadataOf is the inverse of parseMetadata, for what is kept of an upload.
+// metadataOf is the inverse of parseMetadata, for what is kept of an upload. Of several
+// files it has none: a list of them would be too long for a head.
 func metadataOf(u *fleet.Upload) string {
 	var pairs []string
+	var only fleet.UploadFile
+	if len(u.Files) == 1 {
+		only = u.Files[0]
+	}
 	for _, p := range [][2]string{
 		{"name", u.Name},
-		{"filename", u.Filename},
+		{"filename", only.Name},
 		{"description", u.Description},
 		{"storage", u.Storage},
 		{"hosts", strings.Join(u.Hosts, ",")},
 		{"quantize", u.Quantize},
 		{"from", u.From},
-		{"sha256", u.SHA256},
+		{"sha256", only.SHA256},
 	} {
 		if p[1] != "" {
 			pairs = append(pairs, p[0]+" "+base64.StdEncoding.EncodeToString([]byte(p[1])))

@@ -95,8 +95,8 @@ func (a *API) create(ctx context.Context, r *edge.Request) (*edge.Response, erro
 	switch {
 	case err != nil:
 		return nil, err
-	case r.ContentLength > start.SizeBytes:
-		return nil, fault.New(fault.TooLarge, "an upload of %d bytes begins with %d", start.SizeBytes, r.ContentLength).On(fault.Caller)
+	case r.ContentLength > start.Files[0].SizeBytes:
+		return nil, fault.New(fault.TooLarge, "an upload of %d bytes begins with %d", start.Files[0].SizeBytes, r.ContentLength).On(fault.Caller)
 	case r.ContentLength != 0:
 		if err := checkType(r); err != nil {
 			return nil, err
@@ -106,19 +106,27 @@ func (a *API) create(ctx context.Context, r *edge.Request) (*edge.Response, erro
 	if err != nil {
 		return nil, err
 	}
-	at := edge.HeaderField{Name: "Location", Value: Path + "/" + u.ID}
 	if r.ContentLength != 0 && u.State == fleet.UploadReceiving {
 		after, err := a.append(ctx, u.ID, piece)
 		switch {
 		case err == nil || after.State == fleet.UploadReceiving: // it is there all the same, and goes on from where it is
 			u = after
 		default:
-			return nil, edge.WithField(err, at)
+			return nil, edge.WithField(err, location(&u))
 		}
 	}
-	resp := state(http.StatusCreated, &u)
-	resp.Header = append(resp.Header, at)
-	return resp, nil
+	return created(&u), nil
+}
+
+// created answers that an upload is begun.
+func created(u *fleet.Upload) *edge.Response {
+	resp := state(http.StatusCreated, u)
+	resp.Header = append(resp.Header, location(u))
+	return resp
+}
+
+func location(u *fleet.Upload) edge.HeaderField {
+	return edge.HeaderField{Name: "Location", Value: Path + "/" + u.ID}
 }
 
 func (a *API) look(ctx context.Context, r *edge.Request) (*edge.Response, error) {
@@ -197,10 +205,19 @@ func state(status int, u *fleet.Upload) *edge.Response {
 var errType error = fault.New(fault.Invalid, "a piece of an upload has the Content-Type %s", pieceType).On(fault.Caller)
 
 func checkType(r *edge.Request) error {
-	if media, _, err := mime.ParseMediaType(r.ContentType); err != nil || media != pieceType {
+	if mediaType(r) != pieceType {
 		return errType
 	}
 	return nil
+}
+
+// mediaType returns the type of a body without its parameters; empty is none.
+func mediaType(r *edge.Request) string {
+	media, _, err := mime.ParseMediaType(r.ContentType)
+	if err != nil {
+		return ""
+	}
+	return media
 }
 
 // number reads a header field that has to be there, and no less than 0.

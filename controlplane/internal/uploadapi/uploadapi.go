@@ -46,7 +46,7 @@ func (a *API) Routes() []edge.Route {
 		{Method: "OPTIONS", Path: Path, Permission: edge.Public, Handler: a.options},
 		{Method: "OPTIONS", Path: one, Permission: edge.Public, Handler: a.options},
 		{
-			Method: "POST", Path: Path, Permission: edge.Operate, Handler: tus(a.create), Watch: true,
+			Method: "POST", Path: Path, Permission: edge.Operate, Handler: a.begin, Watch: true,
 			Streaming: true, MaxBodyBytes: -1, BodyTypes: []string{pieceType},
 		},
 		{Method: "HEAD", Path: one, Permission: edge.Operate, Handler: tus(a.look)},

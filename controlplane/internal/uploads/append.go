@@ -1,14 +1,11 @@
 package uploads
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"hash"
 	"io"
-	"io/fs"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -73,80 +70,17 @@ func (s *Service) Append(ctx context.Context, id string, p Piece) (fleet.Upload,
 	return u, err
 }
 
-// receive adds the bytes of a piece. Turn is the context that ends when they are wanted
-// no longer.
-func (s *Service) receive(ctx, turn context.Context, u *fleet.Upload, p Piece) error {
-	file, err := s.folder.open(u.ID, u.OffsetBytes)
-	if errors.Is(err, fs.ErrNotExist) {
-		return s.lost(ctx, u, err)
-	}
-	if err != nil {
-		return err
-	}
-	defer file.Close() // after a flush there is nothing left to fail
-	sum, err := goOn(u.Hash)
-	if err != nil {
-		return s.lost(ctx, u, err)
-	}
-	if err := s.folder.reserve(file, u.SizeBytes); err != nil {
-		return err
-	}
-	if p.Break != nil {
-		defer context.AfterFunc(turn, func() { p.Break(context.Cause(turn)) })()
-	}
-	begin := u.OffsetBytes
-	in := pump{
-		file: file, at: begin, limit: u.SizeBytes - begin, sum: sum, extra: p.Sum, flushBytes: s.flushBytes,
-		notify: func(received int64) { s.Sink.Changed(*u, received) },
-	}
-	now := *u // of which the pump's flushes change a copy: u is being read
-	if p.Sum == nil {
-		in.flushed = func(offset int64, state []byte) error {
-			now.OffsetBytes, now.Hash = offset, state
-			return s.save(ctx, &now)
-		}
-	}
-	memory := s.memory.Get().(*pieceSet)
-	defer s.memory.Put(memory)
-	ended := in.run(p.Body, memory)
-	if errors.Is(ended, errTooMany) {
-		return s.fail(ctx, u, ended)
-	}
-	if p.Sum != nil && (ended != nil || !bytes.Equal(p.Sum.Sum(nil), p.Checksum)) {
-		return cmp.Or(ended, ErrDamaged) // of which nobody noted anything
-	}
-	if in.at == begin && u.SizeBytes > begin {
-		return ended
-	}
-	if err := in.finish(); err != nil {
-		u.OffsetBytes, u.Hash = now.OffsetBytes, now.Hash
-		return cmp.Or(ended, err)
-	}
-	u.OffsetBytes, u.Hash = in.at, stateOf(sum)
-	announced := u.SHA256
-	if u.OffsetBytes == u.SizeBytes {
-		u.State, u.SHA256 = fleet.UploadReceived, digestOf(sum)
-	}
-	if announced != "" && u.State == fleet.UploadReceived && announced != u.SHA256 {
-		return s.fail(ctx, u, fault.New(fault.Invalid, "the sha256 of what came is %s, not %s", u.SHA256, announced).On(fault.Caller))
-	}
-	if err := s.save(ctx, u); err != nil {
-		return err
-	}
-	s.Sink.Changed(*u, u.OffsetBytes)
-	if u.State == fleet.UploadReceived {
-		return nil // that the line broke behind the last byte is no harm
-	}
-	return ended
-}
-
 // hand gives an upload of which all bytes are there to the sink.
 func (s *Service) hand(ctx context.Context, u *fleet.Upload) error {
-	f := File{Name: u.Filename, SizeBytes: u.SizeBytes, SHA256: u.SHA256}
-	if u.Hash != nil { // else the sink knew the content, and nothing came
-		f.Path = s.folder.at(u.ID)
+	done := Finished{Import: u.Import, ID: u.ID, OwnerID: u.OwnerID}
+	for i, f := range u.Files {
+		file := File{Name: f.Name, SizeBytes: f.SizeBytes, SHA256: f.SHA256}
+		if u.Hash != nil { // else the sink knew the content, and nothing came
+			file.Path = s.folder.at(stagedName(u.ID, i))
+		}
+		done.Files = append(done.Files, file)
 	}
-	_, err := s.Sink.Take(ctx, Finished{Import: u.Import, ID: u.ID, OwnerID: u.OwnerID, Files: []File{f}})
+	_, err := s.Sink.Take(ctx, done)
 	switch {
 	case err != nil && mayPass(err):
 		return err
@@ -154,10 +88,10 @@ func (s *Service) hand(ctx context.Context, u *fleet.Upload) error {
 		return s.fail(ctx, u, err)
 	}
 	u.State, u.Hash = fleet.UploadDone, nil
-	if err := errors.Join(s.save(ctx, u), s.folder.remove(u.ID)); err != nil {
+	if err := errors.Join(s.save(ctx, u), s.folder.removeAll(stagedNames(u))); err != nil {
 		return err
 	}
-	s.Log.Info("upload done", "upload", u.ID, "model", u.Name, "size", u.SizeBytes, "sha256", u.SHA256, "caller", u.OwnerID)
+	s.Log.Info("upload done", "upload", u.ID, "model", u.Name, "files", len(u.Files), "size", u.SizeBytes, "caller", u.OwnerID)
 	s.Sink.Changed(*u, u.OffsetBytes)
 	return nil
 }
@@ -171,15 +105,15 @@ func mayPass(err error) bool {
 	return false
 }
 
-// lost fails an upload of which the bytes can't be found.
-func (s *Service) lost(ctx context.Context, u *fleet.Upload, cause error) error {
-	return s.fail(ctx, u, fault.Wrap(fault.Conflict, fmt.Errorf("%w: %w", ErrOver, cause), "what came of the upload is lost; it has to begin again"))
+// lost is that the bytes of an upload can't be found.
+func lost(cause error) error {
+	return fault.Wrap(fault.Conflict, fmt.Errorf("%w: %w", ErrOver, cause), "what came of the upload is lost; it has to begin again")
 }
 
 // fail ends an upload for a reason, and returns that.
 func (s *Service) fail(ctx context.Context, u *fleet.Upload, reason error) error {
 	u.State, u.Problem, u.Hash = fleet.UploadFailed, fault.MessageOf(reason), nil
-	err := errors.Join(s.save(ctx, u), s.folder.remove(u.ID))
+	err := errors.Join(s.save(ctx, u), s.folder.removeAll(stagedNames(u)))
 	s.Log.Warn("upload failed", "upload", u.ID, "model", u.Name, "error", reason)
 	s.Sink.Changed(*u, u.OffsetBytes)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
-	"fmt"
 	"io"
 	"math"
 	"slices"
@@ -13,9 +12,6 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/sdk/fault"
 )
-
-// maxBatchFiles is how many files a model may come in.
-const maxBatchFiles = 1000
 
 // Batch takes the files of one model in, one after the other, all in one request. It
 // leaves no record: when the request ends early, it is as if it had not been. A batch
@@ -68,15 +64,13 @@ func (b *Batch) Add(ctx context.Context, filename string, from io.Reader) error 
 	switch {
 	case err != nil:
 		return err
-	case len(b.files) == maxBatchFiles:
-		return fault.New(fault.Invalid, "a model has at most %d files", maxBatchFiles).On(fault.Caller)
+	case len(b.files) == maxFiles:
+		return errTooManyFiles()
 	case slices.ContainsFunc(b.files, func(f File) bool { return f.Name == name }):
-		return fault.New(fault.Invalid, "two files are named %q", name).On(fault.Caller)
-	case b.upload.Filename == "":
-		b.upload.Filename = name
+		return errNamedTwice(name)
 	}
 	s := b.service
-	staged := fmt.Sprintf("%s-%d", b.upload.ID, len(b.files))
+	staged := stagedName(b.upload.ID, len(b.files))
 	file, err := s.folder.create(staged)
 	if err != nil {
 		return explain(err)
@@ -155,9 +149,6 @@ func (b *Batch) complete(ctx context.Context, want fleet.Import, digests []strin
 		return err
 	}
 	b.upload.State, b.upload.SizeBytes = fleet.UploadReceived, b.total
-	if len(b.files) == 1 {
-		b.upload.SHA256 = b.files[0].SHA256
-	}
 	return nil
 }
 
@@ -168,10 +159,7 @@ func (b *Batch) Close() error {
 	delete(s.batches, b.upload.ID)
 	s.mu.Unlock()
 	b.end(nil)
-	var err error
-	for _, name := range b.staged {
-		err = errors.Join(err, s.folder.remove(name))
-	}
+	err := s.folder.removeAll(b.staged)
 	if b.upload.State != fleet.UploadDone {
 		b.upload.State = fleet.UploadRemoved
 		s.Sink.Changed(b.upload, b.total)

@@ -86,11 +86,16 @@ func (f *fixture) pass(d time.Duration) {
 // begin begins an upload of a file tiny.gguf.
 func (f *fixture) begin(size int, sum string) fleet.Upload {
 	f.t.Helper()
-	u, err := f.Create(f.t.Context(), uploads.Start{Filename: "tiny.gguf", SizeBytes: int64(size), SHA256: sum, OwnerID: "k1"})
+	u, err := f.Create(f.t.Context(), uploads.Start{Files: []fleet.UploadFile{{Name: "tiny.gguf", SizeBytes: int64(size), SHA256: sum}}, OwnerID: "k1"})
 	if err != nil {
 		f.t.Fatal(err)
 	}
 	return u
+}
+
+// one is a file that is to be uploaded, with any content.
+func one(name string, sizeBytes int64) []fleet.UploadFile {
+	return []fleet.UploadFile{{Name: name, SizeBytes: sizeBytes}}
 }
 
 // wantLeft checks what lies in the staging folder.

@@ -20,7 +20,24 @@ type folder struct {
 
 func (d folder) at(name string) string { return filepath.Join(d.path, name) }
 
-// create makes an empty file that is still there after a loss of power.
+// makeAll makes empty files that are still there after a loss of power, or none.
+func (d folder) makeAll(names []string) error {
+	for i, name := range names {
+		file, err := os.OpenFile(d.at(name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+		if err == nil {
+			err = file.Close()
+		}
+		if err != nil {
+			return errors.Join(err, d.removeAll(names[:i]))
+		}
+	}
+	if err := d.sync(); err != nil {
+		return errors.Join(err, d.removeAll(names))
+	}
+	return nil
+}
+
+// create makes an empty file that is still there after a loss of power, and opens it.
 func (d folder) create(name string) (*os.File, error) {
 	file, err := os.OpenFile(d.at(name), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
@@ -63,6 +80,14 @@ func (d folder) remove(name string) error {
 		return err
 	}
 	return nil
+}
+
+func (d folder) removeAll(names []string) error {
+	var errs []error
+	for _, name := range names {
+		errs = append(errs, d.remove(name))
+	}
+	return errors.Join(errs...)
 }
 
 // room is fault.NoSpace where so many bytes more would not leave the reserve free.

@@ -26,7 +26,9 @@ func (s *Service) Load(ctx context.Context) error {
 	wanted := map[string]bool{}
 	for i := range list {
 		if state := list[i].State; state == fleet.UploadReceiving || state == fleet.UploadReceived {
-			wanted[list[i].ID] = true
+			for _, name := range stagedNames(&list[i]) {
+				wanted[name] = true
+			}
 			s.Sink.Changed(list[i], list[i].OffsetBytes)
 		}
 	}

@@ -63,11 +63,11 @@ func New(o Options) *Service {
 
 // Start is what an upload begins with.
 type Start struct {
-	fleet.Import        // without a name it gets one after the file's
-	Filename     string // may be empty where there is a name
-	SizeBytes    int64
-	SHA256       string // in hexadecimal, that it has to have; empty is any
-	OwnerID      string // of the key or session
+	fleet.Import // without a name it gets one after the first file's
+	// Files are those of the model, with the digests that they have to have; an empty one is
+	// any. A single one may be without a name where the model has one.
+	Files   []fleet.UploadFile
+	OwnerID string // of the key or session
 }
 
 // newID returns an id that nobody can guess, safe in URLs and as a file's name.
@@ -91,18 +91,14 @@ func (s *Service) Create(ctx context.Context, start Start) (fleet.Upload, error)
 		if err := s.folder.room(u.SizeBytes); err != nil {
 			return fleet.Upload{}, err
 		}
-		file, err := s.folder.create(u.ID)
-		if err == nil {
-			err = file.Close()
-		}
-		if err != nil {
+		if err := s.folder.makeAll(stagedNames(&u)); err != nil {
 			return fleet.Upload{}, explain(err)
 		}
 	}
 	if err := s.Store.CreateUpload(ctx, u); err != nil {
-		return fleet.Upload{}, errors.Join(err, s.folder.remove(u.ID))
+		return fleet.Upload{}, errors.Join(err, s.folder.removeAll(stagedNames(&u)))
 	}
-	s.Log.Info("upload begun", "upload", u.ID, "model", u.Name, "filename", u.Filename, "size", u.SizeBytes, "caller", u.OwnerID, "known", known)
+	s.Log.Info("upload begun", "upload", u.ID, "model", u.Name, "files", len(u.Files), "size", u.SizeBytes, "caller", u.OwnerID, "known", known)
 	s.Sink.Changed(u, u.OffsetBytes)
 	if known || u.SizeBytes == 0 {
 		return s.Append(ctx, u.ID, Piece{OffsetBytes: u.OffsetBytes, Body: strings.NewReader("")})
@@ -117,17 +113,11 @@ func (start Start) Checked() (Start, error) {
 	if start.Import, err = checkImport(start.Import); err != nil {
 		return start, err
 	}
-	if start.SHA256, err = checkDigest(start.SHA256); err != nil {
-		return start, err
-	}
-	if start.Filename == "" {
-		start.Filename = strings.NewReplacer("/", "-", ":", "-").Replace(start.Name)
-	}
-	if start.Filename, err = checkFilename(start.Filename); err != nil {
+	if start.Files, err = checkFiles(start.Files, start.Name); err != nil {
 		return start, err
 	}
 	if start.Name == "" {
-		start.Name, err = nameAfter(start.Filename)
+		start.Name, err = nameAfter(start.Files[0].Name)
 	}
 	return start, err
 }
@@ -138,15 +128,16 @@ func (s *Service) admit(ctx context.Context, start Start) (fleet.Upload, error) 
 	if err != nil {
 		return fleet.Upload{}, err
 	}
-	if start.SizeBytes < 0 {
-		return fleet.Upload{}, fault.New(fault.Invalid, "an upload has to say how many bytes it has").On(fault.Caller)
+	var size int64
+	for _, f := range start.Files {
+		size += f.SizeBytes
 	}
-	if err := s.fits(start.SizeBytes); err != nil {
+	if err := s.fits(size); err != nil {
 		return fleet.Upload{}, err
 	}
 	now := s.Now().UTC()
 	return fleet.Upload{
-		ID: newID(), Import: start.Import, Filename: start.Filename, SizeBytes: start.SizeBytes, SHA256: start.SHA256, OwnerID: start.OwnerID,
+		ID: newID(), Import: start.Import, Files: start.Files, SizeBytes: size, OwnerID: start.OwnerID,
 		State: fleet.UploadReceiving, Hash: stateOf(sha256.New()), CreatedAt: now, ChangedAt: now, ExpiresAt: now.Add(s.KeepFor),
 	}, s.Sink.Check(ctx, start.Import)
 }
@@ -159,19 +150,23 @@ func (s *Service) fits(sizeBytes int64) error {
 	return nil
 }
 
-// known reports whether the sink has the content of an upload already.
+// known reports whether the sink has the content of all of an upload's files already.
 func (s *Service) known(ctx context.Context, u *fleet.Upload) (bool, error) {
-	if u.SHA256 == "" {
-		return false, nil
+	for _, f := range u.Files {
+		if f.SHA256 == "" {
+			return false, nil
+		}
+		size, err := s.Sink.Known(ctx, u.Import, f.SHA256)
+		switch {
+		case fault.KindOf(err) == fault.NotFound:
+			return false, nil
+		case err != nil:
+			return false, err
+		case size != f.SizeBytes:
+			return false, fault.New(fault.Invalid, "what has the sha256 of %q has %d bytes, not %d", f.Name, size, f.SizeBytes).On(fault.Caller)
+		}
 	}
-	size, err := s.Sink.Known(ctx, u.Import, u.SHA256)
-	switch {
-	case fault.KindOf(err) == fault.NotFound:
-		return false, nil
-	case err == nil && size != u.SizeBytes:
-		return false, fault.New(fault.Invalid, "what has this sha256 has %d bytes, not %d", size, u.SizeBytes).On(fault.Caller)
-	}
-	return err == nil, err
+	return true, nil
 }
 
 // Look returns an upload. Who works on it is made to stop first: whoever asks means to go
@@ -213,7 +208,7 @@ var errEnded = fault.New(fault.Conflict, "somebody ended this upload").On(fault.
 
 // remove has to be called with the upload's turn.
 func (s *Service) remove(ctx context.Context, u fleet.Upload) error {
-	if err := s.folder.remove(u.ID); err != nil {
+	if err := s.folder.removeAll(stagedNames(&u)); err != nil {
 		return err
 	}
 	if err := s.Store.RemoveUpload(ctx, u.ID); err != nil {

@@ -263,7 +263,7 @@ func TestContentThatIsKnownIsDoneAtOnce(t *testing.T) {
 	if _, err := f.Append(t.Context(), u.ID, uploads.Piece{SizeBytes: 1000, Body: bytes.NewReader(content)}); err != nil {
 		t.Fatal(err)
 	}
-	known, err := f.Create(t.Context(), uploads.Start{Import: fleet.Import{Name: "other"}, SizeBytes: 1000, SHA256: digest(content)})
+	known, err := f.Create(t.Context(), uploads.Start{Import: fleet.Import{Name: "other"}, Files: []fleet.UploadFile{{SizeBytes: 1000, SHA256: digest(content)}}})
 	if err != nil || known.State != fleet.UploadDone || known.OffsetBytes != 1000 {
 		t.Fatalf("%+v, %v", known, err)
 	}
@@ -272,7 +272,7 @@ func TestContentThatIsKnownIsDoneAtOnce(t *testing.T) {
 		t.Errorf("taken as %+v", took)
 	}
 	f.wantLeft()
-	_, err = f.Create(t.Context(), uploads.Start{Filename: "x", SizeBytes: 999, SHA256: digest(content)})
+	_, err = f.Create(t.Context(), uploads.Start{Files: []fleet.UploadFile{{Name: "x", SizeBytes: 999, SHA256: digest(content)}}})
 	wantKind(t, err, fault.Invalid)
 }
 
@@ -283,35 +283,35 @@ func TestWhatIsRefusedBeforeAByteCame(t *testing.T) {
 		start uploads.Start
 		want  fault.Kind
 	}{
-		"too large":              {uploads.Start{Filename: "f", SizeBytes: 1001}, fault.TooLarge},
-		"no size":                {uploads.Start{Filename: "f", SizeBytes: -1}, fault.Invalid},
-		"no name at all":         {uploads.Start{SizeBytes: 1}, fault.Invalid},
-		"a long name":            {uploads.Start{Import: fleet.Import{Name: long}, SizeBytes: 1}, fault.Invalid},
-		"a name with ..":         {uploads.Start{Import: fleet.Import{Name: "../../etc/passwd"}, SizeBytes: 1}, fault.Invalid},
-		"a name with NUL":        {uploads.Start{Import: fleet.Import{Name: "a\x00b"}, SizeBytes: 1}, fault.Invalid},
-		"a name in unicode":      {uploads.Start{Import: fleet.Import{Name: "löwe"}, SizeBytes: 1}, fault.Invalid},
-		"a long filename":        {uploads.Start{Filename: long, SizeBytes: 1}, fault.Invalid},
-		"a filename with NUL":    {uploads.Start{Filename: "a\x00.gguf", SizeBytes: 1}, fault.Invalid},
-		"a filename of dots":     {uploads.Start{Filename: "../..", SizeBytes: 1}, fault.Invalid},
-		"a filename, not UTF-8":  {uploads.Start{Filename: "a\xff", SizeBytes: 1}, fault.Invalid},
-		"no name in a filename":  {uploads.Start{Filename: "---", SizeBytes: 1}, fault.Invalid},
-		"a description with ESC": {uploads.Start{Filename: "f", Import: fleet.Import{Description: "\x1b[2J"}, SizeBytes: 1}, fault.Invalid},
+		"too large":              {uploads.Start{Files: one("f", 1001)}, fault.TooLarge},
+		"no size":                {uploads.Start{Files: one("f", -1)}, fault.Invalid},
+		"no name at all":         {uploads.Start{Files: one("", 1)}, fault.Invalid},
+		"a long name":            {uploads.Start{Import: fleet.Import{Name: long}, Files: one("", 1)}, fault.Invalid},
+		"a name with ..":         {uploads.Start{Import: fleet.Import{Name: "../../etc/passwd"}, Files: one("", 1)}, fault.Invalid},
+		"a name with NUL":        {uploads.Start{Import: fleet.Import{Name: "a\x00b"}, Files: one("", 1)}, fault.Invalid},
+		"a name in unicode":      {uploads.Start{Import: fleet.Import{Name: "löwe"}, Files: one("", 1)}, fault.Invalid},
+		"a long filename":        {uploads.Start{Files: one(long, 1)}, fault.Invalid},
+		"a filename with NUL":    {uploads.Start{Files: one("a\x00.gguf", 1)}, fault.Invalid},
+		"a filename of dots":     {uploads.Start{Files: one("../..", 1)}, fault.Invalid},
+		"a filename, not UTF-8":  {uploads.Start{Files: one("a\xff", 1)}, fault.Invalid},
+		"no name in a filename":  {uploads.Start{Files: one("---", 1)}, fault.Invalid},
+		"a description with ESC": {uploads.Start{Import: fleet.Import{Description: "\x1b[2J"}, Files: one("f", 1)}, fault.Invalid},
 		"a storage that can't be": {
-			uploads.Start{Filename: "f", Import: fleet.Import{Storage: "../x"}, SizeBytes: 1}, fault.Invalid,
+			uploads.Start{Import: fleet.Import{Storage: "../x"}, Files: one("f", 1)}, fault.Invalid,
 		},
 		"a storage that isn't there": {
-			uploads.Start{Filename: "f", Import: fleet.Import{Storage: "s3"}, SizeBytes: 1}, fault.NotFound,
+			uploads.Start{Import: fleet.Import{Storage: "s3"}, Files: one("f", 1)}, fault.NotFound,
 		},
-		"a host without a name": {uploads.Start{Filename: "f", Import: fleet.Import{Hosts: []string{""}}, SizeBytes: 1}, fault.Invalid},
-		"a quantisation":        {uploads.Start{Filename: "f", Import: fleet.Import{Quantize: "q4; rm"}, SizeBytes: 1}, fault.Invalid},
-		"a digest":              {uploads.Start{Filename: "f", SHA256: "abc", SizeBytes: 1}, fault.Invalid},
+		"a host without a name": {uploads.Start{Import: fleet.Import{Hosts: []string{""}}, Files: one("f", 1)}, fault.Invalid},
+		"a quantisation":        {uploads.Start{Import: fleet.Import{Quantize: "q4; rm"}, Files: one("f", 1)}, fault.Invalid},
+		"a digest":              {uploads.Start{Files: []fleet.UploadFile{{Name: "f", SHA256: "abc", SizeBytes: 1}}}, fault.Invalid},
 	} {
 		if _, err := f.Create(t.Context(), c.start); fault.KindOf(err) != c.want {
 			t.Errorf("%s: %v, want %v", name, err, c.want)
 		}
 	}
 	f.wantLeft()
-	if u, err := f.Create(t.Context(), uploads.Start{Filename: "f", Import: fleet.Import{Hosts: []string{}}}); err != nil || u.Hosts != nil {
+	if u, err := f.Create(t.Context(), uploads.Start{Files: one("f", 0), Import: fleet.Import{Hosts: []string{}}}); err != nil || u.Hosts != nil {
 		t.Errorf("no hosts are %v, %v", u.Hosts, err)
 	}
 	for filename, want := range map[string][2]string{
@@ -321,16 +321,16 @@ func TestWhatIsRefusedBeforeAByteCame(t *testing.T) {
 		"noextension":                   {"noextension", "noextension:latest"},
 		"model-00001-of-00002.gguf.tmp": {"model-00001-of-00002.gguf.tmp", "model-00001-of-00002.gguf:latest"},
 	} {
-		u, err := f.Create(t.Context(), uploads.Start{Filename: filename, SizeBytes: 1})
-		if err != nil || u.Filename != want[0] || u.Name != want[1] {
-			t.Errorf("%s: %q %q, %v", filename, u.Filename, u.Name, err)
+		u, err := f.Create(t.Context(), uploads.Start{Files: one(filename, 1)})
+		if err != nil || u.Files[0].Name != want[0] || u.Name != want[1] {
+			t.Errorf("%s: %q %q, %v", filename, u.Files[0].Name, u.Name, err)
 		}
 	}
 }
 
 func TestADiskWithoutRoom(t *testing.T) {
 	f := start(t, func(o *uploads.Options) { o.ReserveBytes = 1 << 60 })
-	_, err := f.Create(t.Context(), uploads.Start{Filename: "f", SizeBytes: 1})
+	_, err := f.Create(t.Context(), uploads.Start{Files: one("f", 1)})
 	wantKind(t, err, fault.NoSpace)
 	_, _, err = f.Begin(t.Context(), "k", 1)
 	wantKind(t, err, fault.NoSpace)

@@ -1,7 +1,9 @@
 package uploads
 
 import (
+	"math"
 	"path"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -18,6 +20,9 @@ const (
 	maxHostBytes        = 253
 	maxHosts            = 1000
 )
+
+// maxFiles is how many files a model may come in.
+const maxFiles = 1000
 
 // checkImport brings what is wanted of a model into one form, and says what is wrong
 // with it. The name may be empty.
@@ -49,6 +54,52 @@ func checkImport(want fleet.Import) (fleet.Import, error) {
 		want.Hosts = nil // none, in whatever way it was said
 	}
 	return want, nil
+}
+
+// checkFiles brings the files of a model into one form, and says what is wrong with them.
+// A single one without a name has that of the model.
+func checkFiles(files []fleet.UploadFile, model string) ([]fleet.UploadFile, error) {
+	switch {
+	case len(files) == 0:
+		return nil, invalid("files", "has no file")
+	case len(files) > maxFiles:
+		return nil, errTooManyFiles()
+	}
+	files = slices.Clone(files)
+	names := map[string]bool{}
+	var total int64
+	for i := range files {
+		f := &files[i]
+		if f.Name == "" && len(files) == 1 {
+			f.Name = strings.NewReplacer("/", "-", ":", "-").Replace(model)
+		}
+		var err error
+		if f.Name, err = checkFilename(f.Name); err != nil {
+			return nil, err
+		}
+		if f.SHA256, err = checkDigest(f.SHA256); err != nil {
+			return nil, err
+		}
+		switch {
+		case names[f.Name]:
+			return nil, errNamedTwice(f.Name)
+		case f.SizeBytes < 0:
+			return nil, fault.New(fault.Invalid, "an upload has to say how many bytes %q has", f.Name).On(fault.Caller)
+		case f.SizeBytes > math.MaxInt64-1-total:
+			return nil, fault.New(fault.TooLarge, "the files have more bytes than can be counted").On(fault.Caller)
+		}
+		names[f.Name] = true
+		total += f.SizeBytes
+	}
+	return files, nil
+}
+
+func errTooManyFiles() error {
+	return fault.New(fault.Invalid, "a model has at most %d files", maxFiles).On(fault.Caller)
+}
+
+func errNamedTwice(name string) error {
+	return fault.New(fault.Invalid, "two files are named %q", name).On(fault.Caller)
 }
 
 // checkFilename returns the name of a file without the folders before it.

@@ -1,0 +1,78 @@
+package uploadapi
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+
+	"github.com/corral-fleet/corral/controlplane/internal/edge"
+	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/controlplane/internal/uploads"
+	"github.com/corral-fleet/corral/sdk/fault"
+)
+
+// maxAnnouncementBytes is how long the announcement of an upload may be: with as many
+// files as a model may have, it is some hundred kilobytes.
+const maxAnnouncementBytes = 1 << 20
+
+// announcement is what an upload begins with that says its files in a body: a list of them
+// is too long for a header.
+type announcement struct {
+	Name        string   `json:"name"`
+	Description string   `json:"description"`
+	Storage     string   `json:"storage"`
+	Hosts       []string `json:"hosts"`
+	Quantize    string   `json:"quantize"`
+	From        string   `json:"from"`
+	Files       []struct {
+		Filename string `json:"filename"`
+		Size     *int64 `json:"size"` // in bytes
+		SHA256   string `json:"sha256"`
+	} `json:"files"`
+}
+
+// begin begins an upload as tus has it, or of files that are announced in a body.
+func (a *API) begin(ctx context.Context, r *edge.Request) (*edge.Response, error) {
+	if mediaType(r) != "application/json" || r.Header("Upload-Length") != "" {
+		return tus(a.create)(ctx, r)
+	}
+	start, err := announced(r)
+	if err != nil {
+		return nil, err
+	}
+	u, err := a.uploads.Create(ctx, start)
+	if err != nil {
+		return nil, err
+	}
+	resp := created(&u)
+	resp.Header = append(resp.Header, edge.HeaderField{Name: "Tus-Resumable", Value: version})
+	return resp, nil
+}
+
+// announced reads what an upload begins with from the body of its request.
+func announced(r *edge.Request) (uploads.Start, error) {
+	var said announcement
+	body, err := io.ReadAll(io.LimitReader(r.Stream, maxAnnouncementBytes+1))
+	if err != nil {
+		return uploads.Start{}, err
+	}
+	if len(body) > maxAnnouncementBytes {
+		return uploads.Start{}, fault.New(fault.TooLarge, "the body has more than %d bytes", maxAnnouncementBytes).On(fault.Caller)
+	}
+	if err := json.Unmarshal(body, &said); err != nil {
+		return uploads.Start{}, fault.Wrap(fault.Invalid, err, "the body has to be a JSON object with the field %q, a list of objects with %q and %q", "files", "filename", "size").On(fault.Caller)
+	}
+	start := uploads.Start{
+		Import: fleet.Import{
+			Name: said.Name, Description: said.Description, Storage: said.Storage, Hosts: said.Hosts, Quantize: said.Quantize, From: said.From,
+		},
+		OwnerID: r.Caller.ID,
+	}
+	for _, f := range said.Files {
+		if f.Size == nil {
+			return start, fault.New(fault.Invalid, "the field %q is missing: how many bytes the file %q has", "size", f.Filename).On(fault.Caller)
+		}
+		start.Files = append(start.Files, fleet.UploadFile{Name: f.Filename, SizeBytes: *f.Size, SHA256: f.SHA256})
+	}
+	return start, nil
+}
