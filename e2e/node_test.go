@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/corral-fleet/corral/e2e/corraltest"
 	"github.com/corral-fleet/corral/e2e/ollamatest"
+	"github.com/corral-fleet/corral/sdk/gguf/gguftest"
 	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
 )
 
@@ -94,8 +96,18 @@ func startForJavaScript(t *testing.T, port string, hosts ...string) []string {
 	if err := os.WriteFile(file, tiny(t, tinymodel.Options{Seed: 2}), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	var parts []string
+	folder := t.TempDir()
+	for name, content := range gguftest.Split(tiny(t, tinymodel.Options{Seed: 3}), "parts", 3) {
+		part := filepath.Join(folder, name)
+		if err := os.WriteFile(part, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		parts = append(parts, part)
+	}
+	slices.Sort(parts)
 	return []string{
-		"CORRAL_GGUF=" + file,
+		"CORRAL_GGUF=" + file, "CORRAL_PARTS=" + strings.Join(parts, ","),
 		"CORRAL_URL=" + withKeys.URL(), "CORRAL_KEY=" + withKeys.Key(corraltest.Operator), "CORRAL_HOSTS=" + strings.Join(hosts, ","),
 		"CORRAL_MODEL=" + corraltest.Hello, "CORRAL_ENDLESS_MODEL=" + corraltest.Endless, "CORRAL_ROAMING_MODEL=" + roaming,
 		"CORRAL_KEYLESS_URL=" + open.URL(),

@@ -4,19 +4,36 @@ import (
 	"bufio"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/corral-fleet/corral/e2e/corraltest"
+	"github.com/corral-fleet/corral/sdk/gguf/gguftest"
 	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
 )
 
-// TestAnUploadSurvivesItsServer uploads a model with the client that browsers use, and
-// kills the server three times meanwhile. The client goes on where it was, what arrives is
-// what was sent, and nothing else is left.
+// TestAnUploadSurvivesItsServer uploads models with the client that browsers use, one in
+// one file and one in three, and kills the server three times meanwhile. The client goes
+// on where it was, what arrives is what was sent, and nothing else is left.
 func TestAnUploadSurvivesItsServer(t *testing.T) {
 	t.Parallel()
+	whole := tiny(t, tinymodel.Options{})
+	t.Run("one file", func(t *testing.T) {
+		t.Parallel()
+		testKilledUpload(t, map[string][]byte{"survivor.gguf": whole})
+	})
+	t.Run("several files", func(t *testing.T) {
+		t.Parallel()
+		testKilledUpload(t, gguftest.Split(whole, "survivor", 3))
+	})
+}
+
+func testKilledUpload(t *testing.T, files map[string][]byte) {
+	t.Helper()
 	node, err := exec.LookPath("node")
 	if err != nil {
 		t.Fatalf("this test needs Node: %v", err)
@@ -24,15 +41,21 @@ func TestAnUploadSurvivesItsServer(t *testing.T) {
 	installModules(t, "node")
 	lab := corraltest.New(t)
 	controlplane := lab.ControlPlane()
-	content := tiny(t, tinymodel.Options{})
-	file := filepath.Join(t.TempDir(), "survivor.gguf")
-	if err := os.WriteFile(file, content, 0o600); err != nil {
-		t.Fatal(err)
+	var paths []string
+	total, folder := 0, t.TempDir()
+	for name, content := range files {
+		file := filepath.Join(folder, name)
+		if err := os.WriteFile(file, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, file)
+		total += len(content)
 	}
+	slices.Sort(paths)
 	client := exec.CommandContext(t.Context(), node, "resume.js")
 	client.Dir, client.Stderr = "node", os.Stderr
 	client.Env = append(os.Environ(), "CORRAL_URL="+controlplane.URL(), "CORRAL_KEY="+controlplane.Key(corraltest.Operator),
-		"CORRAL_FILE="+file, "CORRAL_PIECE="+strconv.Itoa(len(content)/40))
+		"CORRAL_FILES="+strings.Join(paths, ","), "CORRAL_PIECE="+strconv.Itoa(total/40))
 	out, err := client.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +70,7 @@ func TestAnUploadSurvivesItsServer(t *testing.T) {
 			t.Errorf("the client was at %d and then says %q", last, lines.Text())
 		}
 		last = at
-		if kills < 3 && at > (kills+1)*len(content)/4 {
+		if kills < 3 && at > (kills+1)*total/4 {
 			kills++
 			controlplane.Kill()
 			controlplane.Restart()
@@ -56,8 +79,8 @@ func TestAnUploadSurvivesItsServer(t *testing.T) {
 	if err := client.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	if kills != 3 || last != len(content) {
-		t.Errorf("%d kills, and the client came to %d of %d", kills, last, len(content))
+	if kills != 3 { // it need not have heard of the last piece itself, where the answer was lost with the server
+		t.Errorf("%d kills, and the client came to %d of %d", kills, last, total)
 	}
 	operator := controlplane.As(corraltest.Operator)
 	awaitModel(t, operator, "survivor", "is stored", func(m catalogued) bool { return m.Status == "stored" && m.Progress == nil })
@@ -65,11 +88,14 @@ func TestAnUploadSurvivesItsServer(t *testing.T) {
 		Files []struct{ Path string }
 	}
 	operator.Get("/api/storage/default/files?flat=true").JSON(&listing)
-	if len(listing.Files) != 1 {
+	if len(listing.Files) != len(files) {
 		t.Fatalf("in the storage are %v", listing.Files)
 	}
-	if got := operator.Get("/api/storage/default/file?path=" + listing.Files[0].Path); got.Body != string(content) {
-		t.Errorf("%d bytes came of %d, or others", len(got.Body), len(content))
+	for _, f := range listing.Files {
+		want := files[path.Base(f.Path)]
+		if got := operator.Get("/api/storage/default/file?path=" + f.Path); got.Body != string(want) {
+			t.Errorf("%s: %d bytes came of %d, or others", f.Path, len(got.Body), len(want))
+		}
 	}
 	for _, folder := range []string{"uploads", "arrivals"} {
 		corraltest.Await(t, modelLimit, folder+" is empty", corraltest.Until(func() bool {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -142,6 +142,41 @@ for (const [name, server] of Object.entries(servers)) {
     assert.deepEqual(pieces.map((p) => p.done), pieces.map((_, i) => i === pieces.length - 1))
   })
 }
+
+// What docs/uploads.md shows is run as it stands, but for what is the reader's own.
+test('with a key: the uploads of the documentation', async (t) => {
+  const page = await open(t, allowed)
+  const { url, key } = servers['with a key']
+  const parts = required('CORRAL_PARTS').split(',')
+  await page.evaluate(() => document.body.append(Object.assign(document.createElement('input'), { type: 'file', multiple: true, id: 'files' })))
+  await page.locator('#files').setInputFiles([required('CORRAL_GGUF'), ...parts])
+  const shown = (await readFile(new URL('../../docs/uploads.md', import.meta.url), 'utf8')).matchAll(/^```js\n(.*?)^```$/gms)
+  const examples = [...shown].map(([, code]) => code.replaceAll('http://HOST:11435', url))
+  assert.equal(examples.length, 2)
+  for (const code of examples) {
+    await page.evaluate(({ code, key }) => {
+      const [file, ...files] = document.getElementById('files').files
+      const run = new Function('file', 'input', 'key', `return (async () => {${code}})()`)
+      return run(file, { files }, key)
+    }, { code, key })
+  }
+  const headers = { Authorization: `Bearer ${key}` }
+  const model = async (name) => (await fetch(`${url}/api/models/${name}`, { headers })).json()
+  for (const [name, count] of [['mine:1b', 1], ['mine:70b', parts.length]]) {
+    const deadline = AbortSignal.timeout(30_000)
+    for (;;) {
+      const { status, progress, files } = await model(name)
+      if (status === 'stored' && progress === null) {
+        assert.equal(files.length, count, name)
+        break
+      }
+      assert.notEqual(status, 'failed', name)
+      deadline.throwIfAborted()
+      await new Promise((wake) => setTimeout(wake, 50))
+    }
+    await fetch(`${url}/api/models/${name}?purge=true`, { method: 'DELETE', headers })
+  }
+})
 
 test('a page of another origin gets nothing without a key', async (t) => {
   const page = await open(t, foreign)

@@ -5,15 +5,22 @@ import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 
-const bundle = join(dirname(createRequire(import.meta.url).resolve('socket.io-client/package.json')), 'dist', 'socket.io.js')
+const inPackage = (name, ...path) => join(dirname(createRequire(import.meta.url).resolve(`${name}/package.json`)), ...path)
 
-const html = '<!doctype html><meta charset="utf-8"><title>Dashboard</title><link rel="icon" href="data:,"><script src="/socket.io.js"></script>'
+const bundles = {
+  '/socket.io.js': inPackage('socket.io-client', 'dist', 'socket.io.js'),
+  '/tus.js': inPackage('tus-js-client', 'dist', 'tus.js'),
+}
+
+const html = '<!doctype html><meta charset="utf-8"><title>Dashboard</title><link rel="icon" href="data:,">' +
+  Object.keys(bundles).map((path) => `<script src="${path}"></script>`).join('')
 
 // servePage serves it on a port of loopback, 0 for a free one, and resolves to
 // its address and how to end it.
 export const servePage = (port) => new Promise((resolve, reject) => {
   const server = createServer((request, response) => {
-    if (request.url === '/socket.io.js') {
+    const bundle = bundles[request.url]
+    if (bundle !== undefined) {
       response.setHeader('Content-Type', 'text/javascript')
       createReadStream(bundle).pipe(response)
       return
