@@ -20,9 +20,11 @@ const maxRequestBytes = 16 << 20
 type forFleet func(ctx context.Context, req *edge.Request, hosts []fleet.HostView) (*edge.Response, error)
 
 // onHost returns a route of Ollama that brings something to hosts, or takes it from
-// there. Where one host is named, or there is no other, the request goes to it: bodies
+// there. Where one host is named, or the fleet has no other, the request goes to it: bodies
 // piece by piece, however long they are, and a caller that leaves ends the work, as with
-// an Ollama. Else the fleet answers it.
+// an Ollama. Else the fleet answers it, also while all hosts but one are away: what a
+// request does must not depend on that, and of the several that make a model each has to
+// go the same way.
 func (a *API) onHost(method, path string, answer forFleet) edge.Route {
 	return edge.Route{
 		Method: method, Path: path, Permission: edge.Operate, Dialect: edge.Ollama,
@@ -34,7 +36,7 @@ func (a *API) onHost(method, path string, answer forFleet) edge.Route {
 				return nil, err
 			case len(hosts) == 0:
 				return nil, fault.New(fault.Unavailable, "no host is connected").On(fault.Host)
-			case len(hosts) > 1:
+			case namedHost(req) == "" && len(a.view.Hosts()) > 1:
 				return answer(ctx, req, hosts)
 			}
 			to, err := instanceOn(&hosts[0])

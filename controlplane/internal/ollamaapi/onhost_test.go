@@ -43,6 +43,12 @@ func TestWorkOnOneHost(t *testing.T) {
 	}
 	h.registry.Remove("h_alpha")
 	h.registry.Disconnect("h_gamma", 1, time.Now(), fleet.HostAway)
+	// The fleet has another host, though that is away: it answers itself.
+	if got := h.server.Do(edge.Operate, "HEAD", "/api/blobs/sha256:"+strings.Repeat("a", 64), ""); got.Status != 404 {
+		t.Errorf("with one host that is connected: %d %s", got.Status, got.Body)
+	}
+	h.wantCalls()
+	h.registry.Remove("h_gamma")
 	if got := h.server.Do(edge.Operate, "POST", "/api/pull", `{}`); got.Status != 200 {
 		t.Errorf("with one host: %d %s", got.Status, got.Body)
 	}
