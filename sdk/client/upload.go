@@ -2,8 +2,6 @@ package client
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"io"
 	"time"
 
@@ -31,7 +29,8 @@ type UploadFile struct {
 // UploadOptions say how a model is uploaded. The zero value is ready for use.
 type UploadOptions struct {
 	// State is that of an upload which was broken off, and which is gone on with where the
-	// control plane still has it. It belongs to one control plane and one file.
+	// control plane still has it. It belongs to one control plane and to these files, as they
+	// were then.
 	State UploadState
 	// Keep, unless it is nil, is given each new state: what a later call needs to go on. The
 	// zero state says that there is nothing left to go on with.
@@ -46,21 +45,24 @@ type UploadOptions struct {
 
 // UploadState is what is needed to go on with an upload. It can be kept as JSON.
 type UploadState struct {
-	SHA256 string `json:"sha256,omitempty"` // of the file, in hexadecimal; empty before it is known
-	ID     string `json:"id,omitempty"`     // of the upload at the control plane; empty before it began
+	SHA256 []string `json:"sha256,omitempty"` // of the files that were read so far, in their order, in hexadecimal
+	ID     string   `json:"id,omitempty"`     // of the upload at the control plane; empty before it began
 }
+
+// IsZero reports whether there is nothing to go on with.
+func (s UploadState) IsZero() bool { return len(s.SHA256) == 0 && s.ID == "" }
 
 // UploadPhase is what an upload is doing.
 type UploadPhase string
 
 // The phases of an upload.
 const (
-	UploadHashing UploadPhase = "hashing" // its file is read
+	UploadHashing UploadPhase = "hashing" // its files are read
 	UploadSending UploadPhase = "sending"
 	UploadWaiting UploadPhase = "waiting" // to be tried again
 )
 
-// UploadProgress is how far an upload is.
+// UploadProgress is how far an upload is, over all of its files.
 type UploadProgress struct {
 	Phase UploadPhase
 	// DoneBytes of TotalBytes are read or sent. They become fewer where a connection broke
@@ -72,10 +74,9 @@ type UploadProgress struct {
 // UploadModel uploads a model and returns it when all bytes are there; storing it in its
 // storage, and bringing it to hosts, follows, as operations tell. It needs the role operator.
 //
-// A single file goes on where it was after a connection broke, and with
-// [UploadOptions].State also in another run of the program. It is read once before, for its
-// sha256: a file that the control plane has already is done at once. Several files are
-// one request, which has to begin anew.
+// It goes on where it was after a connection broke, and with [UploadOptions].State also in
+// another run of the program; several files are one upload, in their order. They are read
+// once before, for their sha256: what the control plane has already is done at once.
 //
 // A model that is refused is what the control plane says: fault.Invalid, fault.TooLarge,
 // fault.NoSpace and others. A file that can't be read, or changed meanwhile, is
@@ -90,42 +91,13 @@ func (c *Client) UploadModel(ctx context.Context, u ModelUpload, o UploadOptions
 	if o.Patience == 0 {
 		o.Patience = 5 * time.Minute
 	}
-	switch len(u.Files) {
-	case 0:
+	if len(u.Files) == 0 {
 		return nil, fault.New(fault.Invalid, "there is no file to upload").On(fault.Caller)
-	case 1:
-		s := &sender{client: c, model: &u, file: &u.Files[0], options: o, state: o.State, resumed: o.State.ID != ""}
-		return s.run(ctx)
 	}
-	return c.uploadForm(ctx, &u, o.Progress)
-}
-
-// hashPiece is how much of a file is hashed at a time, in bytes.
-const hashPiece = 1 << 20
-
-// digest returns the sha256 of a file, in hexadecimal.
-func digest(ctx context.Context, f *UploadFile, told func(UploadProgress)) (string, error) {
-	sum := sha256.New()
-	piece := make([]byte, hashPiece)
-	for at := int64(0); at < f.SizeBytes; {
-		told(UploadProgress{Phase: UploadHashing, DoneBytes: at, TotalBytes: f.SizeBytes})
-		if err := ctx.Err(); err != nil {
-			return "", fault.Wrap(fault.KindOf(err), err, "").On(fault.Caller)
-		}
-		n, err := f.Content.ReadAt(piece[:min(hashPiece, f.SizeBytes-at)], at)
-		at += int64(n)
-		sum.Write(piece[:n])
-		if err != nil && at < f.SizeBytes {
-			return "", unreadable(f, err)
-		}
+	row, err := newFileRow(u.Files)
+	if err != nil {
+		return nil, err
 	}
-	return hex.EncodeToString(sum.Sum(nil)), nil
-}
-
-// unreadable is the error of a file that can't be read to its end.
-func unreadable(f *UploadFile, err error) error {
-	if err == io.EOF {
-		return fault.New(fault.Invalid, "the file %q has become shorter while it was uploaded", f.Name).On(fault.Caller)
-	}
-	return fault.Wrap(fault.Invalid, err, "the file %q can't be read", f.Name).On(fault.Caller)
+	s := &sender{client: c, model: &u, row: row, options: o, state: o.State, resumed: o.State.ID != ""}
+	return s.run(ctx)
 }

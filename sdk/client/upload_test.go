@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -25,7 +25,7 @@ import (
 	"github.com/corral-fleet/corral/sdk/fault"
 )
 
-// tusServer takes uploads as tus 1.0 has them, and fails as it is told to.
+// tusServer takes uploads as a control plane does, and fails as it is told to.
 type tusServer struct {
 	t *testing.T
 	// cut, where it isn't nil, returns after how many bytes of a piece the connection breaks;
@@ -35,8 +35,8 @@ type tusServer struct {
 	broken func()
 	// fail, where it isn't nil, may answer a request in the server's place.
 	fail func(w http.ResponseWriter, r *http.Request) bool
-	// known is the sha256 of content that is there already.
-	known string
+	// known are the sha256 of content that is there already.
+	known []string
 
 	mu       sync.Mutex
 	uploads  map[string]*tusUpload
@@ -45,9 +45,42 @@ type tusServer struct {
 }
 
 type tusUpload struct {
-	size     int64
-	content  bytes.Buffer
-	metadata map[string]string
+	announced announced
+	size      int64
+	content   bytes.Buffer
+	failed    string // why, once it has
+}
+
+// announced is what an upload begins with.
+type announced struct {
+	Name        string          `json:"name"`
+	Description string          `json:"description"`
+	Storage     string          `json:"storage"`
+	Hosts       []string        `json:"hosts"`
+	Quantize    string          `json:"quantize"`
+	From        string          `json:"from"`
+	Files       []announcedFile `json:"files"`
+}
+
+type announcedFile struct {
+	Filename string `json:"filename"`
+	Size     int64  `json:"size"`
+	SHA256   string `json:"sha256"`
+}
+
+// check fails an upload of which a file is there and has another digest than was said.
+func (u *tusUpload) check() {
+	b := u.content.Bytes()
+	for _, f := range u.announced.Files {
+		if int64(len(b)) < f.Size {
+			return
+		}
+		if sum := digestOf(b[:f.Size]); sum != f.SHA256 {
+			u.failed = fmt.Sprintf("the sha256 of %s is %s, not %s", f.Filename, sum, f.SHA256)
+			return
+		}
+		b = b[f.Size:]
+	}
 }
 
 func newTus(t *testing.T) *tusServer {
@@ -84,6 +117,10 @@ func (s *tusServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case http.MethodHead:
 		s.mu.Lock()
 		defer s.mu.Unlock()
+		if u.failed != "" {
+			w.WriteHeader(http.StatusGone)
+			return
+		}
 		w.Header().Set("Upload-Offset", strconv.Itoa(u.content.Len()))
 		w.Header().Set("Upload-Length", strconv.FormatInt(u.size, 10))
 	case http.MethodPatch:
@@ -92,25 +129,24 @@ func (s *tusServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *tusServer) create(w http.ResponseWriter, r *http.Request) {
-	u := &tusUpload{metadata: map[string]string{}}
-	var err error
-	if u.size, err = strconv.ParseInt(r.Header.Get("Upload-Length"), 10, 64); err != nil {
-		s.t.Error(err)
+	u := &tusUpload{}
+	said := json.NewDecoder(r.Body)
+	said.DisallowUnknownFields()
+	if err := said.Decode(&u.announced); err != nil || r.Header.Get("Content-Type") != "application/json" || r.URL.Path != "/api/uploads" {
+		s.t.Errorf("POST %s with %q: %v", r.URL.Path, r.Header.Get("Content-Type"), err)
 	}
-	for pair := range strings.SplitSeq(r.Header.Get("Upload-Metadata"), ",") {
-		key, encoded, _ := strings.Cut(pair, " ")
-		value, err := base64.StdEncoding.DecodeString(encoded)
-		if err != nil {
-			s.t.Error(err)
-		}
-		u.metadata[key] = string(value)
+	known := true
+	for _, f := range u.announced.Files {
+		u.size += f.Size
+		known = known && slices.Contains(s.known, f.SHA256)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := fmt.Sprintf("u_%d", len(s.uploads)+1)
 	s.uploads[id] = u
 	w.Header().Set("Location", "http://elsewhere.example/k/crl_test/api/uploads/"+id)
-	if s.known != "" && u.metadata["sha256"] == s.known {
+	w.Header().Set("Upload-Offset", "0")
+	if known {
 		w.Header().Set("Upload-Offset", strconv.FormatInt(u.size, 10))
 	}
 	w.WriteHeader(http.StatusCreated)
@@ -122,6 +158,11 @@ func (s *tusServer) patch(w http.ResponseWriter, r *http.Request, u *tusUpload) 
 	s.patches++
 	if r.Header.Get("Content-Type") != "application/offset+octet-stream" {
 		s.t.Errorf("a piece has the type %q", r.Header.Get("Content-Type"))
+	}
+	if u.failed != "" {
+		w.WriteHeader(http.StatusGone)
+		fmt.Fprintf(w, `{"error":%q,"code":"conflict"}`, "the upload has failed: "+u.failed)
+		return
 	}
 	if r.Header.Get("Upload-Offset") != strconv.Itoa(u.content.Len()) {
 		w.WriteHeader(http.StatusConflict)
@@ -135,6 +176,7 @@ func (s *tusServer) patch(w http.ResponseWriter, r *http.Request, u *tusUpload) 
 		if _, err := io.CopyN(&u.content, r.Body, limit); err != nil {
 			s.t.Error(err)
 		}
+		u.check()
 		if s.broken != nil {
 			s.broken()
 		}
@@ -142,6 +184,11 @@ func (s *tusServer) patch(w http.ResponseWriter, r *http.Request, u *tusUpload) 
 	}
 	if _, err := io.Copy(&u.content, r.Body); err != nil {
 		panic(http.ErrAbortHandler)
+	}
+	if u.check(); u.failed != "" {
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"error":%q,"code":"invalid"}`, u.failed)
+		return
 	}
 	w.Header().Set("Upload-Offset", strconv.Itoa(u.content.Len()))
 	w.WriteHeader(http.StatusNoContent)
@@ -156,6 +203,17 @@ func (s *tusServer) only() *tusUpload {
 		s.t.Fatalf("%d uploads were begun", len(s.uploads))
 	}
 	return s.uploads["u_1"]
+}
+
+// upload returns the one with this id.
+func (s *tusServer) upload(id string) *tusUpload {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.uploads[id] == nil {
+		s.t.Fatalf("there is no upload %s", id)
+	}
+	return s.uploads[id]
 }
 
 // count returns how many requests begin so.
@@ -180,6 +238,21 @@ func content(sizeBytes int) []byte {
 func digestOf(b []byte) string {
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:])
+}
+
+// read is the state of an upload whose files have been read.
+func read(files ...[]byte) (s client.UploadState) {
+	for _, f := range files {
+		s.SHA256 = append(s.SHA256, digestOf(f))
+	}
+	return s
+}
+
+// begun is the state of one that the control plane knows.
+func begun(id string, files ...[]byte) client.UploadState {
+	s := read(files...)
+	s.ID = id
+	return s
 }
 
 func upload(b []byte) client.ModelUpload {
@@ -212,16 +285,16 @@ func TestUploadModel(t *testing.T) {
 	if !bytes.Equal(u.content.Bytes(), file) {
 		t.Error("other bytes came")
 	}
-	if diff := cmp.Diff(map[string]string{
-		"name": "tiny", "filename": "tiny.gguf", "description": "Größer, and\nlonger", "storage": "default", "hosts": "gpu-1,gpu-2",
-		"quantize": "q4_K_M", "sha256": digestOf(file),
-	}, u.metadata); diff != "" {
-		t.Errorf("metadata (-want +got)\n%s", diff)
+	if diff := cmp.Diff(announced{
+		Name: "tiny", Description: "Größer, and\nlonger", Storage: "default", Hosts: []string{"gpu-1", "gpu-2"}, Quantize: "q4_K_M",
+		Files: []announcedFile{{"tiny.gguf", 3 << 20, digestOf(file)}},
+	}, u.announced); diff != "" {
+		t.Errorf("it was begun with (-want +got)\n%s", diff)
 	}
 	if last.Phase != client.UploadSending || last.DoneBytes != int64(len(file)) {
 		t.Errorf("the last progress is %+v", last)
 	}
-	if diff := cmp.Diff([]client.UploadState{{SHA256: digestOf(file)}, {SHA256: digestOf(file), ID: "u_1"}, {}}, states); diff != "" {
+	if diff := cmp.Diff([]client.UploadState{read(file), begun("u_1", file), {}}, states); diff != "" {
 		t.Errorf("states (-want +got)\n%s", diff)
 	}
 }
@@ -277,14 +350,14 @@ func TestAnUploadGoesOnInAnotherRun(t *testing.T) {
 	if u := server.only(); !bytes.Equal(u.content.Bytes(), file) {
 		t.Error("other bytes came")
 	}
-	if state != (client.UploadState{}) {
+	if !state.IsZero() {
 		t.Errorf("%+v is left to go on with", state)
 	}
 }
 
 func TestAnUploadThatIsGoneBeginsAnew(t *testing.T) {
 	server, file := newTus(t), content(1000)
-	_, err := serve(t, server.ServeHTTP).UploadModel(t.Context(), upload(file), client.UploadOptions{State: client.UploadState{SHA256: digestOf(file), ID: "u_7"}})
+	_, err := serve(t, server.ServeHTTP).UploadModel(t.Context(), upload(file), client.UploadOptions{State: begun("u_7", file)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -295,7 +368,7 @@ func TestAnUploadThatIsGoneBeginsAnew(t *testing.T) {
 
 func TestAFileThatIsKnownIsNotSent(t *testing.T) {
 	server, file := newTus(t), content(1000)
-	server.known = digestOf(file)
+	server.known = []string{digestOf(file)}
 	if _, err := serve(t, server.ServeHTTP).UploadModel(t.Context(), upload(file), client.UploadOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -311,6 +384,9 @@ func TestAnEmptyFile(t *testing.T) {
 	}
 	if u := server.only(); u.size != 0 || u.content.Len() != 0 {
 		t.Errorf("it has %d of %d bytes", u.content.Len(), u.size)
+	}
+	if n := server.count("PATCH"); n != 1 {
+		t.Errorf("that it is there was asked for %d times", n)
 	}
 }
 
@@ -347,10 +423,10 @@ func TestUploadsThatAreRefused(t *testing.T) {
 		kind  fault.Kind
 		state client.UploadState // that is left
 	}{
-		{"too large", refuse("POST", 413, fmt.Sprintf(says, "too_large")), fault.TooLarge, client.UploadState{SHA256: digestOf(content(1000))}},
+		{"too large", refuse("POST", 413, fmt.Sprintf(says, "too_large")), fault.TooLarge, read(content(1000))},
 		{"no such storage", refuse("POST", 404, fmt.Sprintf(says, "not_found")), fault.NotFound, client.UploadState{}},
-		{"stored already", refuse("POST", 409, fmt.Sprintf(says, "conflict")), fault.Conflict, client.UploadState{SHA256: digestOf(content(1000))}},
-		{"no room", refuse("PATCH", 507, fmt.Sprintf(says, "no_space")), fault.NoSpace, client.UploadState{SHA256: digestOf(content(1000)), ID: "u_1"}},
+		{"stored already", refuse("POST", 409, fmt.Sprintf(says, "conflict")), fault.Conflict, read(content(1000))},
+		{"no room", refuse("PATCH", 507, fmt.Sprintf(says, "no_space")), fault.NoSpace, begun("u_1", content(1000))},
 		{"no model", refuse("PATCH", 400, fmt.Sprintf(says, "invalid")), fault.Invalid, client.UploadState{}},
 		{"over", func(w http.ResponseWriter, r *http.Request) bool {
 			return refuse("PATCH", 410, fmt.Sprintf(says, "conflict"))(w, r) || refuse("HEAD", 410, "")(w, r)
@@ -364,8 +440,8 @@ func TestUploadsThatAreRefused(t *testing.T) {
 			if fault.KindOf(err) != tc.kind || fault.MessageOf(err) != "it says why" {
 				t.Errorf("got %v, want %v", err, tc.kind)
 			}
-			if state != tc.state {
-				t.Errorf("left is %+v, want %+v", state, tc.state)
+			if diff := cmp.Diff(tc.state, state); diff != "" {
+				t.Errorf("left is (-want +got)\n%s", diff)
 			}
 		})
 	}
@@ -419,7 +495,7 @@ func TestAFileThatChanges(t *testing.T) {
 	u := upload(content(1000))
 	u.Files[0].SizeBytes = 2000
 	c := serve(t, newTus(t).ServeHTTP)
-	for _, state := range []client.UploadState{{}, {SHA256: digestOf(nil)}} { // while it is hashed, and while it is sent
+	for _, state := range []client.UploadState{{}, read(nil)} { // while it is hashed, and while it is sent
 		_, err := c.UploadModel(t.Context(), u, client.UploadOptions{State: state})
 		if fault.KindOf(err) != fault.Invalid || !strings.Contains(err.Error(), "shorter") {
 			t.Errorf("got %v, want fault.Invalid", err)
@@ -439,11 +515,18 @@ func (zeros) ReadAt(p []byte, _ int64) (int, error) {
 }
 
 func TestAnUploadTakesLittleMemory(t *testing.T) {
-	const size = 256 << 20
+	const size, count = 32 << 20, 8
+	u := client.ModelUpload{Name: "x"}
+	for i := range count {
+		u.Files = append(u.Files, client.UploadFile{Name: strconv.Itoa(i), Content: zeros{}, SizeBytes: size})
+	}
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		n, err := io.Copy(io.Discard, r.Body)
 		if err != nil {
 			t.Error(err)
+		}
+		if r.Method == http.MethodPost {
+			n = 0
 		}
 		w.Header().Set("Location", "/api/uploads/u_1")
 		w.Header().Set("Upload-Offset", strconv.FormatInt(n, 10))
@@ -451,67 +534,11 @@ func TestAnUploadTakesLittleMemory(t *testing.T) {
 	})
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if _, err := c.UploadModel(t.Context(), client.ModelUpload{Name: "x", Files: []client.UploadFile{{Name: "x", Content: zeros{}, SizeBytes: size}}}, client.UploadOptions{}); err != nil {
+	if _, err := c.UploadModel(t.Context(), u, client.UploadOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	runtime.ReadMemStats(&after)
 	if took := after.TotalAlloc - before.TotalAlloc; took > 8<<20 { // of which 1 MiB is for hashing
-		t.Errorf("%d bytes were allocated for %d", took, size)
-	}
-}
-
-func TestUploadOfSeveralFiles(t *testing.T) {
-	first, second := content(300_000), content(5)
-	var got []string
-	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodPost || r.URL.Path != "/api/models" || r.ContentLength <= 300_005 {
-			t.Errorf("%s %s of %d bytes", r.Method, r.URL.Path, r.ContentLength)
-		}
-		parts, err := r.MultipartReader()
-		if err != nil {
-			t.Error(err)
-			return
-		}
-		for {
-			part, err := parts.NextPart()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			b, err := io.ReadAll(part)
-			if err != nil {
-				t.Error(err)
-			}
-			if part.FormName() == "file" {
-				b = []byte(part.FileName() + " " + digestOf(b))
-			}
-			got = append(got, part.FormName()+" "+string(b))
-		}
-		io.WriteString(w, `{"name":"tiny"}`)
-	})
-	u := client.ModelUpload{Name: "tiny", Hosts: []string{"a", "b"}, Files: []client.UploadFile{
-		{Name: "one.gguf", Content: bytes.NewReader(first), SizeBytes: 300_000}, {Name: "two.gguf", Content: bytes.NewReader(second), SizeBytes: 5},
-	}}
-	var last client.UploadProgress
-	m, err := c.UploadModel(t.Context(), u, client.UploadOptions{Progress: func(p client.UploadProgress) { last = p }})
-	if err != nil || m.Name != "tiny" {
-		t.Fatalf("%+v, %v", m, err)
-	}
-	if want := []string{
-		"name tiny", "hosts a,b", "file one.gguf " + digestOf(first), "file two.gguf " + digestOf(second),
-		"sha256 " + digestOf(first), "sha256 " + digestOf(second),
-	}; !slices.Equal(got, want) {
-		t.Error(cmp.Diff(want, got))
-	}
-	if last != (client.UploadProgress{Phase: client.UploadSending, DoneBytes: 300_005, TotalBytes: 300_005}) {
-		t.Errorf("the last progress is %+v", last)
-	}
-	u.Files[1].SizeBytes = 6
-	c = serve(t, func(_ http.ResponseWriter, r *http.Request) { io.Copy(io.Discard, r.Body) })
-	if _, err := c.UploadModel(t.Context(), u, client.UploadOptions{}); fault.KindOf(err) != fault.Invalid {
-		t.Errorf("a file that is too short is %v, want fault.Invalid", err)
+		t.Errorf("%d bytes were allocated for %d", took, size*count)
 	}
 }

@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// meter reads a file from an offset on, and tells how far it is. A transport may go on
+// meter reads files from an offset on, and tells how far it is. A transport may go on
 // reading after its request has ended, from a goroutine of its own; after stop nobody
 // hears of that.
 type meter struct {
-	file *UploadFile
+	row  *fileRow
 	told func(doneBytes int64)
 
 	mu         sync.Mutex
@@ -21,28 +21,27 @@ type meter struct {
 	standstill time.Duration
 }
 
-func newMeter(f *UploadFile, offset int64, told func(doneBytes int64)) *meter {
-	return &meter{file: f, told: told, at: offset}
+func newMeter(row *fileRow, offset int64, told func(doneBytes int64)) *meter {
+	return &meter{row: row, told: told, at: offset}
 }
 
 func (m *meter) Read(p []byte) (int, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	left := m.file.SizeBytes - m.at
-	if left == 0 || m.over {
+	if m.at == m.row.sizeBytes || m.over {
 		return 0, io.EOF
 	}
-	n, err := m.file.Content.ReadAt(p[:min(int64(len(p)), left)], m.at)
+	n, err := m.row.read(p, m.at)
+	if err != nil {
+		m.err = err
+		return 0, err
+	}
 	m.at += int64(n)
 	if m.timer != nil {
 		m.timer.Reset(m.standstill)
 	}
 	m.told(m.at)
-	if n > 0 {
-		return n, nil
-	}
-	m.err = unreadable(m.file, err)
-	return 0, m.err
+	return n, nil
 }
 
 // watch calls stalled once nothing was read for a while, until stop.
@@ -61,7 +60,7 @@ func (m *meter) stop() {
 	}
 }
 
-// failure is why the file can't be read.
+// failure is why a file can't be read.
 func (m *meter) failure() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

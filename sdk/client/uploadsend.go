@@ -3,12 +3,11 @@ package client
 import (
 	"cmp"
 	"context"
-	"encoding/base64"
 	"errors"
+	"io"
 	"maps"
 	"math/rand/v2"
 	"net/http"
-	gopath "path"
 	"strconv"
 	"strings"
 	"time"
@@ -28,30 +27,22 @@ const (
 	maxUploadPause = 10 * time.Second
 )
 
-// sender uploads one file by tus. It belongs to one goroutine.
+// sender uploads files by tus, as one upload. It belongs to one goroutine.
 type sender struct {
 	client  *Client
 	model   *ModelUpload
-	file    *UploadFile
+	row     *fileRow
 	options UploadOptions
 	state   UploadState
 	resumed bool      // the upload is of a run before, and may be gone
 	known   bool      // offset is where the control plane is
-	offset  int64     // how many bytes it has
+	offset  int64     // how many bytes it has, of all files
 	modelID string    // as the control plane says; empty where it does not
 	begun   bool      // the control plane had it
 	failing time.Time // since when nothing came through; zero while something does
-	refusal error     // why the control plane took no more of the upload
 }
 
 func (s *sender) run(ctx context.Context) (*Model, error) {
-	if s.state.SHA256 == "" {
-		sum, err := digest(ctx, s.file, s.options.Progress)
-		if err != nil {
-			return nil, err
-		}
-		s.keep(UploadState{SHA256: sum, ID: s.state.ID})
-	}
 	for failures := 0; ; {
 		before := s.offset
 		done, err := s.proceed(ctx)
@@ -69,10 +60,10 @@ func (s *sender) run(ctx context.Context) (*Model, error) {
 		}
 		s.known = false
 		if !s.worthTrying(err) {
-			return nil, s.giveUp(err)
+			return nil, s.giveUp(ctx, err)
 		}
 		failures++
-		s.options.Progress(UploadProgress{Phase: UploadWaiting, DoneBytes: s.offset, TotalBytes: s.file.SizeBytes, Err: err})
+		s.tell(UploadWaiting, s.offset, err)
 		if err := s.pause(ctx, failures); err != nil {
 			return nil, err
 		}
@@ -84,13 +75,20 @@ func (s *sender) keep(state UploadState) {
 	s.options.Keep(state)
 }
 
-// proceed does the next step: it begins the upload, asks how far it is, or sends what is
-// missing. It is done when the control plane has said that nothing is.
+func (s *sender) tell(phase UploadPhase, doneBytes int64, err error) {
+	s.options.Progress(UploadProgress{Phase: phase, DoneBytes: doneBytes, TotalBytes: s.row.sizeBytes, Err: err})
+}
+
+// proceed does the next step: it reads the files for their digests, begins the upload, asks
+// how far it is, or sends what is missing. It is done when the control plane has said that
+// nothing is.
 func (s *sender) proceed(ctx context.Context) (done bool, err error) {
-	if s.state.ID == "" {
+	switch {
+	case s.state.ID == "" && len(s.state.SHA256) < len(s.row.files):
+		return false, s.hash(ctx)
+	case s.state.ID == "":
 		return s.create(ctx)
-	}
-	if !s.known {
+	case !s.known:
 		return false, s.look(ctx)
 	}
 	return s.send(ctx)
@@ -112,20 +110,27 @@ func (s *sender) worthTrying(err error) bool {
 
 // giveUp returns the error that an upload ends with. One of which nothing will become is
 // forgotten.
-func (s *sender) giveUp(err error) error {
-	switch fault.KindOf(err) {
-	case fault.NotFound:
-		s.keep(UploadState{})
-		switch {
-		case s.refusal != nil: // which says why it is gone
-			return s.refusal
-		case s.begun:
-			return fault.Wrap(fault.NotFound, err, "the control plane has the upload no more: it was cancelled, or nothing came to it for too long").On(fault.Service)
+func (s *sender) giveUp(ctx context.Context, err error) error {
+	switch kind := fault.KindOf(err); {
+	case kind == fault.NotFound:
+		if s.begun {
+			err = s.whyGone(ctx, err)
 		}
-	case fault.Invalid:
+		s.keep(UploadState{})
+	case kind == fault.Invalid && fault.SideOf(err) == fault.Service: // and not a file that can't be read just now
 		s.keep(UploadState{})
 	}
 	return err
+}
+
+// whyGone asks why an upload is gone: what says that, the answer to HEAD, has no words.
+func (s *sender) whyGone(ctx context.Context, gone error) error {
+	ctx, cancel := context.WithTimeout(ctx, s.standstill())
+	defer cancel()
+	if _, err := s.ask(ctx, s.piece(strings.NewReader(""), 0)); fault.KindOf(err) == fault.Conflict {
+		return err
+	}
+	return fault.Wrap(fault.NotFound, gone, "the control plane has the upload no more: it was cancelled, or nothing came to it for too long").On(fault.Service)
 }
 
 func (s *sender) pause(ctx context.Context, failures int) error {
@@ -140,64 +145,25 @@ func (s *sender) pause(ctx context.Context, failures int) error {
 	}
 }
 
-// create begins the upload.
-func (s *sender) create(ctx context.Context) (done bool, err error) {
-	header := http.Header{
-		"Upload-Length":   {strconv.FormatInt(s.file.SizeBytes, 10)},
-		"Upload-Metadata": {s.metadata()},
-	}
-	ctx, cancel := context.WithTimeout(ctx, s.standstill())
-	defer cancel()
-	res, err := s.ask(ctx, post("api", "uploads"), header)
-	if err != nil {
-		return false, err
-	}
-	// Only the last part is of use: what is before it is where the control plane believes to
-	// be, and a key may be in it.
-	id := gopath.Base(res.Get("Location"))
-	if id == "." || id == "/" {
-		return false, s.strange("begins an upload and doesn't say where")
-	}
-	s.keep(UploadState{SHA256: s.state.SHA256, ID: id})
-	s.begun, s.known, s.offset = true, true, 0
-	if res.Get("Upload-Offset") != "" { // it has the bytes already
-		err = s.at(res)
-	}
-	return err == nil && s.offset == s.file.SizeBytes && res.Get("Upload-Offset") != "", err
-}
-
-func (s *sender) metadata() string {
-	var pairs []string
-	for _, pair := range [][2]string{
-		{"name", s.model.Name},
-		{"filename", s.file.Name},
-		{"description", s.model.Description},
-		{"storage", s.model.Storage},
-		{"hosts", strings.Join(s.model.Hosts, ",")},
-		{"quantize", s.model.Quantize},
-		{"from", s.model.From},
-		{"sha256", s.state.SHA256},
-	} {
-		if pair[1] != "" {
-			pairs = append(pairs, pair[0]+" "+base64.StdEncoding.EncodeToString([]byte(pair[1])))
-		}
-	}
-	return strings.Join(pairs, ",")
-}
-
-// look asks how far the upload is. One of a run before that is gone begins anew.
+// look asks how far the upload is. One of a run before that is gone begins anew; and where
+// it is of another size, the files are others than they were then, and are read anew.
 func (s *sender) look(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.standstill())
 	defer cancel()
-	res, err := s.ask(ctx, call{method: http.MethodHead, path: s.path()}, nil)
-	gone := err != nil && fault.KindOf(err) == fault.NotFound ||
-		err == nil && res.Get("Upload-Length") != "" && res.Get("Upload-Length") != strconv.FormatInt(s.file.SizeBytes, 10)
+	res, err := s.ask(ctx, call{method: http.MethodHead, path: s.path()})
+	gone := err != nil && fault.KindOf(err) == fault.NotFound
+	length := res.Get("Upload-Length")
+	other := err == nil && length != "" && length != strconv.FormatInt(s.row.sizeBytes, 10)
 	switch {
 	case gone && s.resumed:
 		s.resumed = false
 		s.keep(UploadState{SHA256: s.state.SHA256})
 		return nil
-	case gone && err == nil:
+	case other && s.resumed:
+		s.resumed = false
+		s.keep(UploadState{})
+		return nil
+	case other:
 		return s.strange("has an upload of another size in this one's place")
 	case err != nil:
 		return err
@@ -213,16 +179,13 @@ func (s *sender) look(ctx context.Context) error {
 func (s *sender) send(ctx context.Context) (done bool, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	m := newMeter(s.file, s.offset, func(doneBytes int64) {
-		s.options.Progress(UploadProgress{Phase: UploadSending, DoneBytes: doneBytes, TotalBytes: s.file.SizeBytes})
-	})
+	m := newMeter(s.row, s.offset, func(doneBytes int64) { s.tell(UploadSending, doneBytes, nil) })
 	defer m.stop()
 	m.watch(s.standstill(), func() {
 		cancel(fault.New(fault.Unavailable, "nothing came through to the control plane at %s for %s", s.client.base.Host, s.standstill()).On(fault.Service))
 	})
-	what := call{method: http.MethodPatch, path: s.path(), content: m, contentBytes: s.file.SizeBytes - s.offset, contentType: tusPieceType}
 	before := s.offset
-	res, err := s.ask(ctx, what, http.Header{"Upload-Offset": {strconv.FormatInt(s.offset, 10)}})
+	res, err := s.ask(ctx, s.piece(m, s.row.sizeBytes-s.offset))
 	if failed := m.failure(); failed != nil {
 		return false, failed
 	}
@@ -230,18 +193,15 @@ func (s *sender) send(ctx context.Context) (done bool, err error) {
 		if stalled, ok := errors.AsType[*fault.Error](context.Cause(ctx)); ok {
 			return false, stalled
 		}
-		if fault.KindOf(err) == fault.Conflict {
-			s.refusal = err
-		}
 		return false, err
 	}
 	if err := s.at(res); err != nil {
 		return false, err
 	}
-	if s.offset < s.file.SizeBytes && s.offset <= before {
+	if s.offset < s.row.sizeBytes && s.offset <= before {
 		return false, s.strange("takes bytes of an upload and has no more than before")
 	}
-	return s.offset == s.file.SizeBytes, nil
+	return s.offset == s.row.sizeBytes, nil
 }
 
 // standstill is how long an attempt may stand still.
@@ -249,10 +209,18 @@ func (s *sender) standstill() time.Duration { return s.options.Patience / 5 }
 
 func (s *sender) path() []string { return []string{"api", "uploads", s.state.ID} }
 
+// piece is the call that adds to the upload what comes next.
+func (s *sender) piece(content io.Reader, contentBytes int64) call {
+	return call{
+		method: http.MethodPatch, path: s.path(), content: content, contentBytes: contentBytes, contentType: tusPieceType,
+		header: http.Header{"Upload-Offset": {strconv.FormatInt(s.offset, 10)}},
+	}
+}
+
 // at reads from an answer how far the upload is.
 func (s *sender) at(res http.Header) error {
 	offset, err := strconv.ParseInt(res.Get("Upload-Offset"), 10, 64)
-	if err != nil || offset < 0 || offset > s.file.SizeBytes {
+	if err != nil || offset < 0 || offset > s.row.sizeBytes {
 		return s.strange("doesn't say how far an upload is")
 	}
 	s.offset = offset
@@ -264,9 +232,10 @@ func (s *sender) strange(what string) error {
 }
 
 // ask sends a call of tus and returns the header of its answer.
-func (s *sender) ask(ctx context.Context, what call, header http.Header) (http.Header, error) {
-	what.header = http.Header{"Tus-Resumable": {tusVersion}}
-	maps.Copy(what.header, header)
+func (s *sender) ask(ctx context.Context, what call) (http.Header, error) {
+	header := http.Header{"Tus-Resumable": {tusVersion}}
+	maps.Copy(header, what.header)
+	what.header = header
 	res, err := s.client.send(ctx, what)
 	if err != nil {
 		return nil, err
@@ -282,11 +251,11 @@ func (s *sender) ask(ctx context.Context, what call, header http.Header) (http.H
 func (s *sender) result(ctx context.Context) (*Model, error) {
 	ref := cmp.Or(s.modelID, s.model.Name)
 	if ref == "" {
-		return &Model{Status: "uploading", SizeBytes: s.file.SizeBytes}, nil
+		return &Model{Status: "uploading", SizeBytes: s.row.sizeBytes}, nil
 	}
 	m, err := s.client.Model(ctx, ref)
 	if fault.KindOf(err) == fault.NotFound {
-		return &Model{ID: s.modelID, Name: s.model.Name, Status: "uploading", SizeBytes: s.file.SizeBytes}, nil
+		return &Model{ID: s.modelID, Name: s.model.Name, Status: "uploading", SizeBytes: s.row.sizeBytes}, nil
 	}
 	return m, err
 }

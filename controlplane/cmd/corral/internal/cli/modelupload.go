@@ -4,14 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/corral-fleet/corral/sdk/client"
-	"github.com/corral-fleet/corral/sdk/fault"
 )
 
 // showEvery is how often it is shown how far an upload is, which tells of it with each
@@ -24,23 +21,21 @@ func (s *session) modelUploadCommand() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use: "upload FILE [FILE]...", Short: "Upload the files of a model", Args: atLeast("FILE"),
-		Long: `Upload the files of a model, and have hosts get it. One file is sent with its sha256,
-and goes on where it was when the connection broke; the same command goes on where it
-was in an earlier run. Several files are sent as one, which begins anew.
+		Long: `Upload the files of a model, and have hosts get it. They are read once for their sha256,
+and sent one after the other. That goes on where it was when the connection broke; the
+same command goes on where it was in an earlier run.
 
 It ends when all bytes are there. With --wait, it ends when the model is in its storage,
 and on the hosts that --hosts names; the exit status is 1 where that fails.`,
-		Example: `  corral model upload tiny.gguf --name tiny:q4 --hosts gpu-1,gpu-2 --wait`,
+		Example: `  corral model upload tiny.gguf --name tiny:q4 --hosts gpu-1,gpu-2 --wait
+  corral model upload large-00001-of-00002.gguf large-00002-of-00002.gguf --name large`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			u.Files = nil
-			for _, path := range args {
-				f, size, err := openModelFile(path)
-				if err != nil {
-					return err
-				}
-				defer f.Close() // it was only read
-				u.Files = append(u.Files, client.UploadFile{Name: filepath.Base(path), Content: f, SizeBytes: size})
+			files, err := openModelFiles(args)
+			if err != nil {
+				return err
 			}
+			defer closeModelFiles(files)
+			u.Files = uploadFiles(files)
 			c, err := s.client()
 			if err != nil {
 				return err
@@ -51,7 +46,7 @@ and on the hosts that --hosts names; the exit status is 1 where that fails.`,
 					return err
 				}
 			}
-			m, err := s.upload(cmd.Context(), c, &u, args)
+			m, err := s.upload(cmd.Context(), c, &u, files)
 			if err != nil {
 				return err
 			}
@@ -78,35 +73,16 @@ and on the hosts that --hosts names; the exit status is 1 where that fails.`,
 	return cmd
 }
 
-func openModelFile(path string) (*os.File, int64, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, 0, fault.Wrap(fault.Invalid, err, "the file can't be read").On(fault.Caller)
-	}
-	is, err := f.Stat()
-	if err == nil && !is.Mode().IsRegular() {
-		err = fault.New(fault.Invalid, "%s is no regular file, which an upload has to be", path).On(fault.Caller)
-	}
-	if err != nil {
-		f.Close() // it was only opened
-		return nil, 0, err
-	}
-	return f, is.Size(), nil
-}
-
 // upload uploads a model, shows meanwhile how far it is, and tells of it.
-func (s *session) upload(ctx context.Context, c *client.Client, u *client.ModelUpload, paths []string) (*client.Model, error) {
-	o := client.UploadOptions{}
-	s.unfinished = "interrupted; nothing was uploaded"
-	if len(paths) == 1 {
-		n, err := s.takeNote(paths[0], u)
-		if err != nil {
-			return nil, err
-		}
-		defer n.close()
-		o.State, o.Keep = n.state, n.keep
-		s.unfinished = "interrupted; the same command goes on where this one was"
+func (s *session) upload(ctx context.Context, c *client.Client, u *client.ModelUpload, files []localFile) (*client.Model, error) {
+	n, err := s.takeNote(files, u)
+	if err != nil {
+		return nil, err
 	}
+	defer n.close()
+	o := client.UploadOptions{State: n.state, Keep: n.keep}
+	s.unfinished = "interrupted; the same command goes on where this one was"
+	label := "upload " + named(u.Files)
 	g := s.gauges()
 	var p pace
 	var phase client.UploadPhase
@@ -125,11 +101,11 @@ func (s *session) upload(ctx context.Context, c *client.Client, u *client.ModelU
 		if now.Err != nil {
 			text = fmt.Sprintf("%s: %v; it is tried again", now.Phase, now.Err)
 		}
-		g.set("upload", reading{label: "upload " + u.Files[0].Name, text: text, done: now.DoneBytes, total: now.TotalBytes})
+		g.set("upload", reading{label: label, text: text, done: now.DoneBytes, total: now.TotalBytes})
 	}
 	m, err := c.UploadModel(ctx, *u, o)
 	if err == nil {
-		g.set("upload", reading{label: "upload " + u.Files[0].Name, text: "done, " + size(total(u)), done: 1, total: 1, ended: true})
+		g.set("upload", reading{label: label, text: "done, " + size(total(u.Files)), done: 1, total: 1, ended: true})
 	}
 	g.close()
 	if err != nil {
@@ -145,11 +121,4 @@ func (s *session) uploaded(m *client.Model, became string) error {
 	}
 	_, err := fmt.Fprintf(s.Stdout, "model %s is %s, and being stored; corral op watch follows\n", printable(cmp.Or(m.Name, m.ID)), became)
 	return err
-}
-
-func total(u *client.ModelUpload) (sizeBytes int64) {
-	for i := range u.Files {
-		sizeBytes += u.Files[i].SizeBytes
-	}
-	return sizeBytes
 }

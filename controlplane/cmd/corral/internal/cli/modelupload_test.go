@@ -29,10 +29,19 @@ type warehouse struct {
 	// storing is the state of the operation that stores it.
 	storing fleet.OperationState
 
-	mu       sync.Mutex
-	begun    int
-	metadata string
-	content  bytes.Buffer
+	mu      sync.Mutex
+	begun   int
+	start   begunUpload
+	content bytes.Buffer
+}
+
+// begunUpload is what an upload began with.
+type begunUpload struct {
+	Name  string
+	Files []struct {
+		Filename string
+		Size     int64
+	}
 }
 
 func (h *warehouse) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -45,10 +54,20 @@ func (h *warehouse) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, h.refuses)
 	case r.Method == http.MethodPost:
 		h.begun++
-		h.metadata = r.Header.Get("Upload-Metadata")
+		h.content.Reset()
+		h.start = begunUpload{}
+		if err := json.NewDecoder(r.Body).Decode(&h.start); err != nil {
+			h.t.Error(err)
+		}
 		w.Header().Set("Location", "/api/uploads/u_1")
+		w.Header().Set("Upload-Offset", "0")
 		w.WriteHeader(http.StatusCreated)
 	case r.Method == http.MethodHead:
+		var length int64
+		for _, f := range h.start.Files {
+			length += f.Size
+		}
+		w.Header().Set("Upload-Length", strconv.FormatInt(length, 10))
 		w.Header().Set("Upload-Offset", strconv.Itoa(h.content.Len()))
 	case r.Method == http.MethodPatch:
 		if cut := h.cut; cut != nil {
@@ -163,13 +182,15 @@ func TestUploadThatIsRefused(t *testing.T) {
 	}
 }
 
-func TestUploadGoesOnInAnotherRun(t *testing.T) {
+// interrupted runs an upload of these files until it is interrupted, and checks that
+// another run can go on.
+func (u *uploading) interrupted(t *testing.T, h *warehouse, paths ...string) {
+	t.Helper()
 	ctx, interrupt := context.WithCancel(t.Context())
-	h := &warehouse{t: t, cut: interrupt}
-	u := newUploading(t, h)
+	h.cut = interrupt
 	var stderr strings.Builder
 	exit := Program{
-		Args: []string{"model", "upload", u.file}, Getenv: func(name string) string { return u.environment[name] },
+		Args: append([]string{"model", "upload"}, paths...), Getenv: func(name string) string { return u.environment[name] },
 		Stdin: strings.NewReader(""), Stdout: io.Discard, Stderr: &stderr, Now: now,
 	}.Run(ctx)
 	if exit != exitInterrupted || !strings.HasSuffix(stderr.String(), "corral: interrupted; the same command goes on where this one was\n") {
@@ -178,15 +199,79 @@ func TestUploadGoesOnInAnotherRun(t *testing.T) {
 	if noted := u.noted(t); !strings.Contains(noted, "u_1") || strings.Contains(noted, "crl_secret") {
 		t.Fatalf("noted is %s", noted)
 	}
-	o := run(t, u.environment, "", "model", "upload", u.file)
-	if o.exit != 0 || strings.Contains(o.stderr, string(client.UploadHashing)) {
-		t.Errorf("exit %d\n%s", o.exit, o.stderr)
+}
+
+// second makes a file beside the first.
+func (u *uploading) second(t *testing.T, content []byte) (path string) {
+	t.Helper()
+	path = filepath.Join(filepath.Dir(u.file), "tiny-2.gguf")
+	if err := os.WriteFile(path, content, 0o600); err != nil {
+		t.Fatal(err)
 	}
-	if h.begun != 1 || !bytes.Equal(h.content.Bytes(), u.content) {
-		t.Errorf("%d uploads were begun, and %d bytes came", h.begun, h.content.Len())
+	return path
+}
+
+func TestUploadGoesOnInAnotherRun(t *testing.T) {
+	h := &warehouse{t: t}
+	u := newUploading(t, h)
+	second := u.second(t, []byte("and this"))
+	for _, tc := range []struct {
+		paths []string
+		want  []byte
+		shown string
+	}{
+		{[]string{u.file}, u.content, "upload tiny.gguf: done, 781 KiB"},
+		{[]string{second, u.file}, append([]byte("and this"), u.content...), "upload tiny-2.gguf and 1 more: done, 781 KiB"},
+	} {
+		h.begun = 0
+		u.interrupted(t, h, tc.paths...)
+		o := run(t, u.environment, "", append([]string{"model", "upload"}, tc.paths...)...)
+		if o.exit != 0 || strings.Contains(o.stderr, string(client.UploadHashing)) || !strings.Contains(o.stderr, tc.shown) {
+			t.Errorf("exit %d\n%s", o.exit, o.stderr)
+		}
+		if h.begun != 1 || !bytes.Equal(h.content.Bytes(), tc.want) {
+			t.Errorf("%d uploads were begun, and %d bytes came", h.begun, h.content.Len())
+		}
+		if noted := u.noted(t); noted != "" {
+			t.Errorf("noted is still %s", noted)
+		}
 	}
-	if noted := u.noted(t); noted != "" {
-		t.Errorf("noted is still %s", noted)
+}
+
+// TestWhatMakesAnotherUpload has a run not go on with what is another upload, and with
+// what an earlier version of the program noted.
+func TestWhatMakesAnotherUpload(t *testing.T) {
+	h := &warehouse{t: t}
+	u := newUploading(t, h)
+	second := u.second(t, []byte("and this"))
+	for name, change := range map[string]func() (args []string){
+		"the files in another order": func() []string { return []string{second, u.file} },
+		"one of the files":           func() []string { return []string{u.file} },
+		"another name":               func() []string { return []string{u.file, second, "--name", "other"} },
+		"a file that has changed":    func() []string { return []string{u.file, u.second(t, []byte("or that!"))} },
+		"a note of before": func() []string {
+			notes, err := os.ReadDir(u.notes)
+			if err != nil || len(notes) != 1 {
+				t.Fatalf("noted are %v, %v", notes, err)
+			}
+			if err := os.WriteFile(filepath.Join(u.notes, notes[0].Name()), []byte(`{"sha256":"00","id":"u_1"}`), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return []string{u.file, second}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u.second(t, []byte("and this"))
+			u.interrupted(t, h, u.file, second)
+			h.begun = 0
+			o := run(t, u.environment, "", append([]string{"model", "upload"}, change()...)...)
+			if o.exit != 0 || h.begun != 1 || !strings.Contains(o.stderr, string(client.UploadHashing)) {
+				t.Errorf("exit %d, and %d uploads were begun\n%s", o.exit, h.begun, o.stderr)
+			}
+			if err := os.RemoveAll(u.notes); err != nil {
+				t.Fatal(err)
+			}
+		})
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -19,8 +18,11 @@ import (
 // keeps an upload as long.
 const noteKept = 30 * 24 * time.Hour
 
+// maxNote bounds a note, in bytes: that of a thousand files has 70 KB.
+const maxNote = 1 << 20
+
 // note is what a later run of the program needs to go on with an upload: a file for each
-// control plane, file as it is, and what is wanted of it. It is locked, so that two runs
+// control plane, the files as they are, and what is wanted of them. It is locked, so that two runs
 // don't take the upload from each other. Without a home directory nothing is noted.
 type note struct {
 	file  *os.File // nil where nothing is noted
@@ -29,10 +31,10 @@ type note struct {
 }
 
 // takeNote returns the note of an upload. That another run is at it is fault.Conflict.
-func (s *session) takeNote(path string, u *client.ModelUpload) (*note, error) {
+func (s *session) takeNote(files []localFile, u *client.ModelUpload) (*note, error) {
 	n := &note{warn: s.Stderr}
 	folder := s.noteFolder()
-	name, err := noteName(s.server, path, u)
+	name, err := noteName(s.server, files, u)
 	if folder == "" || err != nil {
 		return n, err
 	}
@@ -47,11 +49,11 @@ func (s *session) takeNote(path string, u *client.ModelUpload) (*note, error) {
 	}
 	if err := lock(n.file); err != nil {
 		n.file.Close() // it was only opened
-		return nil, fault.Wrap(fault.Conflict, err, "another corral uploads %s just now", path)
+		return nil, fault.Wrap(fault.Conflict, err, "another corral uploads %s just now", named(u.Files))
 	}
-	text, err := io.ReadAll(io.LimitReader(n.file, maxKeyFile))
+	text, err := io.ReadAll(io.LimitReader(n.file, maxNote))
 	if err != nil || len(text) > 0 && json.Unmarshal(text, &n.state) != nil {
-		n.state = client.UploadState{} // of a run that was killed while it wrote
+		n.state = client.UploadState{} // of a run that was killed while it wrote, or of another version
 	}
 	return n, nil
 }
@@ -69,17 +71,16 @@ func (s *session) noteFolder() string {
 
 // noteName is another one for whatever makes another upload. A server's address may have a
 // key in it, and is not to be read from it.
-func noteName(server, path string, u *client.ModelUpload) (string, error) {
-	whole, err := filepath.Abs(path)
-	if err != nil {
-		return "", err
-	}
-	is, err := os.Stat(path)
-	if err != nil {
-		return "", fault.Wrap(fault.Invalid, err, "the file can't be read").On(fault.Caller)
-	}
+func noteName(server string, files []localFile, u *client.ModelUpload) (string, error) {
 	sum := sha256.New()
-	fmt.Fprintf(sum, "%q %q %d %d %q %q %q %q %q %q", server, whole, is.Size(), is.ModTime().UnixNano(), u.Name, u.Description, u.Storage, u.Quantize, u.From, u.Hosts)
+	fmt.Fprintf(sum, "%q %q %q %q %q %q %q", server, u.Name, u.Description, u.Storage, u.Quantize, u.From, u.Hosts)
+	for _, f := range files {
+		whole, err := filepath.Abs(f.path)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(sum, " %q %d %d", whole, f.is.Size(), f.is.ModTime().UnixNano())
+	}
 	return hex.EncodeToString(sum.Sum(nil)[:16]) + ".json", nil
 }
 
@@ -102,21 +103,20 @@ func (n *note) keep(state client.UploadState) {
 		return
 	}
 	n.state = state
-	text, err := json.Marshal(state)
-	if state == (client.UploadState{}) {
-		text = nil
+	var text []byte
+	var err error
+	if !state.IsZero() {
+		text, err = json.Marshal(state)
 	}
 	if err == nil {
-		err = errors.Join(n.file.Truncate(0), rewrite(n.file, text))
+		_, err = n.file.WriteAt(text, 0) // and then the rest goes, so that a kill never finds it empty
+	}
+	if err == nil {
+		err = n.file.Truncate(int64(len(text)))
 	}
 	if err != nil {
 		n.complain(err)
 	}
-}
-
-func rewrite(f *os.File, text []byte) error {
-	_, err := f.WriteAt(text, 0)
-	return err
 }
 
 func (n *note) complain(err error) {
@@ -128,7 +128,7 @@ func (n *note) close() {
 	if n.file == nil {
 		return
 	}
-	if n.state == (client.UploadState{}) {
+	if n.state.IsZero() {
 		_ = os.Remove(n.file.Name()) // an empty one does no harm
 	}
 	n.file.Close() // what it says was written before

@@ -1,0 +1,56 @@
+package client
+
+import (
+	"context"
+	gopath "path"
+)
+
+// uploadStart is what an upload begins with.
+type uploadStart struct {
+	Name        string      `json:"name,omitempty"`
+	Description string      `json:"description,omitempty"`
+	Storage     string      `json:"storage,omitempty"`
+	Hosts       []string    `json:"hosts,omitempty"`
+	Quantize    string      `json:"quantize,omitempty"`
+	From        string      `json:"from,omitempty"`
+	Files       []startFile `json:"files"`
+}
+
+type startFile struct {
+	Filename  string `json:"filename"`
+	SizeBytes int64  `json:"size"`
+	SHA256    string `json:"sha256"`
+}
+
+// create begins the upload.
+func (s *sender) create(ctx context.Context) (done bool, err error) {
+	start := uploadStart{
+		Name: s.model.Name, Description: s.model.Description, Storage: s.model.Storage,
+		Hosts: s.model.Hosts, Quantize: s.model.Quantize, From: s.model.From,
+	}
+	for i, f := range s.row.files {
+		start.Files = append(start.Files, startFile{Filename: f.Name, SizeBytes: f.SizeBytes, SHA256: s.state.SHA256[i]})
+	}
+	what := post("api", "uploads")
+	what.body = start
+	ctx, cancel := context.WithTimeout(ctx, s.standstill())
+	defer cancel()
+	res, err := s.ask(ctx, what)
+	if err != nil {
+		return false, err
+	}
+	// Only the last part is of use: what is before it is where the control plane believes to
+	// be, and a key may be in it.
+	id := gopath.Base(res.Get("Location"))
+	if id == "." || id == "/" {
+		return false, s.strange("begins an upload and doesn't say where")
+	}
+	s.keep(UploadState{SHA256: s.state.SHA256, ID: id})
+	s.begun = true
+	if err := s.at(res); err != nil {
+		return false, err
+	}
+	s.known = true
+	// One that has it all is done. Where all is nothing, that is not said by its size.
+	return s.offset == s.row.sizeBytes && s.offset > 0, nil
+}
