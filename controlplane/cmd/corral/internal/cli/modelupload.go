@@ -20,22 +20,33 @@ func (s *session) modelUploadCommand() *cobra.Command {
 	var wait bool
 	var timeout time.Duration
 	cmd := &cobra.Command{
-		Use: "upload FILE [FILE]...", Short: "Upload the files of a model", Args: atLeast("FILE"),
+		Use: "upload FILE|FOLDER [FILE]...", Short: "Upload the files of a model", Args: atLeast("FILE"),
 		Long: `Upload the files of a model, and have hosts get it. They are read once for their sha256,
 and sent one after the other. That goes on where it was when the connection broke; the
 same command goes on where it was in an earlier run.
 
+A folder means the files in it, but for hidden ones, and names the model; one that has
+files in folders of its own is refused.
+
 It ends when all bytes are there. With --wait, it ends when the model is in its storage,
 and on the hosts that --hosts names; the exit status is 1 where that fails.`,
 		Example: `  corral model upload tiny.gguf --name tiny:q4 --hosts gpu-1,gpu-2 --wait
-  corral model upload large-00001-of-00002.gguf large-00002-of-00002.gguf --name large`,
+  corral model upload large-00001-of-00002.gguf large-00002-of-00002.gguf --name large
+  corral model upload ./Qwen2.5-0.5B-Instruct --hosts all`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			files, err := openModelFiles(args)
+			paths, err := modelPaths(args)
+			if err != nil {
+				return err
+			}
+			files, err := openModelFiles(paths)
 			if err != nil {
 				return err
 			}
 			defer closeModelFiles(files)
 			u.Files = uploadFiles(files)
+			if u.Name == "" && isFolder(args[0]) {
+				u.Name = nameAfterFolder(args[0])
+			}
 			c, err := s.client()
 			if err != nil {
 				return err
@@ -59,7 +70,7 @@ and on the hosts that --hosts names; the exit status is 1 where that fails.`,
 		},
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&u.Name, "name", "", "what the model is called (default after the first file)")
+	flags.StringVar(&u.Name, "name", "", "what the model is called (default after the folder, or the first file)")
 	flags.StringVar(&u.Description, "description", "", "what it is for")
 	flags.StringVar(&u.Storage, "storage", "", "where its files are kept (default as the control plane is set)")
 	flags.StringSliceVar(&u.Hosts, "hosts", nil, "hosts that are to have it, by name or id, with commas; or all")

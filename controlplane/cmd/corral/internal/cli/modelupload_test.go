@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -42,6 +43,14 @@ type begunUpload struct {
 		Filename string
 		Size     int64
 	}
+}
+
+// names returns those of the files.
+func (b *begunUpload) names() (names []string) {
+	for _, f := range b.Files {
+		names = append(names, f.Filename)
+	}
+	return names
 }
 
 func (h *warehouse) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -302,4 +311,63 @@ func TestUploadWithoutAHome(t *testing.T) {
 			t.Errorf("exit %d\n%s", o.exit, o.stderr)
 		}
 	}
+}
+
+func TestUploadOfAFolder(t *testing.T) {
+	h := &warehouse{t: t}
+	u := newUploading(t, h)
+	folder := filepath.Join(t.TempDir(), "Tiny Model-1.5B_it")
+	for _, name := range []string{"model.safetensors", "config.json", ".gitattributes", ".cache/huggingface/x.lock"} {
+		path := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(name+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(folder, "empty"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(u.file, filepath.Join(folder, "tiny.gguf")); err != nil { // as in a cache of Hugging Face
+		t.Fatal(err)
+	}
+	all := []string{"config.json", "model.safetensors", "tiny.gguf"}
+	for _, tc := range []struct {
+		args  []string
+		name  string
+		files []string
+	}{
+		{[]string{folder}, "Tiny-Model-1.5B_it", all},
+		{[]string{folder + "/"}, "Tiny-Model-1.5B_it", all},
+		{[]string{folder, "--name", "mine"}, "mine", all},
+		{[]string{u.second(t, nil), folder}, "", append([]string{"tiny-2.gguf"}, all...)},
+	} {
+		o := run(t, u.environment, "", append([]string{"model", "upload"}, tc.args...)...)
+		if o.exit != 0 || h.start.Name != tc.name || !slices.Equal(h.start.names(), tc.files) {
+			t.Errorf("%q: exit %d, begun with %+v\n%s", tc.args, o.exit, h.start, o.stderr)
+		}
+	}
+	if want := "config.json\nmodel.safetensors\n" + string(u.content); h.content.String() != want {
+		t.Errorf("%d bytes came, or others than the files have", h.content.Len())
+	}
+	h.begun = 0
+	refused := func(part string) {
+		t.Helper()
+		o := run(t, u.environment, "", "model", "upload", folder)
+		if o.exit != exitUsage || !strings.Contains(o.stderr, part) || h.begun != 0 {
+			t.Errorf("exit %d, and %d uploads were begun\n%s", o.exit, h.begun, o.stderr)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(folder, "empty", "weights.bin"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	refused(`has files in its folder "empty"`)
+	if err := os.RemoveAll(folder); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(folder, ".git"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	refused("has no files")
 }
