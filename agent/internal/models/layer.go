@@ -11,6 +11,7 @@ import (
 	"github.com/corral-fleet/corral/agent/internal/models/fetch"
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/loader"
+	"github.com/corral-fleet/corral/sdk/wire/work"
 )
 
 // layer is one part of the model, which can be read.
@@ -57,6 +58,18 @@ func newLayer(from loader.Layer, files map[string]*fetch.File) (*layer, error) {
 
 // digest is the layer's name in Ollama's store.
 func (l *layer) digest() string { return "sha256:" + l.SHA256 }
+
+// preferPeers has a layer of several files come from hosts that have all of it, and from
+// its files where they fail.
+func (l *layer) preferPeers(from *fetch.Client, peers []work.Peer) error {
+	source := work.Source{SizeBytes: l.Layer.SizeBytes, SHA256: l.SHA256, Peers: peers}
+	whole, err := from.Assembled(l.digest(), source, &layer{Layer: l.Layer, parts: l.parts})
+	if err != nil {
+		return err
+	}
+	l.parts = []part{{file: whole, length: l.Layer.SizeBytes}}
+	return nil
+}
 
 // SizeBytes implements registry.Blob.
 func (l *layer) SizeBytes() int64 { return l.Layer.SizeBytes }

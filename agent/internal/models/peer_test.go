@@ -123,6 +123,64 @@ func goOn(t *testing.T, bin string) {
 	}
 }
 
+// TestAModelOfSeveralFilesComesFromAHostThatHasIt has one Ollama get a model in two files,
+// another one get it from that, and a third from there while the host has wrong bytes.
+func TestAModelOfSeveralFilesComesFromAHostThatHasIt(t *testing.T) {
+	t.Parallel()
+	first, second := realollama.Serve(t, realollama.Bin(t)), realollama.Serve(t, realollama.Bin(t))
+	file := tiny(t, tinymodel.Options{})
+	half := len(file) / 2
+	o := newOrigin(t, map[string][]byte{"a": file[:half], "b": file[half:]})
+	job := func() *work.Job {
+		job := plain("tiny", file)
+		job.Recipe.Layers[0].Parts = []loader.Part{{File: "a", LengthBytes: int64(half)}, {File: "b", LengthBytes: int64(len(file) - half)}}
+		job.Sources = map[string]work.Source{
+			"a": {SizeBytes: int64(half), URLs: []string{o.URL + "/a"}},
+			"b": {SizeBytes: int64(len(file) - half), URLs: []string{o.URL + "/b"}},
+		}
+		return job
+	}
+	if _, err := executor(t, first).Run(t.Context(), job()); err != nil {
+		t.Fatal(err)
+	}
+	if sent := o.bytes.Load(); sent != int64(len(file)) {
+		t.Errorf("%d bytes came of a model of %d whose digest is known", sent, len(file))
+	}
+	from, of := neighbour(t, first.ModelsDir)
+	e := executor(t, second)
+	next := job()
+	next.Peers = map[string][]work.Peer{shaOf(file): {of(among(t, e), file)}}
+	if _, err := e.Run(t.Context(), next); err != nil {
+		t.Fatal(err)
+	}
+	if sent := o.bytes.Load(); sent != int64(len(file)) || from.SentBytes() != int64(len(file)) {
+		t.Errorf("%d bytes came from where the model is stored, %d from the host that has it", sent, from.SentBytes())
+	}
+	if said := ask(t, second, "tiny"); said != tinymodel.DefaultReply {
+		t.Errorf("it says %q", said)
+	}
+
+	third := realollama.Serve(t, realollama.Bin(t))
+	wrong := append([]byte(nil), file...)
+	wrong[half] ^= 1
+	blob := filepath.Join(first.ModelsDir, "blobs", "sha256-"+shaOf(file))
+	if err := os.WriteFile(blob, wrong, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	e = executor(t, third)
+	last := job()
+	last.Peers = map[string][]work.Peer{shaOf(file): {of(among(t, e), file)}}
+	if _, err := e.Run(t.Context(), last); err != nil {
+		t.Fatal(err)
+	}
+	if sent := o.bytes.Load(); sent != 2*int64(len(file)) {
+		t.Errorf("%d bytes came from where the model is stored, after wrong ones", sent)
+	}
+	if said := ask(t, third, "tiny"); said != tinymodel.DefaultReply {
+		t.Errorf("it says %q", said)
+	}
+}
+
 func TestAHostWithWrongBytes(t *testing.T) {
 	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))

@@ -34,6 +34,11 @@ func layersOf(job *work.Job, from *fetch.Client, through *plugins.Plugins) ([]*l
 		if err != nil {
 			return nil, err
 		}
+		if peers := job.Peers[made.SHA256]; len(peers) > 0 && !onlyCreated(job.Recipe) {
+			if err := made.preferPeers(from, peers); err != nil {
+				return nil, err
+			}
+		}
 		layers = append(layers, made)
 	}
 	return layers, nil

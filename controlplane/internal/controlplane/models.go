@@ -72,8 +72,8 @@ func (s *modelStorages) Put(ctx context.Context, name, key, localPath, sha256 st
 }
 
 // Open implements [models.Storages].
-func (s *modelStorages) Open(ctx context.Context, name, key string) (io.ReadCloser, error) {
-	return s.Read(ctx, name, key, storage.Range{})
+func (s *modelStorages) Open(ctx context.Context, name, key string, part storage.Range) (io.ReadCloser, error) {
+	return s.Read(ctx, name, key, part)
 }
 
 // presignTTL is how long an address of a service's is good. It is renewed with each try.

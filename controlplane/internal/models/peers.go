@@ -24,9 +24,9 @@ type lineage struct {
 	from map[place]string // the id of the host; "" is none's
 }
 
-// fromPeers has a job's files come from other hosts where some have them, or are getting
-// them, and else or when these fail, from where they are stored. What it returns is called
-// when the job has ended.
+// fromPeers has a job's files, and what is put together of them, come from other hosts
+// where some have them, or are getting them, and else or when these fail, from where they
+// are stored. What it returns is called when the job has ended.
 func (s *Service) fromPeers(t *task, order *work.Job) (done func()) {
 	var whole []string
 	for name := range order.Sources {
@@ -34,7 +34,8 @@ func (s *Service) fromPeers(t *task, order *work.Job) (done func()) {
 			whole = append(whole, name)
 		}
 	}
-	if len(whole) == 0 || len(t.host.PublicKey) != ed25519.PublicKeySize {
+	assembled := order.Assembled()
+	if len(whole)+len(assembled) == 0 || len(t.host.PublicKey) != ed25519.PublicKeySize {
 		return func() {}
 	}
 	peers, done := s.peersFor(t)
@@ -44,6 +45,14 @@ func (s *Service) fromPeers(t *task, order *work.Job) (done func()) {
 			source.Peers = append(source.Peers, s.PeerTickets.peer(&peers[i], &t.host, source.SHA256))
 		}
 		order.Sources[name] = source
+	}
+	for _, sum := range assembled {
+		for i := range peers {
+			if order.Peers == nil {
+				order.Peers = map[string][]work.Peer{}
+			}
+			order.Peers[sum] = append(order.Peers[sum], s.PeerTickets.peer(&peers[i], &t.host, sum))
+		}
 	}
 	if len(peers) > 0 {
 		s.Log.Debug("a host gets a model from another one", "host", t.host.Name, "model", t.model.Name, "from", peers[0].Name)

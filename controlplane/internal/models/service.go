@@ -15,6 +15,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/loader"
+	"github.com/corral-fleet/corral/sdk/storage"
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
 
@@ -35,8 +36,8 @@ type Storages interface {
 	// Put stores a file of this machine, and returns the name of the storage. The file is
 	// given away with its sha256: nobody writes to it any more.
 	Put(ctx context.Context, storage, key, localPath, sha256 string) (string, error)
-	// Open reads a file from its beginning.
-	Open(ctx context.Context, storage, key string) (io.ReadCloser, error)
+	// Open reads a range of a file; the zero range is all of it.
+	Open(ctx context.Context, storage, key string, part storage.Range) (io.ReadCloser, error)
 	// Delete removes a file. That there is none is no error.
 	Delete(ctx context.Context, storage, key string) error
 	// Source returns from where a host can read a file.

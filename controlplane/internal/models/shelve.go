@@ -13,6 +13,7 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
 	"github.com/corral-fleet/corral/sdk/fault"
+	"github.com/corral-fleet/corral/sdk/storage"
 )
 
 // shelve stores the files of a parcel. A file that another model has stored there
@@ -64,7 +65,7 @@ func (s *Service) digest(ctx context.Context, f fleet.ModelFile, told func(doneB
 	if f.SHA256 != "" {
 		return f, nil
 	}
-	in, err := s.Storages.Open(ctx, f.Storage, f.Key)
+	in, err := s.Storages.Open(ctx, f.Storage, f.Key, storage.Range{})
 	if err != nil {
 		return f, err
 	}

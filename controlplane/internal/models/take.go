@@ -124,7 +124,7 @@ func (s *Service) takeOnce(ctx context.Context, name string, p *Parcel, job *ope
 		return err
 	}
 	inspecting(job)
-	if err := s.inspect(ctx, name, p, files); err != nil || p.Hosts == nil {
+	if err := s.inspect(ctx, name, p, files, job); err != nil || p.Hosts == nil {
 		return err
 	}
 	_, err = s.Want(ctx, name, Where{Hosts: p.Hosts})
@@ -189,7 +189,7 @@ func (s *Service) foresee(ctx context.Context, p *Parcel, job *operations.Job) e
 
 // inspect has a loader look at stored files, and puts the model that they are into the
 // catalogue.
-func (s *Service) inspect(ctx context.Context, name string, p *Parcel, files []fleet.ModelFile) error {
+func (s *Service) inspect(ctx context.Context, name string, p *Parcel, files []fleet.ModelFile, job *operations.Job) error {
 	loaderName, info, err := s.Loaders.Inspect(ctx, files)
 	if err != nil {
 		return err
@@ -205,6 +205,9 @@ func (s *Service) inspect(ctx context.Context, name string, p *Parcel, files []f
 	p.Options.From = s.aliases.Of(recipe.From) // files may say it too, and hosts know no aliases
 	s.mu.RUnlock()
 	if err := s.circular(name, p.Options.From); err != nil {
+		return err
+	}
+	if err := s.identify(ctx, p, files, &info, job); err != nil {
 		return err
 	}
 	return s.enter(ctx, name, p, files, loaderName, &info)

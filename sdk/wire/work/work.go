@@ -41,6 +41,10 @@ type Job struct {
 	Recipe *loader.Recipe `json:"recipe,omitempty"`
 	// Sources of the files that the recipe names, by those names.
 	Sources map[string]Source `json:"sources,omitempty"`
+	// Peers have layers that are put together of several files, by the sha256 of such a layer:
+	// other hosts that have it as a blob of their Ollama, or are getting it. They are tried
+	// in turn before the files.
+	Peers map[string][]Peer `json:"peers,omitempty"`
 	// Replaces are the digests of models that this one may take the place of, under its
 	// name. Any other that is there is somebody else's, and the job fails with conflict.
 	Replaces []string `json:"replaces,omitempty"`
@@ -89,6 +93,24 @@ func (j *Job) Whole(file string) bool {
 		found = true
 	}
 	return found && source.SHA256 != ""
+}
+
+// Assembled returns the sha256 of each layer that is put together of several files, or of a
+// part of one, of a model that Ollama doesn't have to make: a host that has the model then
+// has the layer as a blob.
+func (j *Job) Assembled() []string {
+	if j.Recipe == nil || j.Recipe.Converted() || j.Recipe.From != "" {
+		return nil
+	}
+	var digests []string
+	for _, l := range j.Recipe.Layers {
+		ofFiles := slices.ContainsFunc(l.Parts, func(p loader.Part) bool { return p.File != "" })
+		if l.SHA256 == "" || !ofFiles || len(l.Parts) == 1 && l.Parts[0].LengthBytes == j.Sources[l.Parts[0].File].SizeBytes {
+			continue
+		}
+		digests = append(digests, l.SHA256)
+	}
+	return digests
 }
 
 // Plugin is a storage by its plugin, for a service that has no URLs to give away. The

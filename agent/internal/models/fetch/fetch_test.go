@@ -21,6 +21,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
@@ -397,6 +399,26 @@ func TestTheLimitHoldsForAllTogether(t *testing.T) {
 	// A tenth of a second's worth may come at once.
 	if took := time.Since(began); took < 800*time.Millisecond {
 		t.Errorf("2 MiB at 2 MiB/s took %v", took)
+	}
+}
+
+// What comes by way of other files is held to the limit once, by them.
+func TestAFileOfOthersIsCountedOnce(t *testing.T) {
+	file := junk(80_000)
+	s := server(t, file, nil)
+	c := client(t, Options{MaxBytesPerSecond: 1})
+	c.limit = rate.NewLimiter(rate.Every(time.Hour), 100_000) // twice as many bytes would take a day
+	f, err := c.Assembled("whole", work.Source{SizeBytes: int64(len(file))}, fileOf(t, c, len(file), s.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := f.Open(t.Context(), 10, int64(len(file))-10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, file[10:]) {
+		t.Errorf("%d bytes came, %v", len(got), err)
 	}
 }
 

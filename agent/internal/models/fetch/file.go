@@ -78,6 +78,25 @@ func (c *Client) File(name string, from work.Source, more ...Opener) (*File, err
 	return f, nil
 }
 
+// Ranges are bytes that other files make up. A read of them fails with a fault.
+type Ranges interface {
+	Open(ctx context.Context, offset, length int64) (io.ReadCloser, error)
+}
+
+// Assembled returns a file that is put together of others, and that the source's hosts have
+// as one. The others are read where those fail.
+func (c *Client) Assembled(name string, from work.Source, of Ranges) (*File, error) {
+	f, err := c.File(name, from)
+	if err != nil && fault.KindOf(err) != fault.NotFound {
+		return nil, err
+	}
+	if f == nil {
+		f = &File{name: name, size: from.SizeBytes, client: c, began: time.Now()}
+	}
+	f.sources = append(f.sources, &assembly{of})
+	return f, nil
+}
+
 // SizeBytes returns the size that the file has to have.
 func (f *File) SizeBytes() int64 { return f.size }
 
@@ -153,6 +172,22 @@ func (o *opener) stall(t *Timing) time.Duration { return t.Stall }
 
 func (o *opener) open(ctx context.Context, at, end int64) (io.ReadCloser, error) {
 	body, err := o.Open(ctx, at, end-at)
+	if err != nil {
+		return nil, judged(err)
+	}
+	return body, nil
+}
+
+// assembly is a source that is put together of other files, each of which has sources of
+// its own, and waits for them, and keeps to the limit of the rate.
+type assembly struct{ of Ranges }
+
+func (a *assembly) name() string { return "what the file is put together of" }
+
+func (a *assembly) stall(t *Timing) time.Duration { return 2 * t.Patience }
+
+func (a *assembly) open(ctx context.Context, at, end int64) (io.ReadCloser, error) {
+	body, err := a.of.Open(ctx, at, end-at)
 	if err != nil {
 		return nil, judged(err)
 	}
