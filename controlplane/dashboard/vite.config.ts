@@ -42,6 +42,7 @@ export default defineConfig({
     environment: 'happy-dom',
     include: ['src/**/*.test.{ts,tsx}'],
     restoreMocks: true,
+    alias: { 'tus-js-client': 'tus-js-client/lib.es5/browser/index.js' }, // what browsers get of it, and not what Node does
     testTimeout: 20_000, // a busy machine renders slowly, and that is no failure
   },
 });

@@ -16,7 +16,7 @@ import styles from './Upload.module.css';
 export function UploadDialog({ dropped = [], onClose }: { dropped?: readonly File[]; onClose: () => void }) {
   const id = useId();
   const picker = useRef<HTMLInputElement>(null);
-  const [files, setFiles] = useState(dropped);
+  const [files, setFiles] = useState(() => together([], dropped)); // in the order in which they go
   const [typed, setTyped] = useState<string>(); // the name, once somebody has typed one
   const [description, setDescription] = useState('');
   const [storage, setStorage] = useState('');
@@ -28,7 +28,7 @@ export function UploadDialog({ dropped = [], onClose }: { dropped?: readonly Fil
 
   const add = (more: readonly File[]) => {
     setProblem('');
-    setFiles((now) => [...now.filter((file) => !more.some((one) => one.name === file.name)), ...more]);
+    setFiles((now) => together(now, more));
   };
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
@@ -72,7 +72,6 @@ export function UploadDialog({ dropped = [], onClose }: { dropped?: readonly Fil
             ))}
           </ul>
         )}
-        {files.length > 1 && <p className={form.message}>Several files go together: if the line breaks, they begin again. A single one goes on where it was.</p>}
         <div className={form.field}>
           <label htmlFor={`${id}-name`}>Name</label>
           <input id={`${id}-name`} type="text" autoComplete="off" aria-describedby={`${id}-help`} value={name} onChange={(event) => setTyped(event.target.value)} />
@@ -103,6 +102,12 @@ export function UploadDialog({ dropped = [], onClose }: { dropped?: readonly Fil
       </form>
     </Dialog>
   );
+}
+
+/** The files of a model by their names, of which each is there once: the later one. */
+function together(files: readonly File[], more: readonly File[]): File[] {
+  const byName = new Map([...files, ...more].map((file) => [file.name, file]));
+  return [...byName.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** The files that a field has, which is then empty, so that the same may be chosen again. */

@@ -10,6 +10,7 @@ import { Status, type Tone } from '../../../ui/Status';
 import { Ago } from '../../../ui/Time';
 import { toast } from '../../../ui/toasts';
 import { bytes, bytesPerSecond, duration } from '../../../ui/units';
+import { chosenAgain, listed } from './chosenAgain';
 import { forget, type Unfinished, unfinished } from './pieces';
 import { beginTransfer, cancelTransfer, dismissTransfer, pauseTransfer, resumeTransfer, type Transfer, useTransfers } from './transfers';
 import styles from './Upload.module.css';
@@ -33,7 +34,7 @@ export function Uploads() {
           <Going key={one.id} transfer={one} />
         ))}
         {begun.map((one) => (
-          <Begun key={one.key} upload={one} onChanged={() => void queries.invalidateQueries({ queryKey: unfinishedKey })} />
+          <Begun key={one.url} upload={one} onChanged={() => void queries.invalidateQueries({ queryKey: unfinishedKey })} />
         ))}
       </ul>
     </section>
@@ -48,7 +49,7 @@ const states: Record<Transfer['state'], { tone: Tone; label: string }> = {
 };
 
 function Going({ transfer }: { transfer: Transfer }) {
-  const { id, name, files, sizeBytes, sentBytes, bytesPerSecond: rate, state, failure, modelId, pauses } = transfer;
+  const { id, name, files, sizeBytes, sentBytes, bytesPerSecond: rate, state, failure, modelId } = transfer;
   const left = rate > 0 ? (sizeBytes - sentBytes) / rate : 0;
   const cancel = () => cancelTransfer(id).catch((error: unknown) => toast(messageOf(error), 'bad'));
   const share = sizeBytes > 0 ? Math.min(100, (sentBytes / sizeBytes) * 100) : undefined;
@@ -62,7 +63,7 @@ function Going({ transfer }: { transfer: Transfer }) {
         ) : (
           <span className={styles.model}>{name}</span>
         )}
-        <span className={form.message}>{files === 1 ? bytes(sizeBytes) : `${files} files, ${bytes(sizeBytes)}`}</span>
+        <span className={form.message}>{sizeOf(files, sizeBytes)}</span>
       </span>
       <span role="status">
         <Status {...states[state]} />
@@ -84,14 +85,14 @@ function Going({ transfer }: { transfer: Transfer }) {
         </span>
       )}
       <span className={styles.actions}>
-        {state === 'sending' && pauses && (
+        {state === 'sending' && (
           <Button aria-label={`Pause the upload of ${name}`} onClick={() => pauseTransfer(id)}>
             Pause
           </Button>
         )}
         {(state === 'paused' || (state === 'failed' && failure?.again === true)) && (
           <Button aria-label={`Go on with the upload of ${name}`} onClick={() => resumeTransfer(id)}>
-            {pauses ? 'Go on' : 'Begin again'}
+            Go on
           </Button>
         )}
         {state === 'done' ? (
@@ -108,50 +109,67 @@ function Going({ transfer }: { transfer: Transfer }) {
   );
 }
 
-/** An upload of before a reload. The browser no longer has its file, which has to be chosen again. */
+/** An upload of before a reload. The browser no longer has its files, which have to be chosen again. */
 function Begun({ upload, onChanged }: { upload: Unfinished; onChanged: () => void }) {
   const picker = useRef<HTMLInputElement>(null);
+  const [chosen, setChosen] = useState<readonly File[]>([]); // of several, which may come from several folders
   const [problem, setProblem] = useState('');
-  const { wanted, filename, sizeBytes } = upload;
-  const called = wanted.name === '' ? filename : wanted.name;
+  const { wanted, files, sizeBytes, stored } = upload;
+  const names = listed(files.map(({ filename }) => filename));
+  const several = files.length > 1;
+  const choose = several ? 'Choose the files' : 'Choose the file';
   const pick = (field: HTMLInputElement) => {
-    const [file] = taken(field);
-    if (file === undefined) return;
-    if (file.name !== filename || file.size !== sizeBytes) {
-      setProblem(`That is another file: ${file.name} of ${bytes(file.size)}.`);
+    const picked = [...taken(field), ...chosen];
+    if (picked.length === 0) return;
+    const found = chosenAgain(files, picked);
+    if (typeof found !== 'string') {
+      beginTransfer(found, wanted, upload);
       return;
     }
-    beginTransfer([file], wanted, upload);
+    setChosen(picked);
+    setProblem(found);
   };
   const drop = () =>
-    forget(upload)
+    forget(upload.url)
       .then(onChanged)
       .catch((error: unknown) => setProblem(messageOf(error)));
   return (
     <li className={styles.transfer}>
       <span className={styles.what}>
-        <span className={styles.model}>{called}</span>
-        <span className={form.message}>{bytes(sizeBytes)}</span>
+        <span className={styles.model}>{wanted.name}</span>
+        <span className={form.message}>{sizeOf(files.length, sizeBytes)}</span>
       </span>
       <Status tone="warn" label="Not finished" />
       <span className={styles.about}>
-        Begun <Ago at={upload.begunAt} />. Choose {filename} again, and it goes on where it was.
+        <span>
+          Begun <Ago at={stored.creationTime} />. Choose {names} again, and it goes on where it was.
+        </span>
         {problem !== '' && (
           <span role="alert" className={form.problem}>
-            {' '}
             {problem}
           </span>
         )}
       </span>
       <span className={styles.actions}>
-        <input ref={picker} type="file" hidden aria-label={`The file ${filename}`} onChange={(event) => pick(event.target)} />
-        <Button aria-label={`Choose ${filename} again`} onClick={() => picker.current?.click()}>
-          Choose the file
+        <input
+          ref={picker}
+          type="file"
+          multiple={several}
+          hidden
+          aria-label={several ? `The files of ${wanted.name}` : `The file ${names}`}
+          onChange={(event) => pick(event.target)}
+        />
+        <Button aria-label={`${choose} for ${wanted.name} again`} onClick={() => picker.current?.click()}>
+          {choose}
         </Button>
-        <Button aria-label={`Discard the upload of ${called}`} onClick={() => void drop()}>
+        <Button aria-label={`Discard the upload of ${wanted.name}`} onClick={() => void drop()}>
           Discard
         </Button>
       </span>
     </li>
   );
+}
+
+function sizeOf(files: number, sizeBytes: number): string {
+  return files === 1 ? bytes(sizeBytes) : `${files} files, ${bytes(sizeBytes)}`;
 }

@@ -20,7 +20,7 @@ export interface Reports {
   onDone(modelId: string): void;
   onFailed(failure: Failure): void;
   /** Where the bytes go, once that is known. */
-  onAddress?(url: string): void;
+  onAddress(url: string): void;
 }
 
 /** Why the bytes go no further. */
@@ -34,8 +34,8 @@ export interface Failure {
 export interface Carrier {
   /** Begins, and goes on after a pause or a failure. */
   start(): void;
-  /** Stops for now. Undefined where going on would be beginning again. */
-  pause?(): void;
+  /** Stops for now. */
+  pause(): void;
   /** Stops for good, and has the control plane forget what has come. */
   cancel(): Promise<void>;
 }

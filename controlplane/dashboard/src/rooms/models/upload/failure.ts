@@ -1,3 +1,4 @@
+import { ApiError } from '../../../api/client';
 import { asSentence } from '../../../ui/sentences';
 import type { Failure } from './carrier';
 
@@ -17,16 +18,24 @@ const leads: Record<number, string> = {
 /** These may pass, or somebody can see to it. */
 const passing = new Set([401, 404, 409, 410, 423, 429, 460]);
 
-/** Says why an upload stopped: of an answer's status, 0 without one, and its body. */
-export function failureOf(status: number, body = ''): Failure {
+/** Says why an upload stopped: of an answer's status, 0 without one, and the server's sentence in it. */
+export function failureOf(status: number, told = ''): Failure {
   if (status === 0) return { message: 'The control plane can’t be reached. Go on when it is back.', again: true };
   const lead = leads[status] ?? '';
-  const told = sentenceIn(body);
   const rest = told === '' ? (lead === '' ? `The control plane answered with status ${status}.` : '') : asSentence(told);
   return { message: [lead, rest].filter(Boolean).join(' '), again: status >= 500 || passing.has(status) };
 }
 
-function sentenceIn(body: string): string {
+/** Says why an upload did not begin. */
+export function refusalOf(error: unknown): Failure {
+  if (!(error instanceof ApiError)) return failureOf(0);
+  // Where nothing was sent yet, it is a storage or a host that is not there.
+  if (error.status === 404) return { message: asSentence(error.message), again: true };
+  return failureOf(error.status, error.message);
+}
+
+/** What the server says in the body of an answer; empty where that is none of ours. */
+export function sentenceIn(body: string): string {
   try {
     const { error } = JSON.parse(body) as { error?: unknown };
     return typeof error === 'string' ? error : '';

@@ -1,7 +1,8 @@
 import type { DetailedError, PreviousUpload, Upload } from 'tus-js-client';
 
+import { ApiError, request } from '../../../api/client';
 import type { Carrier, Reports, Wanted } from './carrier';
-import { failureOf } from './failure';
+import { failureOf, refusalOf, sentenceIn } from './failure';
 
 // The client is loaded when there is something to upload.
 const load = () => import('tus-js-client');
@@ -13,104 +14,119 @@ const retryDelays = [500, 1000, 2000, 4000, 8000, 15_000, 30_000, 30_000, 30_000
 
 /** An upload that this browser knows of and did not come to an end. */
 export interface Unfinished {
-  key: string;
+  stored: PreviousUpload; // as the client keeps it
   url: string;
   wanted: Wanted; // as it was said when it began
-  filename: string;
+  files: readonly FileSaid[]; // in the order in which their bytes go
   sizeBytes: number;
-  begunAt: string;
+}
+
+/** What is said of a file before its bytes come. */
+export interface FileSaid {
+  filename: string;
+  size: number; // bytes
 }
 
 /**
- * Carries a file in pieces, by tus. It goes on where it was after a broken line, a
- * restart of either side, and when the same file is chosen again after a reload.
+ * Carries the files of a model in pieces, one after the other as one upload of tus. It
+ * goes on where it was after a broken line, a restart of either side, and when the same
+ * files are chosen again after a reload.
  */
-export function carryInPieces(file: File, wanted: Wanted, reports: Reports, from?: Unfinished): Carrier {
-  let upload: Upload | undefined;
-  let stopped = false;
-  let resumed = false; // from an upload of before, which may have gone since
-  const begin = async () => {
+export function carryInPieces(files: readonly File[], wanted: Wanted, reports: Reports, from?: Unfinished): Carrier {
+  const announcement: Announcement = { ...wanted, files: files.map(({ name, size }) => ({ filename: name, size })) };
+  const announced = JSON.stringify(announcement);
+  let before = from?.stored;
+  let opened: Promise<Upload> | undefined;
+  let turn = 0; // counts starts and stops, of which the last one holds
+
+  const open = async (): Promise<Upload> => {
     const client = await load();
-    const made = new client.Upload(file, {
-      endpoint: path,
+    let resumed = false; // an upload of before, which may have gone since
+    // A blob of files reads them when their bytes are sent, and no sooner.
+    const upload = new client.Upload(new Blob([...files]), {
       retryDelays,
       removeFingerprintOnSuccess: true,
-      metadata: metadataOf(file, wanted),
+      metadata: { announced },
+      fingerprint: () => Promise.resolve(JSON.stringify([announced, files.map(({ lastModified }) => lastModified)])),
       onShouldRetry: ({ originalResponse }) => mayPass(originalResponse?.getStatus() ?? 0),
       onProgress: (sent) => reports.onSent(sent),
       onUploadUrlAvailable: () => {
-        // With an endpoint the client would begin anew wherever it can't ask how far it was.
-        made.options.endpoint = null;
-        if (made.url !== null) reports.onAddress?.(made.url);
         resumed = false;
       },
       onSuccess: ({ lastResponse }) => reports.onDone(lastResponse.getHeader('Corral-Model') ?? ''),
       onError: (error) => {
         const response = 'originalResponse' in error ? error.originalResponse : null;
         const status = response?.getStatus() ?? 0;
-        if (status === 404 || status === 410) {
-          made.url = null;
-          made.options.endpoint = path;
-          if (resumed) {
-            resumed = false;
-            made.start();
-            return;
-          }
+        const stopped = () => reports.onFailed(failureOf(status, sentenceIn(response?.getBody() ?? '')));
+        if (!isGone(status)) {
+          stopped();
+          return;
         }
-        reports.onFailed(failureOf(status, response?.getBody()));
+        opened = undefined;
+        before = undefined;
+        forgetHere(upload.url).then(resumed ? start : stopped, stopped);
       },
     });
-    const before = from === undefined ? (await made.findPreviousUploads()).find((one) => isSame(one, wanted)) : previousOf(from);
-    if (before !== undefined) {
-      made.resumeFromPreviousUpload(before);
-      made.options.endpoint = null;
+    before ??= (await upload.findPreviousUploads())[0];
+    if (before === undefined) {
+      upload.url = await announce(announcement);
+    } else {
+      upload.resumeFromPreviousUpload(before);
       resumed = true;
     }
-    return made;
+    if (upload.url !== null) reports.onAddress(upload.url);
+    return upload;
+  };
+  const start = () => {
+    const mine = ++turn;
+    opened ??= open();
+    opened.then(
+      (upload) => {
+        if (mine === turn) upload.start();
+      },
+      (error: unknown) => {
+        opened = undefined;
+        if (mine === turn) reports.onFailed(refusalOf(error));
+      },
+    );
+  };
+  const stop = async (): Promise<string | null> => {
+    turn++;
+    const upload = await opened?.catch(() => undefined);
+    await upload?.abort();
+    return upload?.url ?? null;
   };
   return {
-    start() {
-      stopped = false;
-      const go = async () => {
-        upload ??= await begin();
-        if (!stopped) upload.start();
-      };
-      go().catch(() => reports.onFailed(failureOf(0)));
-    },
-    pause() {
-      stopped = true;
-      void upload?.abort();
-    },
+    start,
+    pause: () => void stop(),
     async cancel() {
-      stopped = true;
-      await upload?.abort(true);
+      const url = await stop();
+      if (url !== null) await forget(url);
     },
   };
 }
 
-function metadataOf(file: File, { name, description, storage, quantize, hosts }: Wanted): Record<string, string> {
-  const all = { filename: file.name, name, description, storage, quantize, hosts: hosts.join(',') };
-  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== ''));
+/** What the control plane is told of an upload before it begins. */
+interface Announcement extends Wanted {
+  files: readonly FileSaid[];
 }
 
-/** The inverse of metadataOf, for what is of the model. */
-function wantedOf({ name = '', description = '', storage = '', quantize = '', hosts = '' }: Partial<Record<string, string>>): Wanted {
-  return { name, description, storage, quantize, hosts: hosts === '' ? [] : hosts.split(',') };
-}
-
-/** Whether what was begun before is what is wanted now: another name makes another model. */
-function isSame({ metadata }: PreviousUpload, { name, storage, quantize }: Wanted): boolean {
-  return metadata['name'] === name && (metadata['storage'] ?? '') === storage && (metadata['quantize'] ?? '') === quantize;
-}
-
-/** An unfinished upload as the client has it. */
-function previousOf({ key, url, sizeBytes, begunAt }: Unfinished): PreviousUpload {
-  return { urlStorageKey: key, uploadUrl: url, size: sizeBytes, metadata: {}, creationTime: begunAt, parallelUploadUrls: null };
+/** Announces an upload, and returns where its bytes go. */
+async function announce(announcement: Announcement): Promise<string> {
+  const answer = await request(path, { method: 'POST', body: announcement });
+  const url = answer.headers.get('Location');
+  if (url === null) throw new ApiError(answer.status, 'internal', 'The control plane does not say where the bytes go.');
+  return url;
 }
 
 /** Whether what an answer's status says may pass by itself soon. */
 function mayPass(status: number): boolean {
   return status === 0 || (status >= 500 && status !== 507) || status === 409 || status === 423 || status === 429 || status === 460;
+}
+
+/** Whether an answer's status says that there is no such upload any more. */
+function isGone(status: number): boolean {
+  return status === 404 || status === 410;
 }
 
 /** The uploads that this browser began and that did not come to an end. */
@@ -122,19 +138,37 @@ export async function unfinished(): Promise<Unfinished[]> {
   }
   const { defaultOptions } = await load();
   const all = await defaultOptions.urlStorage.findAllUploads();
-  return all.flatMap(({ urlStorageKey: key, uploadUrl: url, size, metadata, creationTime: begunAt }) =>
-    url === null ? [] : [{ key, url, wanted: wantedOf(metadata), filename: metadata['filename'] ?? '', sizeBytes: size ?? 0, begunAt }],
-  );
+  return all.flatMap((stored) => {
+    const announcement = announcementIn(stored.metadata['announced']);
+    if (stored.uploadUrl === null || announcement === undefined) return [];
+    const { files, ...wanted } = announcement;
+    return [{ stored, url: stored.uploadUrl, wanted, files, sizeBytes: stored.size ?? 0 }];
+  });
 }
 
-/** Forgets an unfinished upload, here and at the control plane. */
-export async function forget({ key, url }: Unfinished): Promise<void> {
-  const { defaultOptions, Upload } = await load();
+/** The announcement in what is kept of an upload; undefined where somebody else keeps it. */
+function announcementIn(text = ''): Announcement | undefined {
+  try {
+    return JSON.parse(text) as Announcement;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Forgets an upload, here and at the control plane. */
+export async function forget(url: string): Promise<void> {
+  const { Upload } = await load();
   try {
     await Upload.terminate(url, { retryDelays: null });
   } catch (error) {
     const status = (error as Partial<DetailedError>).originalResponse?.getStatus() ?? 0;
-    if (status !== 404 && status !== 410) throw new Error(failureOf(status).message, { cause: error });
+    if (!isGone(status)) throw new Error(failureOf(status).message, { cause: error });
   }
-  await defaultOptions.urlStorage.removeUpload(key);
+  await forgetHere(url);
+}
+
+/** Forgets an upload in this browser. */
+async function forgetHere(url: string | null): Promise<void> {
+  const { urlStorage } = (await load()).defaultOptions;
+  for (const { uploadUrl, urlStorageKey } of await urlStorage.findAllUploads()) if (uploadUrl === url) await urlStorage.removeUpload(urlStorageKey);
 }

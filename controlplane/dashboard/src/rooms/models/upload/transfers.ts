@@ -1,7 +1,6 @@
 import { create } from 'zustand';
 
 import type { Carrier, Failure, Reports, Wanted } from './carrier';
-import { carryInForm } from './form';
 import { carryInPieces, type Unfinished } from './pieces';
 
 /** A model on its way from this browser, which goes on in whatever room one is. */
@@ -16,8 +15,6 @@ export interface Transfer {
   failure?: Failure; // of one that failed
   modelId: string; // of one that is done; may be empty
   url: string; // where the bytes go; empty while that is not known
-  /** It can be stopped for a while, and goes on where it was. */
-  pauses: boolean;
 }
 
 export const useTransfers = create<{ list: readonly Transfer[] }>(() => ({ list: [] }));
@@ -25,7 +22,7 @@ export const useTransfers = create<{ list: readonly Transfer[] }>(() => ({ list:
 const carriers = new Map<number, Carrier>();
 let last = 0;
 
-/** Begins to upload the files of a model, or goes on with one that was begun before. */
+/** Begins to upload the files of a model, in their order, or goes on with an upload of before. */
 export function beginTransfer(files: readonly File[], wanted: Wanted, from?: Unfinished): void {
   const id = ++last;
   const rate = new Rate();
@@ -38,23 +35,18 @@ export function beginTransfer(files: readonly File[], wanted: Wanted, from?: Unf
     onFailed: (failure) => change(id, { state: 'failed', failure, bytesPerSecond: 0 }),
     onAddress: (url) => change(id, { url }),
   };
-  const [only] = files;
-  const single = only !== undefined && files.length === 1;
-  const carrier = single ? carryInPieces(only, wanted, reports, from) : carryInForm(files, wanted, reports);
+  const carrier = carryInPieces(files, wanted, reports, from);
   carriers.set(id, carrier);
   window.addEventListener('beforeunload', ask);
   const sizeBytes = files.reduce((sum, { size }) => sum + size, 0);
   useTransfers.setState(({ list }) => ({
-    list: [
-      { id, name: wanted.name, files: files.length, sizeBytes, sentBytes: 0, bytesPerSecond: 0, state: 'sending', modelId: '', url: from?.url ?? '', pauses: single },
-      ...list,
-    ],
+    list: [{ id, name: wanted.name, files: files.length, sizeBytes, sentBytes: 0, bytesPerSecond: 0, state: 'sending', modelId: '', url: from?.url ?? '' }, ...list],
   }));
   carrier.start();
 }
 
 export function pauseTransfer(id: number): void {
-  carriers.get(id)?.pause?.();
+  carriers.get(id)?.pause();
   change(id, { state: 'paused', bytesPerSecond: 0 });
 }
 
@@ -66,9 +58,12 @@ export function resumeTransfer(id: number): void {
 
 /** Ends an upload for good. It fails where the control plane does not hear of it. */
 export async function cancelTransfer(id: number): Promise<void> {
-  const carrier = carriers.get(id);
-  dismissTransfer(id);
-  await carrier?.cancel();
+  change(id, { state: 'paused', bytesPerSecond: 0 });
+  try {
+    await carriers.get(id)?.cancel();
+  } finally {
+    dismissTransfer(id); // where the control plane did not hear of it, it is one that did not end
+  }
 }
 
 /** No longer shows one. */
