@@ -1,13 +1,13 @@
 package e2e
 
 import (
-	"os"
 	"os/exec"
-	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/corral-fleet/corral/e2e/corraltest"
 	"github.com/corral-fleet/corral/e2e/ollamatest"
+	"github.com/corral-fleet/corral/sdk/gguf/gguftest"
 	"github.com/corral-fleet/corral/sdk/gguf/tinymodel"
 )
 
@@ -39,12 +39,10 @@ func TestDashboard(t *testing.T) {
 		Name: "managed", Plain: true, Args: corraltest.ManagedOllama(ollamatest.Bin(t), lab.ModelsFolder(map[string]tinymodel.Options{restarted: {Seed: 9}})),
 	})
 	managed.AwaitModel(serveLimit, restarted)
-	gguf := filepath.Join(t.TempDir(), "tiny.gguf")
-	if err := os.WriteFile(gguf, tiny(t, tinymodel.Options{Seed: 11}), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	gguf := written(t, map[string][]byte{"tiny.gguf": tiny(t, tinymodel.Options{Seed: 11})})[0]
+	parts := written(t, gguftest.Split(tiny(t, tinymodel.Options{Seed: 12}), "halves", 2))
 	npmTest(t, "dashboard", []string{
-		"CORRAL_GGUF=" + gguf,
+		"CORRAL_GGUF=" + gguf, "CORRAL_PARTS=" + strings.Join(parts, ","),
 		"CORRAL_BROWSER=" + browser,
 		"CORRAL_URL=" + full.URL(), "CORRAL_ADMIN_KEY=" + full.Key(corraltest.Admin), "CORRAL_VIEWER_KEY=" + full.Key(corraltest.Viewer),
 		"CORRAL_LINK=" + full.Link(corraltest.Admin), "CORRAL_MANAGED_HOST=" + managed.Name,

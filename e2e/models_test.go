@@ -45,6 +45,22 @@ func tiny(t *testing.T, o tinymodel.Options) []byte {
 	return file.Bytes()
 }
 
+// written writes files to a folder, and returns their paths in the order of their names.
+func written(t *testing.T, files map[string][]byte) []string {
+	t.Helper()
+	folder := t.TempDir()
+	var paths []string
+	for name, content := range files {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		paths = append(paths, path)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
 // uploadForm uploads a model in a form, as a dashboard does.
 func uploadForm(t *testing.T, c *corraltest.Caller, fields map[string]string, filename string, content []byte) corraltest.Answer {
 	t.Helper()

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -92,20 +91,8 @@ func startForJavaScript(t *testing.T, port string, hosts ...string) []string {
 			agent.AwaitModel(serveLimit, corraltest.Hello)
 		}
 	}
-	file := filepath.Join(t.TempDir(), "tiny.gguf")
-	if err := os.WriteFile(file, tiny(t, tinymodel.Options{Seed: 2}), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	var parts []string
-	folder := t.TempDir()
-	for name, content := range gguftest.Split(tiny(t, tinymodel.Options{Seed: 3}), "parts", 3) {
-		part := filepath.Join(folder, name)
-		if err := os.WriteFile(part, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		parts = append(parts, part)
-	}
-	slices.Sort(parts)
+	file := written(t, map[string][]byte{"tiny.gguf": tiny(t, tinymodel.Options{Seed: 2})})[0]
+	parts := written(t, gguftest.Split(tiny(t, tinymodel.Options{Seed: 3}), "parts", 3))
 	return []string{
 		"CORRAL_GGUF=" + file, "CORRAL_PARTS=" + strings.Join(parts, ","),
 		"CORRAL_URL=" + withKeys.URL(), "CORRAL_KEY=" + withKeys.Key(corraltest.Operator), "CORRAL_HOSTS=" + strings.Join(hosts, ","),

@@ -6,7 +6,6 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -41,17 +40,10 @@ func testKilledUpload(t *testing.T, files map[string][]byte) {
 	installModules(t, "node")
 	lab := corraltest.New(t)
 	controlplane := lab.ControlPlane()
-	var paths []string
-	total, folder := 0, t.TempDir()
-	for name, content := range files {
-		file := filepath.Join(folder, name)
-		if err := os.WriteFile(file, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		paths = append(paths, file)
+	paths, total := written(t, files), 0
+	for _, content := range files {
 		total += len(content)
 	}
-	slices.Sort(paths)
 	client := exec.CommandContext(t.Context(), node, "resume.js")
 	client.Dir, client.Stderr = "node", os.Stderr
 	client.Env = append(os.Environ(), "CORRAL_URL="+controlplane.URL(), "CORRAL_KEY="+controlplane.Key(corraltest.Operator),

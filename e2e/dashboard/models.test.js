@@ -1,15 +1,17 @@
 import assert from 'node:assert/strict'
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { test } from 'node:test'
 
 import { assertFits, narrow, serious } from './access.js'
 import { live, signIn, useBrowser } from './browser.js'
 import { required } from './environment.js'
+import { startProxy } from './proxy.js'
 
 const url = required('CORRAL_URL')
 const admin = required('CORRAL_ADMIN_KEY')
 const file = required('CORRAL_GGUF')
+const parts = required('CORRAL_PARTS').split(',') // two of another one
 const open = useBrowser()
 
 // upload begins an upload as a person does.
@@ -95,7 +97,49 @@ test('an upload that a reload broke off goes on when the same file is chosen aga
   await uploads.getByText('Uploaded').waitFor()
   assert.deepEqual(begun, [], 'the upload was begun anew')
   await uploads.getByRole('link', { name: 'resumed' }).click()
+  await page.getByRole('heading', { level: 1, name: 'resumed' }).waitFor()
   await page.getByText('Stored, on no host').waitFor()
+})
+
+test('several files go on where they were after a reload, when all of them are chosen again', async (t) => {
+  const server = await startProxy(t, url)
+  const page = await open(t)
+  await signIn(page, server.url, admin, '/models')
+  await live(page).waitFor()
+  const [first, second] = await Promise.all(parts.map(async (path) => (await stat(path)).size))
+  const held = server.hold(first + Math.floor(second / 2))
+  await upload(page, { name: 'halves', files: parts })
+  const uploads = page.getByRole('region', { name: 'Uploads from this browser' })
+  await uploads.getByText('2 files').waitFor()
+  await held
+  page.on('dialog', (asked) => asked.accept()) // whether to leave while bytes are on their way
+  await page.reload()
+  await uploads.getByText('Not finished').waitFor()
+
+  const asked = []
+  page.on('request', (request) => { if (request.url().includes('/api/uploads')) asked.push(request) })
+  const again = uploads.getByLabel('The files of halves')
+  await again.setInputFiles({ name: basename(parts[1]), mimeType: '', buffer: Buffer.from('another one') })
+  await uploads.getByText(`${basename(parts[1])} has another size than before. ${basename(parts[0])} is missing.`).waitFor()
+  await again.setInputFiles(parts[1])
+  await uploads.getByText(`${basename(parts[0])} is missing.`, { exact: true }).waitFor()
+  const size = page.viewportSize()
+  await page.setViewportSize(narrow)
+  await assertFits(page, 'an upload that is not finished')
+  assert.deepEqual(await serious(page), [], 'an upload that is not finished')
+  await page.setViewportSize(size)
+  assert.deepEqual(asked, [])
+  await again.setInputFiles(parts[0])
+  await uploads.getByText('Uploaded').waitFor()
+  assert.deepEqual(asked.map((request) => request.method()), ['HEAD', 'PATCH'], 'the upload was begun anew')
+  const offset = Number(asked[1].headers()['upload-offset'])
+  assert.ok(offset > first && offset < first + second, `it went on at ${offset} of ${first} and ${second} bytes`)
+
+  await uploads.getByRole('link', { name: 'halves' }).click()
+  await page.getByRole('heading', { level: 1, name: 'halves' }).waitFor()
+  await page.getByText('Stored, on no host').waitFor()
+  for (const part of parts) await page.getByRole('table', { name: 'Files' }).getByRole('link', { name: basename(part) }).waitFor()
+  assert.match(await page.getByRole('region', { name: 'What it is' }).innerText(), /gguf/i)
 })
 
 test('several files are one model, and what is no model says so', async (t) => {

@@ -1,6 +1,6 @@
 // What stands between a browser and a control plane, so that a test can take
-// the server away, cut its WebSockets, and answer for it where the real one
-// can't be brought to.
+// the server away, cut its WebSockets, hold what is sent to it, and answer for it
+// where the real one can't be brought to.
 import http from 'node:http'
 import net from 'node:net'
 
@@ -10,6 +10,7 @@ export const startProxy = async (t, upstream) => {
   const sockets = new Set()
   const upgraded = new Set()
   const answers = new Map() // of ours, by path
+  let holding // what is to be done with the next piece of an upload
   // The proxy is no other site.
   const headersFor = ({ headers }) => ({ ...headers, host, ...(headers.origin && { origin: upstream }) })
 
@@ -22,7 +23,10 @@ export const startProxy = async (t, upstream) => {
     })
     passed.on('error', () => response.destroy())
     response.on('close', () => passed.destroy())
-    request.pipe(passed)
+    if (request.method === 'PATCH' && holding) {
+      passSome(request, passed, holding)
+      holding = undefined
+    } else request.pipe(passed)
   })
   server.on('connection', (socket) => {
     sockets.add(socket)
@@ -61,7 +65,19 @@ export const startProxy = async (t, upstream) => {
     back: () => listen(at),
     // cut cuts every WebSocket.
     cut: () => { for (const socket of upgraded) socket.destroy() },
+    // hold lets so many bytes of the next piece of an upload pass, and waits until they have.
+    hold: (bytes) => new Promise((done) => { holding = { bytes, done } }),
     // answer answers a path in the server's place.
     answer: (path, handler) => answers.set(path, handler),
   }
+}
+
+// passSome passes so many bytes on, and then neither more of them nor the end.
+const passSome = (from, to, { bytes, done }) => {
+  let left = bytes
+  from.on('data', (chunk) => {
+    if (left > 0 && chunk.length >= left) to.write(chunk.subarray(0, left), done)
+    else if (left > 0) to.write(chunk)
+    left -= chunk.length
+  })
 }
