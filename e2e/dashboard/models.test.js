@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { readFile, stat } from 'node:fs/promises'
-import { basename } from 'node:path'
+import { copyFile, mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
 import { test } from 'node:test'
 
 import { assertFits, narrow, serious } from './access.js'
@@ -159,4 +160,45 @@ test('several files are one model, and what is no model says so', async (t) => {
   await page.getByRole('link', { name: 'Models', exact: true }).first().click()
   await upload(page, { name: 'no name of a model', files: file })
   await uploads.getByRole('alert').getByText(/is no name of a model/).waitFor()
+})
+
+// drop drops files and folders as a person does, onto the heading of a room.
+const drop = async (page, paths) => {
+  const { x, y } = await page.getByRole('heading', { level: 1 }).boundingBox()
+  const browser = await page.context().newCDPSession(page)
+  for (const type of ['dragEnter', 'dragOver', 'drop']) {
+    await browser.send('Input.dispatchDragEvent', { type, x: x + 1, y: y + 1, data: { items: [], files: paths, dragOperationsMask: 1 } })
+  }
+}
+
+test('a folder is the files in it, and is refused where there are more below', async (t) => {
+  const temporary = await mkdtemp(join(tmpdir(), 'corral-'))
+  t.after(() => rm(temporary, { recursive: true }))
+  const folder = join(temporary, 'Tiny-1.5B')
+  await mkdir(join(folder, '.cache'), { recursive: true })
+  await copyFile(file, join(folder, 'model.gguf'))
+  for (const name of ['README.md', '.gitattributes', '.cache/README.md']) await writeFile(join(folder, name), name)
+  const page = await open(t)
+  await signIn(page, url, admin, '/models')
+  await live(page).waitFor()
+  await drop(page, [folder])
+  const form = page.getByRole('dialog', { name: 'Upload a model' })
+  await form.getByText(/^2 files/).waitFor()
+  assert.equal(await form.getByRole('textbox', { name: 'Name' }).inputValue(), 'Tiny-1.5B')
+  assert.deepEqual(await serious(page), [], 'the dialog with a folder')
+  await form.getByRole('button', { name: 'Upload' }).click()
+  const uploads = page.getByRole('region', { name: 'Uploads from this browser' })
+  await uploads.getByRole('link', { name: 'Tiny-1.5B' }).click()
+  const files = page.getByRole('table', { name: 'Files' })
+  for (const name of ['README.md', 'model.gguf']) await files.getByRole('link', { name }).waitFor()
+
+  await page.getByRole('link', { name: 'Models', exact: true }).first().click()
+  await mkdir(join(folder, 'onnx'))
+  await writeFile(join(folder, 'onnx', 'model.onnx'), 'x')
+  const why = 'Tiny-1.5B has files in its folder onnx'
+  await drop(page, [folder])
+  await page.getByText(why).waitFor()
+  await page.getByRole('button', { name: 'Upload a model' }).click()
+  await form.getByLabel('Folder of the model').setInputFiles(folder)
+  await form.getByText(why).waitFor()
 })

@@ -143,13 +143,29 @@ describe('an upload', () => {
   it('begins with the files that are dropped anywhere in the room', async () => {
     open([model(1, 1)], '/models', 'operator');
     await rows();
-    const dataTransfer = { types: ['Files'], files: [new File(['x'], 'Tiny Model-00001-of-00002.gguf'), new File(['yy'], 'b.gguf')] };
+    const files = [new File(['yy'], 'b.gguf'), new File(['x'], 'Tiny Model-00001-of-00002.gguf')];
+    const items = files.map((file) => ({ webkitGetAsEntry: () => ({ isDirectory: false }), getAsFile: () => file }));
+    const dataTransfer = { types: ['Files'], files, items };
     fireEvent.drop(screen.getByRole('heading', { level: 1 }), { dataTransfer });
     const dialog = await screen.findByRole('dialog', { name: 'Upload a model' });
     expect(within(dialog).getAllByRole('listitem').map((item) => item.textContent)).toEqual(['Tiny Model-00001-of-00002.gguf1 B×', 'b.gguf2 B×']);
     expect(within(dialog).getByLabelText<HTMLInputElement>('Name').value).toBe('Tiny-Model');
     fireEvent.click(within(dialog).getByRole('button', { name: 'Leave Tiny Model-00001-of-00002.gguf out' }));
     expect(within(dialog).getByLabelText<HTMLInputElement>('Name').value).toBe('b');
+  });
+
+  it('takes a folder, and is named after it', async () => {
+    open([model(1, 1)], '/models', 'operator');
+    await rows();
+    fireEvent.click(screen.getByRole('button', { name: 'Upload a model' }));
+    const inFolder = (path: string) => Object.defineProperty(new File(['x'], path.replace(/.*\//, '')), 'webkitRelativePath', { value: path });
+    const field = screen.getByLabelText('Folder of the model');
+    fireEvent.change(field, { target: { files: [inFolder('Tiny 1.5B/sub/config.json')] } });
+    expect((await screen.findByRole('alert')).textContent).toMatch(/^Tiny 1.5B has files in its folder sub/);
+    fireEvent.change(field, { target: { files: [inFolder('Tiny 1.5B/model.safetensors'), inFolder('Tiny 1.5B/config.json')] } });
+    expect(within(screen.getByRole('list', { name: 'Chosen files' })).getAllByRole('listitem').map((item) => item.textContent)).toEqual(['config.json1 B×', 'model.safetensors1 B×']);
+    expect(screen.getByLabelText<HTMLInputElement>('Name').value).toBe('Tiny-1.5B');
+    expect(screen.queryByRole('alert')).toBeNull();
   });
 
   it('says what is missing', async () => {

@@ -2,6 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
 import { type DragEvent, type MouseEvent, useDeferredValue, useMemo, useState } from 'react';
 
+import { messageOf } from '../../api/client';
 import { modelsQuery } from '../../api/queries';
 import { may, sessionQuery } from '../../api/session';
 import { defined } from '../../app/search';
@@ -10,6 +11,7 @@ import { DataTable } from '../../ui/DataTable';
 import { Failure, Loading } from '../../ui/Notice';
 import room from '../../ui/room.module.css';
 import { Stale } from '../../ui/Stale';
+import { toast } from '../../ui/toasts';
 import { columns } from './columns';
 import styles from './Models.module.css';
 import { NoModel, NothingFound } from './NoModel';
@@ -17,6 +19,7 @@ import { arranged, rowOf } from './rows';
 import { SearchField } from './SearchField';
 import { uploadRole } from './upload/carrier';
 import { ImportDialog } from './upload/ImportDialog';
+import { droppedIn, type Picked } from './upload/picked';
 import { UploadDialog } from './upload/UploadDialog';
 import { Uploads } from './upload/Uploads';
 import { useGrowing } from './useGrowing';
@@ -32,7 +35,7 @@ export function Models() {
   const found = useMemo(() => arranged(rows, words, sort), [rows, words, sort]);
   const { shown, end } = useGrowing(found, `${words} ${sort}`);
   const mayAsk = session === undefined || may(session.role, 'inference');
-  const [picked, setPicked] = useState<readonly File[]>(); // for an upload that is being asked for
+  const [picked, setPicked] = useState<Picked>(); // for an upload that is being asked for
   const [importing, setImporting] = useState(false);
   const mayUpload = session !== undefined && may(session.role, uploadRole);
   const offered = useMemo(() => (mayAsk ? columns : columns.filter(({ id }) => id !== 'chat')), [mayAsk]);
@@ -54,7 +57,7 @@ export function Models() {
         {mayUpload && (
           <span className={styles.upload}>
             <Button onClick={() => setImporting(true)}>Import from a storage</Button>
-            <Button kind="primary" onClick={() => setPicked([])}>
+            <Button kind="primary" onClick={() => setPicked({ files: [], folder: '' })}>
               Upload a model
             </Button>
           </span>
@@ -101,8 +104,8 @@ function openRow(event: MouseEvent<HTMLElement>): void {
   event.target.closest('tr')?.querySelector<HTMLElement>('[data-opens]')?.click();
 }
 
-/** Takes files that are dropped anywhere in the room. */
-function dropped(take: (files: File[]) => void) {
+/** Takes files and folders that are dropped anywhere in the room. */
+function dropped(take: (picked: Picked) => void) {
   return {
     onDragOver: (event: DragEvent) => {
       if (event.dataTransfer.types.includes('Files')) event.preventDefault();
@@ -110,7 +113,7 @@ function dropped(take: (files: File[]) => void) {
     onDrop: (event: DragEvent) => {
       if (event.defaultPrevented || event.dataTransfer.files.length === 0) return;
       event.preventDefault();
-      take([...event.dataTransfer.files]);
+      droppedIn(event.dataTransfer).then(take, (error: unknown) => toast(messageOf(error), 'bad'));
     },
   };
 }

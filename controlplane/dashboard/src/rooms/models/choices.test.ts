@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { ApiError } from '../../api/client';
 import { nothingChosen, placingOf } from './HostChoice';
 import { labelsIn, lineOf } from './labels';
-import { chosenAgain, listed } from './upload/chosenAgain';
 import { failureOf, refusalOf, sentenceIn } from './upload/failure';
+import { chosenAgain, listed } from './upload/files';
 import { nameAfter } from './upload/names';
 
 describe('a choice of hosts', () => {

@@ -1,34 +1,50 @@
 import { useQuery } from '@tanstack/react-query';
 import { type DragEvent, type SubmitEvent, useId, useRef, useState } from 'react';
 
+import { messageOf } from '../../../api/client';
 import { storagesQuery } from '../../../api/storage';
 import { Button } from '../../../ui/Button';
 import { Dialog } from '../../../ui/Dialog';
 import form from '../../../ui/form.module.css';
 import { bytes } from '../../../ui/units';
 import { type Chosen, HostChoice, nothingChosen, placingOf } from '../HostChoice';
+import { sizeOf } from './files';
 import { nameAfter } from './names';
+import { chosenIn, droppedIn, type Picked } from './picked';
 import { Quantise } from './Quantise';
 import { beginTransfer } from './transfers';
 import styles from './Upload.module.css';
 
 /** Asks for the files of a model, and for what is to become of them. */
-export function UploadDialog({ dropped = [], onClose }: { dropped?: readonly File[]; onClose: () => void }) {
+export function UploadDialog({ dropped, onClose }: { dropped: Picked; onClose: () => void }) {
   const id = useId();
   const picker = useRef<HTMLInputElement>(null);
-  const [files, setFiles] = useState(() => together([], dropped)); // in the order in which they go
+  const folderPicker = useRef<HTMLInputElement>(null);
+  const [files, setFiles] = useState(() => together([], dropped.files)); // in the order in which they go
+  const [folder, setFolder] = useState(dropped.folder);
   const [typed, setTyped] = useState<string>(); // the name, once somebody has typed one
   const [description, setDescription] = useState('');
   const [storage, setStorage] = useState('');
   const [quantize, setQuantize] = useState('');
   const [chosen, setChosen] = useState<Chosen>({ ...nothingChosen, way: 'none' });
+  const [refused, setRefused] = useState(''); // why a folder was not taken
   const [problem, setProblem] = useState('');
   const storages = useQuery(storagesQuery);
-  const name = typed ?? nameAfter(files);
+  const name = typed ?? nameAfter(files, folder);
 
-  const add = (more: readonly File[]) => {
+  const add = (more: Picked) => {
+    setRefused('');
     setProblem('');
-    setFiles((now) => together(now, more));
+    setFiles((now) => together(now, more.files));
+    if (more.folder !== '') setFolder(more.folder);
+  };
+  const refuse = (error: unknown) => setRefused(messageOf(error));
+  const addFolder = (all: readonly File[]) => {
+    try {
+      if (all.length > 0) add(chosenIn(all));
+    } catch (error) {
+      refuse(error);
+    }
   };
   const submit = (event: SubmitEvent) => {
     event.preventDefault();
@@ -54,11 +70,20 @@ export function UploadDialog({ dropped = [], onClose }: { dropped?: readonly Fil
       }
     >
       <form id={id} className={form.form} onSubmit={submit}>
-        <DropZone onFiles={add}>
-          <input ref={picker} type="file" multiple hidden aria-label="Files of the model" onChange={(event) => add(taken(event.target))} />
-          <Button onClick={() => picker.current?.click()}>Choose files</Button>
+        <DropZone onDrop={(transfer) => droppedIn(transfer).then(add, refuse)}>
+          <input ref={picker} type="file" multiple hidden aria-label="Files of the model" onChange={(event) => add({ files: taken(event.target), folder: '' })} />
+          <input ref={folderPicker} type="file" {...wholeFolder} hidden aria-label="Folder of the model" onChange={(event) => addFolder(taken(event.target))} />
+          <span className={styles.ways}>
+            <Button onClick={() => picker.current?.click()}>Choose files</Button>
+            <Button onClick={() => folderPicker.current?.click()}>Choose a folder</Button>
+          </span>
           <span className={form.message}>or drop them here: all that one model comes in</span>
         </DropZone>
+        {refused !== '' && (
+          <p role="alert" className={form.problem}>
+            {refused}
+          </p>
+        )}
         {files.length > 0 && (
           <ul className={styles.files} aria-label="Chosen files">
             {files.map((file) => (
@@ -72,6 +97,7 @@ export function UploadDialog({ dropped = [], onClose }: { dropped?: readonly Fil
             ))}
           </ul>
         )}
+        {files.length > 1 && <p className={form.message}>{sizeOf(files.length, files.reduce((sum, { size }) => sum + size, 0))}</p>}
         <div className={form.field}>
           <label htmlFor={`${id}-name`}>Name</label>
           <input id={`${id}-name`} type="text" autoComplete="off" aria-describedby={`${id}-help`} value={name} onChange={(event) => setTyped(event.target.value)} />
@@ -104,6 +130,9 @@ export function UploadDialog({ dropped = [], onClose }: { dropped?: readonly Fil
   );
 }
 
+/** What has a field take a folder; React has no name for it. */
+const wholeFolder = { webkitdirectory: '' };
+
 /** The files of a model by their names, of which each is there once: the later one. */
 function together(files: readonly File[], more: readonly File[]): File[] {
   const byName = new Map([...files, ...more].map((file) => [file.name, file]));
@@ -117,12 +146,12 @@ export function taken(field: HTMLInputElement): File[] {
   return files;
 }
 
-function DropZone({ onFiles, children }: { onFiles: (files: File[]) => void; children: React.ReactNode }) {
+function DropZone({ onDrop, children }: { onDrop: (transfer: DataTransfer) => void; children: React.ReactNode }) {
   const [over, setOver] = useState(false);
   const drop = (event: DragEvent) => {
     event.preventDefault();
     setOver(false);
-    onFiles([...event.dataTransfer.files]);
+    onDrop(event.dataTransfer);
   };
   return (
     <div

@@ -10,7 +10,7 @@ import { Status, type Tone } from '../../../ui/Status';
 import { Ago } from '../../../ui/Time';
 import { toast } from '../../../ui/toasts';
 import { bytes, bytesPerSecond, duration } from '../../../ui/units';
-import { chosenAgain, listed } from './chosenAgain';
+import { chosenAgain, listed, sizeOf } from './files';
 import { forget, type Unfinished, unfinished } from './pieces';
 import { beginTransfer, cancelTransfer, dismissTransfer, pauseTransfer, resumeTransfer, type Transfer, useTransfers } from './transfers';
 import styles from './Upload.module.css';
@@ -168,8 +168,4 @@ function Begun({ upload, onChanged }: { upload: Unfinished; onChanged: () => voi
       </span>
     </li>
   );
-}
-
-function sizeOf(files: number, sizeBytes: number): string {
-  return files === 1 ? bytes(sizeBytes) : `${files} files, ${bytes(sizeBytes)}`;
 }

@@ -24,3 +24,8 @@ export function listed(names: readonly string[]): string {
   const rest = names.length > 4 ? `${names.length - 3} more` : names.at(-1);
   return shown.length === 0 ? (rest ?? '') : `${shown.join(', ')} and ${rest ?? ''}`;
 }
+
+/** How much files are together, such as "2 files, 3.8 GiB". */
+export function sizeOf(files: number, sizeBytes: number): string {
+  return files === 1 ? bytes(sizeBytes) : `${files} files, ${bytes(sizeBytes)}`;
+}
