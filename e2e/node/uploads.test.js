@@ -235,6 +235,24 @@ test('tus: a page of an allowed origin may use all of it', async () => {
   assert.equal((await fetch(at, { method: 'DELETE', headers: { ...authorized, Origin: origin, 'Tus-Resumable': '1.0.0' } })).status, 204)
 })
 
+test('a model of which files are missing is refused before they come', async () => {
+  const files = ['large-00001-of-00003.gguf', 'large-00003-of-00003.gguf'].map((filename) => ({ filename, size: 1 }))
+  const said = /files are missing: large-00002-of-00003\.gguf/
+  const announced = async () => fetch(`${url}/api/uploads`, {
+    method: 'POST', headers: { ...authorized, 'Content-Type': 'application/json' }, body: JSON.stringify({ name: 'large', files }),
+  })
+  // Loaders that don't run yet are not waited for; then it is told when the files are there.
+  const refused = await until(announced, ({ status }) => status === 400, 'the loaders')
+  const { code, error } = await refused.json()
+  assert.equal(code, 'invalid')
+  assert.match(error, said)
+  const form = new FormData()
+  for (const { filename } of files) form.append('file', new Blob(['x']), filename)
+  const response = await fetch(`${url}/api/models`, { method: 'POST', headers: authorized, body: form })
+  assert.equal(response.status, 400)
+  assert.match((await response.json()).error, said)
+})
+
 test('form: files in any order of parts', async () => {
   const content = randomBytes(700_001)
   const form = new FormData()

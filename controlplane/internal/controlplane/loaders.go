@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
@@ -43,16 +44,47 @@ func (l *modelLoaders) loader(name string) *plugins.LoaderInstance {
 	return l.open[name]
 }
 
-// names returns the loaders that may be asked now, in order.
-func (l *modelLoaders) names() []string {
-	var names []string
+// names returns the loaders that may be asked now, in order, and whether each of them runs.
+func (l *modelLoaders) names() (names []string, allRun bool) {
+	allRun = true
 	for _, p := range l.manager.Plugins() {
 		if p.ID.Kind == plugins.Loader("").Kind && p.State != plugins.Disabled {
 			names = append(names, p.ID.Name)
+			allRun = allRun && p.State == plugins.Ready
 		}
 	}
 	slices.Sort(names)
-	return names
+	return names, allRun
+}
+
+// foreseeing is how long is waited for what loaders say of names. What they don't say by
+// then, they say of the files.
+const foreseeing = 2 * time.Second
+
+// foresee says which files are missing of those that are to come, as far as their names tell:
+// who uploads for an hour should not hear of it afterwards.
+func (l *modelLoaders) foresee(ctx context.Context, files []fleet.UploadFile) error {
+	if _, allRun := l.names(); !allRun || len(files) == 0 {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, foreseeing)
+	defer cancel()
+	list := make([]loader.File, len(files))
+	for i, f := range files {
+		list[i] = loader.File{Path: f.Name, SizeBytes: f.SizeBytes, SHA256: f.SHA256}
+	}
+	if _, guess, err := l.surest(ctx, list); err == nil && guess.Confidence >= loader.Likely {
+		return missing(&guess)
+	}
+	return nil
+}
+
+// missing is that files lack others.
+func missing(guess *loader.Guess) error {
+	if len(guess.Missing) == 0 {
+		return nil
+	}
+	return fault.New(fault.Invalid, "%s; files are missing: %s", guess.Why, strings.Join(guess.Missing, ", ")).On(fault.Caller)
 }
 
 // Inspect implements [models.Loaders]: every loader says what the files seem to be, and
@@ -66,8 +98,8 @@ func (l *modelLoaders) Inspect(ctx context.Context, files []fleet.ModelFile) (st
 	if err != nil {
 		return "", loader.Info{}, err
 	}
-	if len(guess.Missing) > 0 {
-		return name, loader.Info{}, fault.New(fault.Invalid, "%s; files are missing: %s", guess.Why, strings.Join(guess.Missing, ", ")).On(fault.Caller)
+	if err := missing(&guess); err != nil {
+		return name, loader.Info{}, err
 	}
 	info, err := l.loader(name).Inspect(ctx, loader.Limit(newStoredFiles(l.storages, files), loader.MaxReadBytes))
 	return name, info, err
@@ -76,7 +108,8 @@ func (l *modelLoaders) Inspect(ctx context.Context, files []fleet.ModelFile) (st
 // surest asks all loaders.
 func (l *modelLoaders) surest(ctx context.Context, files []loader.File) (name string, best loader.Guess, err error) {
 	var failed error
-	for _, candidate := range l.names() {
+	names, _ := l.names()
+	for _, candidate := range names {
 		guess, err := l.loader(candidate).Probe(ctx, files)
 		if err != nil {
 			l.log.Warn("a loader can't be asked what files are", "loader", candidate, "error", err)

@@ -27,6 +27,7 @@ type catalogue struct {
 
 	operations *operations.Operations
 	tickets    *models.Tickets
+	loaders    *modelLoaders
 }
 
 // catalogue returns the models, with what was stored of them.
@@ -40,9 +41,10 @@ func (c *ControlPlane) catalogue(
 		return nil, fmt.Errorf("load operations: %w", err)
 	}
 	tickets := models.NewTickets(c.now)
+	loaders := newModelLoaders(serving, kept, log)
 	s := models.New(models.Options{
 		Store: db, View: view, Storages: &modelStorages{Service: kept, programs: programs{serving}, hosts: view, tickets: tickets, log: log},
-		Loaders: newModelLoaders(serving, kept, log), Workers: workers, Operations: jobs, PeerTickets: peerTickets,
+		Loaders: loaders, Workers: workers, Operations: jobs, PeerTickets: peerTickets,
 		CacheBytes: func() int64 { return int64(manager.Current().Models.CacheSize) },
 		LastUses:   func(ctx context.Context) ([]fleet.LastUse, error) { return db.LastUses(ctx, c.now().Add(-exactUses)) },
 		Rate:       func() int64 { return int64(manager.Current().Models.FetchRate) }, Log: log, Now: c.now,
@@ -50,7 +52,7 @@ func (c *ControlPlane) catalogue(
 	if err := s.Load(ctx); err != nil {
 		return nil, fmt.Errorf("load models: %w", err)
 	}
-	return &catalogue{Service: s, operations: jobs, tickets: tickets}, nil
+	return &catalogue{Service: s, operations: jobs, tickets: tickets, loaders: loaders}, nil
 }
 
 // exactUses is how far back it is of interest when exactly a model was used.

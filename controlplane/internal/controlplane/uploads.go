@@ -111,7 +111,7 @@ func (s *modelSink) Known(_ context.Context, want fleet.Import, sha256 string) (
 }
 
 // Check implements [uploads.Sink].
-func (s *modelSink) Check(ctx context.Context, want fleet.Import) error {
+func (s *modelSink) Check(ctx context.Context, want fleet.Import, files []fleet.UploadFile) error {
 	if want.Name != "" && !fleet.ValidModel(want.Name) {
 		return fault.New(fault.Invalid, "the field %q has to be a model's name, such as llama3.1:8b, not %q", "name", want.Name).On(fault.Caller)
 	}
@@ -135,7 +135,7 @@ func (s *modelSink) Check(ctx context.Context, want fleet.Import) error {
 			return err
 		}
 	}
-	return nil
+	return s.known.loaders.foresee(ctx, files)
 }
 
 // Changed implements [uploads.Sink]: an upload is an operation.
@@ -222,7 +222,7 @@ type modelMaker struct {
 
 // Check implements [ollamaapi.Maker].
 func (m *modelMaker) Check(p models.Parcel) error {
-	return m.sink.Check(context.Background(), fleet.Import{Name: p.Name, Quantize: p.Quantize, Hosts: p.Hosts})
+	return m.sink.Check(context.Background(), fleet.Import{Name: p.Name, Quantize: p.Quantize, Hosts: p.Hosts}, nil)
 }
 
 // Make implements [ollamaapi.Maker].

@@ -49,13 +49,15 @@ func (s *Service) Begin(ctx context.Context, ownerID string, atMostBytes int64) 
 
 // Want says what is wanted of the model, as far as it is known by now: the earlier
 // a fault is found, the less has come in vain.
-func (b *Batch) Want(ctx context.Context, want fleet.Import) error {
+func (b *Batch) Want(ctx context.Context, want fleet.Import) error { return b.want(ctx, want, nil) }
+
+func (b *Batch) want(ctx context.Context, want fleet.Import, files []fleet.UploadFile) error {
 	want, err := checkImport(want)
 	if err != nil {
 		return err
 	}
 	b.upload.Import = want
-	return b.service.Sink.Check(ctx, want)
+	return b.service.Sink.Check(ctx, want, files)
 }
 
 // Add takes a file in, to the end of from, whose errors are returned.
@@ -145,7 +147,11 @@ func (b *Batch) complete(ctx context.Context, want fleet.Import, digests []strin
 			return err
 		}
 	}
-	if err := b.Want(ctx, want); err != nil {
+	files := make([]fleet.UploadFile, len(b.files))
+	for i, f := range b.files {
+		files[i] = fleet.UploadFile{Name: f.Name, SizeBytes: f.SizeBytes, SHA256: f.SHA256}
+	}
+	if err := b.want(ctx, want, files); err != nil {
 		return err
 	}
 	b.upload.State, b.upload.SizeBytes = fleet.UploadReceived, b.total

@@ -102,6 +102,23 @@ func TestABatchThatBecomesNoModelLeavesNothing(t *testing.T) {
 }
 
 // A batch can be ended by its id, as any upload.
+func TestABatchThatLacksAFile(t *testing.T) {
+	f := start(t, nil)
+	ctx, b, err := f.Begin(t.Context(), "k1", -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := b.Add(ctx, "half.gguf", strings.NewReader("x")); err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Finish(ctx, fleet.Import{Name: "half"}, nil)
+	wantKind(t, err, fault.Invalid)
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f.wantLeft()
+}
+
 func TestABatchIsEnded(t *testing.T) {
 	f := start(t, nil)
 	ctx, b, err := f.Begin(t.Context(), "", -1)

@@ -32,7 +32,7 @@ func (s *Service) Import(ctx context.Context, ownerID string, want fleet.Import,
 			return fleet.Model{}, err
 		}
 	}
-	if err := s.Sink.Check(ctx, want); err != nil {
+	if err := s.Sink.Check(ctx, want, nil); err != nil {
 		return fleet.Model{}, err
 	}
 	return s.Importer.Import(ctx, ownerID, want, source)

@@ -234,6 +234,7 @@ func TestListsOfFilesThatAreRefused(t *testing.T) {
 		"one name twice":           {slices.Concat(one("f", 1), one("a/f", 1)), fault.Invalid},
 		"one without a name":       {slices.Concat(one("f", 1), one("", 1)), fault.Invalid},
 		"together too large":       {slices.Concat(one("f", 600), one("g", 401)), fault.TooLarge},
+		"one that lacks another":   {one("half.gguf", 1), fault.Invalid},
 		"more than can be counted": {slices.Concat(one("f", math.MaxInt64-1), one("g", math.MaxInt64-1)), fault.TooLarge},
 	} {
 		if _, err := f.Create(t.Context(), uploads.Start{Import: fleet.Import{Name: "m"}, Files: c.files}); fault.KindOf(err) != c.want {

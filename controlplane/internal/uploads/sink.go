@@ -12,8 +12,9 @@ type Sink interface {
 	// sha256 in lower case hexadecimal. What it doesn't have there is fault.NotFound.
 	Known(ctx context.Context, want fleet.Import, sha256 string) (sizeBytes int64, err error)
 	// Check says, before any byte is taken, why a model can't be made as it is wanted,
-	// such as for a storage that isn't there. The name may still be empty.
-	Check(ctx context.Context, want fleet.Import) error
+	// such as for a storage that isn't there, or of these files, of which one may be missing.
+	// The name may still be empty, and the files are nil where they aren't known.
+	Check(ctx context.Context, want fleet.Import, files []fleet.UploadFile) error
 	// Changed hears of an upload when it begins, while bytes arrive, and when its state
 	// changes. receivedBytes counts also those that aren't on the disk yet; they are fewer
 	// than before where a piece turned out to be damaged. The name is empty as long as it

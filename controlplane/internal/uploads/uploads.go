@@ -139,7 +139,7 @@ func (s *Service) admit(ctx context.Context, start Start) (fleet.Upload, error) 
 	return fleet.Upload{
 		ID: newID(), Import: start.Import, Files: start.Files, SizeBytes: size, OwnerID: start.OwnerID,
 		State: fleet.UploadReceiving, Hash: stateOf(sha256.New()), CreatedAt: now, ChangedAt: now, ExpiresAt: now.Add(s.KeepFor),
-	}, s.Sink.Check(ctx, start.Import)
+	}, s.Sink.Check(ctx, start.Import, start.Files)
 }
 
 // fits is fault.TooLarge for more bytes than a model may have.

@@ -74,8 +74,14 @@ func (s *Sink) Known(_ context.Context, _ fleet.Import, sha256 string) (int64, e
 	return is.Size(), nil
 }
 
-// Check implements [uploads.Sink]: there is a storage "default", and no other.
-func (s *Sink) Check(_ context.Context, want fleet.Import) error {
+// Check implements [uploads.Sink]: there is a storage "default", and no other, and a file
+// that is named so lacks another one.
+func (s *Sink) Check(_ context.Context, want fleet.Import, files []fleet.UploadFile) error {
+	for _, f := range files {
+		if f.Name == "half.gguf" && len(files) == 1 {
+			return fault.New(fault.Invalid, "the other half is missing").On(fault.Caller)
+		}
+	}
 	if want.Storage != "" && want.Storage != "default" {
 		return fault.New(fault.NotFound, "there is no storage named %q", want.Storage).On(fault.Caller)
 	}
