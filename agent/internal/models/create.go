@@ -74,8 +74,11 @@ func (e *Executor) ask(ctx context.Context, request *api.Creation) error {
 		return err
 	}
 	e.log.Warn("ollama broke off while it created a model", "error", err)
-	if found, findErr := e.find(ctx, request.Model); findErr != nil || found != nil {
-		return findErr
+	switch found, findErr := e.find(ctx, request.Model); {
+	case findErr != nil:
+		return err // it isn't there any more, and this is how that began
+	case found != nil:
+		return nil
 	}
 	return e.ollama.Create(ctx, request, tell)
 }

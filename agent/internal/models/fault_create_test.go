@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/corral-fleet/corral/agent/internal/models/api"
 	"github.com/corral-fleet/corral/agent/internal/models/store"
 	"github.com/corral-fleet/corral/agent/internal/realollama"
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -77,6 +78,9 @@ func TestOllamaIsKilledOnEachWay(t *testing.T) {
 			killed()
 			if fault.KindOf(err) != fault.Unavailable || fault.SideOf(err) != fault.Ollama {
 				t.Errorf("%v, which is %v of %v", err, fault.KindOf(err), fault.SideOf(err))
+			}
+			if test.way == wayCreate && !errors.Is(err, api.ErrBroke) {
+				t.Errorf("it doesn't say that Ollama broke off at it: %v", err)
 			}
 			s.Restart()
 			unoffered(t, e)

@@ -18,7 +18,7 @@ const maxEventBytes = 1 << 20
 
 // Work has a host do a job and tells how far it is, until it is done or ctx ends, which
 // cancels it. A host that can't be reached, or breaks off, is fault.Unavailable; what a
-// worker says of its failure is that.
+// worker says of its failure is that, and [fleet.ErrBroke] where something broke down at it.
 func (l *Link) Work(ctx context.Context, to fleet.Target, job work.Job, told func(work.Event)) (result work.Result, err error) {
 	body, err := json.Marshal(job)
 	if err != nil {
@@ -73,6 +73,9 @@ func failed(f *work.Failure) error {
 	cause := error(nil)
 	if f.Cause != "" {
 		cause = errors.New(f.Cause)
+	}
+	if f.Broke {
+		cause = errors.Join(fleet.ErrBroke, cause)
 	}
 	return fault.Wrap(fault.ParseKind(f.Kind), cause, "%s", f.Message).On(fault.ParseSide(f.Side))
 }

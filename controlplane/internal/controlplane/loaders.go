@@ -3,6 +3,7 @@ package controlplane
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -90,6 +91,19 @@ func missing(guess *loader.Guess) error {
 // Inspect implements [models.Loaders]: every loader says what the files seem to be, and
 // the surest is asked to look at them.
 func (l *modelLoaders) Inspect(ctx context.Context, files []fleet.ModelFile) (string, loader.Info, error) {
+	name, info, err := l.inspect(ctx, files)
+	return name, info, broke(err)
+}
+
+// broke says in the catalogue's words that a loader broke down at what it was given.
+func broke(err error) error {
+	if !errors.Is(err, plugins.ErrBroke) {
+		return err
+	}
+	return fault.Wrap(fault.KindOf(err), fmt.Errorf("%w: %w", fleet.ErrBroke, err), "%s", fault.MessageOf(err)).On(fault.SideOf(err))
+}
+
+func (l *modelLoaders) inspect(ctx context.Context, files []fleet.ModelFile) (string, loader.Info, error) {
 	heads, err := l.heads(ctx, files)
 	if err != nil {
 		return "", loader.Info{}, err
@@ -178,7 +192,8 @@ func (l *modelLoaders) read(ctx context.Context, f fleet.ModelFile, r storage.Ra
 
 // Plan implements [models.Loaders].
 func (l *modelLoaders) Plan(ctx context.Context, name string, r loader.Request) (loader.Recipe, error) {
-	return l.loader(name).Plan(ctx, r)
+	recipe, err := l.loader(name).Plan(ctx, r)
+	return recipe, broke(err)
 }
 
 // storedFiles are files in storages, for a loader.

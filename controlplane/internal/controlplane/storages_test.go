@@ -33,6 +33,9 @@ func TestMain(m *testing.M) {
 	if version, ok := strings.CutPrefix(filepath.Base(os.Args[0]), agingPrefix); ok {
 		os.Exit(plugin.Main(plugin.About{Name: "aging", Version: version}, agingKind(version)))
 	}
+	if filepath.Base(os.Args[0]) == fragileFile {
+		os.Exit(plugin.Main(plugin.About{Name: "fragile", Version: "1.0.0"}, fragileKind()))
+	}
 	os.Exit(m.Run())
 }
 
@@ -120,12 +123,19 @@ func serve(t *testing.T) *served {
 // upgrade puts a version of the plugin there, and trusts it.
 func (s *served) upgrade(version string) {
 	s.t.Helper()
+	s.put(agingPrefix + version)
+	s.await(plugins.Ready, version, "")
+}
+
+// put puts a plugin there, which a file of this name is, and trusts it.
+func (s *served) put(name string) {
+	s.t.Helper()
 	self, err := os.ReadFile("/proc/self/exe")
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	path := filepath.Join(s.plugins.watched[2], agingPrefix+version)
-	if err := os.WriteFile(path, append(self, version...), 0o755); err != nil { //nolint:gosec // it is a program
+	path := filepath.Join(s.plugins.watched[2], name)
+	if err := os.WriteFile(path, append(self, name...), 0o755); err != nil { //nolint:gosec // it is a program
 		s.t.Fatal(err)
 	}
 	if _, err := trust.TrustFile(s.t.Context(), s.plugins.watched[1], path); err != nil {
@@ -134,7 +144,6 @@ func (s *served) upgrade(version string) {
 	if err := s.plugins.manager.Rescan(); err != nil {
 		s.t.Fatal(err)
 	}
-	s.await(plugins.Ready, version, "")
 }
 
 // await waits until the plugin is so.

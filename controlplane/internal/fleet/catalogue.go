@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"slices"
 	"time"
 )
@@ -86,6 +87,11 @@ type Placement struct {
 	Digest string
 	Since  time.Time
 }
+
+// ErrBroke is part of an error where a program broke down at what it was given: a loader, a
+// host's worker or its Ollama ended over a model, or hung. With the same it may do so each
+// time, and what is around it has no part in that, as far as anybody knows.
+var ErrBroke = errors.New("a program broke down at this")
 
 // CatalogueStore keeps the catalogue, and which hosts are to have what of it. Models go
 // by their canonical names.

@@ -12,10 +12,11 @@ import (
 type run struct {
 	under    bool // it is being done
 	failures int
+	breaks   int // how often something broke down at it
 	notUntil time.Time
 	stuck    bool                    // to try again would not help; somebody has to say so
 	lacked   bool                    // what the model is based on was not there when it failed
-	version  string                  // of the Ollama with which it got stuck: another one is a reason to try again
+	with     software                // with which it got stuck: another one is a reason to try again
 	session  time.Time               // of the host when it failed: a new one is a reason to try again
 	stop     context.CancelCauseFunc // ends a load that is under way; nil where there is none
 	job      *operations.Job
@@ -23,7 +24,17 @@ type run struct {
 
 // reset has what failed be tried at once.
 func (r *run) reset() {
-	r.failures, r.notUntil, r.stuck, r.lacked, r.version = 0, time.Time{}, false, false, ""
+	r.failures, r.breaks, r.notUntil, r.stuck, r.lacked, r.with = 0, 0, time.Time{}, false, false, software{}
+}
+
+// resume has what failed be tried at once, and not for the first time: a host that is back
+// may have gone for what it was doing.
+func (r *run) resume() { r.failures, r.notUntil = 0, time.Time{} }
+
+// software is what a host does its work with. The zero value is none.
+type software struct {
+	ollama, agent string // versions
+	boot          string // the id of the host's start
 }
 
 // task is something that is to be done at a place.
@@ -44,6 +55,10 @@ func (t *task) target() fleet.Target {
 	return fleet.Target{HostID: t.at.hostID, Host: t.host.Name, Instance: t.at.instance}
 }
 
+func (t *task) software() software {
+	return software{t.version, t.host.Facts.AgentVersion, t.host.Facts.BootID}
+}
+
 // due returns what is to be done now, which counts as being done from here on, and after
 // how long something else will be. The rest has operations that say what it waits for.
 func (s *Service) due(hosts map[string]*fleet.HostView) (tasks []*task, next time.Duration) {
@@ -62,9 +77,10 @@ func (s *Service) due(hosts map[string]*fleet.HostView) (tasks []*task, next tim
 		r := s.runAt(at)
 		switch {
 		case t.reason != "":
-		case r.failures > 0 && !r.stuck && t.host.ConnectedAt.After(r.session),
-			r.lacked && !s.lacks(s.baseAt(at), &t.host), r.stuck && r.version != "" && r.version != t.version:
+		case r.lacked && !s.lacks(s.baseAt(at), &t.host), r.stuck && r.with != software{} && r.with != t.software():
 			r.reset()
+		case r.failures > 0 && !r.stuck && t.host.ConnectedAt.After(r.session):
+			r.resume()
 		}
 		if r.stuck {
 			continue

@@ -76,6 +76,9 @@ func (s *Service) settleRun(ctx context.Context, t *task, job *operations.Job, e
 	r.under, r.stop = false, nil
 	r.lacked = err != nil && s.lacks(s.baseAt(t.at), &t.host)
 	again := false
+	if ctx.Err() == nil {
+		err = r.broke(err)
+	}
 	switch {
 	case err == nil, errors.Is(err, operations.ErrCancelled) && t.placement.Wanted && !s.placed[t.at].Wanted:
 		r.reset()
@@ -87,7 +90,7 @@ func (s *Service) settleRun(ctx context.Context, t *task, job *operations.Job, e
 		r.session = t.host.ConnectedAt
 		r.notUntil = s.Now().Add(pause(r.failures))
 	default:
-		r.stuck, r.version = true, t.version // no new session mends it, and no later time
+		r.stuck, r.with = true, t.software() // no new session mends it, and no later time
 	}
 	if again {
 		job.Again(err, r.notUntil)
@@ -102,6 +105,9 @@ func (s *Service) settleRun(ctx context.Context, t *task, job *operations.Job, e
 
 // worthTrying reports whether what failed may go well without anybody's doing.
 func worthTrying(err error) bool {
+	if _, broken := errors.AsType[brokenError](err); broken {
+		return false
+	}
 	switch fault.KindOf(err) {
 	case fault.Unavailable, fault.Timeout, fault.RateLimited, fault.NoSpace, fault.Internal:
 		return true

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models/fit"
@@ -46,7 +47,8 @@ type Storages interface {
 
 // Loaders know formats of models.
 type Loaders interface {
-	// Inspect returns which loader knows the files, and what it says of them.
+	// Inspect returns which loader knows the files, and what it says of them. One that broke
+	// down at them is named as well, and is fleet.ErrBroke.
 	Inspect(ctx context.Context, files []fleet.ModelFile) (name string, info loader.Info, err error)
 	// Plan returns what a model is made of where Ollama has this version.
 	Plan(ctx context.Context, name string, r loader.Request) (loader.Recipe, error)
@@ -55,7 +57,8 @@ type Loaders interface {
 // Workers do what has to be done on hosts.
 type Workers interface {
 	// Work has a host do a job and tells how far it is, until it is done or ctx ends. A
-	// host that can't be reached, or breaks off, is fault.Unavailable.
+	// host that can't be reached, or breaks off, is fault.Unavailable; one on which
+	// something broke down at the job is fleet.ErrBroke.
 	Work(ctx context.Context, to fleet.Target, job work.Job, told func(work.Event)) (work.Result, error)
 }
 
@@ -85,7 +88,8 @@ type Service struct {
 	waking   chan struct{} // of one place: there may be something to do
 	measured fit.Measurements
 	lineage  lineage
-	seed     maphash.Seed // of the prints of hosts
+	looks    *semaphore.Weighted // of loaders at files, atOnce at a time
+	seed     maphash.Seed        // of the prints of hosts
 
 	changing sync.Mutex // held from reading something to its change being stored
 	mu       sync.RWMutex
@@ -112,7 +116,7 @@ func placeOf(p *fleet.Placement) place {
 // New returns a service without models; see [Service.Load].
 func New(o Options) *Service {
 	return &Service{
-		Options: o, waking: make(chan struct{}, 1), seed: maphash.MakeSeed(), changed: make(chan struct{}),
+		Options: o, waking: make(chan struct{}, 1), looks: semaphore.NewWeighted(atOnce), seed: maphash.MakeSeed(), changed: make(chan struct{}),
 		models: map[string]fleet.StoredModel{}, said: map[string]loader.Info{}, based: map[string]string{}, placed: map[place]fleet.Placement{}, hosted: map[string]*hosted{}, taking: map[string]*taking{}, runs: map[place]*run{},
 	}
 }

@@ -42,6 +42,8 @@ type taking struct {
 	job    *operations.Job
 	parcel Parcel
 	files  []fleet.ModelFile // that are there already; they stay as long as it is taken
+	breaks int               // how often a loader broke down at them
+	ended  bool              // whether it ended over them the last time
 }
 
 // Check returns what is wrong with a parcel, before its bytes have come.
@@ -58,8 +60,8 @@ func (p *Parcel) Check() error {
 }
 
 // Take stores the files of a parcel, has a loader look at them, and has hosts get the
-// model. What may pass is tried again, until somebody cancels the operation. It returns
-// when all is done or has failed for good; [Service.Models] tells meanwhile how far it
+// model. What may pass is tried again, until somebody cancels the operation, and what the
+// files may be to blame for a few times. It returns when all is done or has failed for good; [Service.Models] tells meanwhile how far it
 // is. A model of the name that is in the catalogue stays until the new one is there.
 func (s *Service) Take(ctx context.Context, p Parcel) (err error) {
 	if err := p.Check(); err != nil {
@@ -68,7 +70,8 @@ func (s *Service) Take(ctx context.Context, p Parcel) (err error) {
 	name := fleet.ShownModel(p.Name)
 	job := s.announced(&p, nil)
 	doing, done := job.Start(ctx)
-	if err := s.begin(doing, name, &taking{job: job, parcel: p}); err != nil {
+	t := &taking{job: job, parcel: p}
+	if err := s.begin(doing, name, t); err != nil {
 		done()
 		if ctx.Err() == nil {
 			job.End(err)
@@ -77,7 +80,7 @@ func (s *Service) Take(ctx context.Context, p Parcel) (err error) {
 	}
 	defer s.finish(name)
 	for failures := 1; ; failures++ {
-		if err = s.takeOnce(doing, name, &p, job); err == nil || doing.Err() != nil || !worthTrying(err) {
+		if err = s.takeOnce(doing, name, t); err == nil || doing.Err() != nil || !worthTrying(err) {
 			break
 		}
 		s.Log.Warn("a model is not stored yet", "model", name, "error", err)
@@ -97,7 +100,7 @@ func (s *Service) Take(ctx context.Context, p Parcel) (err error) {
 		err = cause
 	}
 	if err != nil {
-		s.refuse(ctx, name, &p, err)
+		s.refuse(ctx, name, &t.parcel, err)
 	}
 	job.End(err)
 	return err
@@ -115,16 +118,17 @@ func (s *Service) announced(p *Parcel, forgo func(context.Context) error) *opera
 	})
 }
 
-func (s *Service) takeOnce(ctx context.Context, name string, p *Parcel, job *operations.Job) error {
-	if err := s.foresee(ctx, p, job); err != nil {
+func (s *Service) takeOnce(ctx context.Context, name string, t *taking) error {
+	p := &t.parcel
+	if err := s.foresee(ctx, t); err != nil {
 		return err
 	}
-	files, err := s.shelve(ctx, name, p, job)
+	files, err := s.shelve(ctx, name, p, t.job)
 	if err != nil {
 		return err
 	}
-	inspecting(job)
-	if err := s.inspect(ctx, name, p, files, job); err != nil || p.Hosts == nil {
+	inspecting(t.job)
+	if err := s.inspect(ctx, name, t, files); err != nil || p.Hosts == nil {
 		return err
 	}
 	_, err = s.Want(ctx, name, Where{Hosts: p.Hosts})
@@ -167,10 +171,10 @@ func inspecting(job *operations.Job) {
 
 // foresee has a loader look at files that are in a storage already, before all of them are
 // read for their digests: of what is no model, that would be an hour in vain.
-func (s *Service) foresee(ctx context.Context, p *Parcel, job *operations.Job) error {
-	files := make([]fleet.ModelFile, 0, len(p.Files))
+func (s *Service) foresee(ctx context.Context, t *taking) error {
+	files := make([]fleet.ModelFile, 0, len(t.parcel.Files))
 	unknown := false
-	for _, f := range p.Files {
+	for _, f := range t.parcel.Files {
 		if f.Stored == nil {
 			return nil
 		}
@@ -182,24 +186,25 @@ func (s *Service) foresee(ctx context.Context, p *Parcel, job *operations.Job) e
 	if !unknown {
 		return nil
 	}
-	inspecting(job)
-	_, _, err := s.Loaders.Inspect(ctx, files)
+	inspecting(t.job)
+	_, _, err := s.look(ctx, t, files)
 	return err
 }
 
 // inspect has a loader look at stored files, and puts the model that they are into the
 // catalogue.
-func (s *Service) inspect(ctx context.Context, name string, p *Parcel, files []fleet.ModelFile, job *operations.Job) error {
-	loaderName, info, err := s.Loaders.Inspect(ctx, files)
+func (s *Service) inspect(ctx context.Context, name string, t *taking, files []fleet.ModelFile) error {
+	loaderName, info, err := s.look(ctx, t, files)
 	if err != nil {
 		return err
 	}
+	p := &t.parcel
 	// What can't be planned at all is of no use to any host.
 	options := p.Options
 	options.Quantize = p.Quantize
 	recipe, err := s.Loaders.Plan(ctx, loaderName, loader.Request{Info: info, Options: options})
 	if err != nil {
-		return err
+		return t.broke(loaderName, err)
 	}
 	s.mu.RLock()
 	p.Options.From = s.aliases.Of(recipe.From) // files may say it too, and hosts know no aliases
@@ -207,7 +212,7 @@ func (s *Service) inspect(ctx context.Context, name string, p *Parcel, files []f
 	if err := s.circular(name, p.Options.From); err != nil {
 		return err
 	}
-	if err := s.identify(ctx, p, files, &info, job); err != nil {
+	if err := s.identify(ctx, p, files, &info, t.job); err != nil {
 		return err
 	}
 	return s.enter(ctx, name, p, files, loaderName, &info)

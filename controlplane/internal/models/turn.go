@@ -133,7 +133,7 @@ func (s *Service) forgo(ctx context.Context, at place, wanted bool) error {
 	everywhere := s.models[at.model].Everywhere && wanted
 	if placed && everywhere {
 		r := s.runAt(at)
-		r.stuck, r.version = true, "" // by somebody, and by no Ollama
+		r.stuck, r.with = true, software{} // by somebody, and with nothing
 	}
 	s.mu.Unlock()
 	if !placed || everywhere {

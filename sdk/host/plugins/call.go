@@ -109,8 +109,12 @@ func outOfTime(ctx context.Context, format string, args ...any) error {
 	}
 }
 
-// errEnded is part of each error of a call whose process has ended.
-var errEnded = errors.New("the process has ended")
+// errEnded is part of each error of a call whose process has ended, and errKilled where
+// somebody else has killed it.
+var (
+	errEnded  = errors.New("the process has ended")
+	errKilled = fmt.Errorf("%w, killed by somebody else", errEnded)
+)
 
 // observe makes a call in a process: within the bounds of how many there may be, past
 // the breakers, counted, and with an error that says what has happened.
@@ -200,7 +204,12 @@ func (u *unit) explain(ctx context.Context, g *generation, err error) error {
 	case ctx.Err() != nil:
 		return err
 	case fault.SideOf(err) == fault.Plugin && ends(g, fault.KindOf(err) == fault.Unavailable):
-		return fmt.Errorf("%w%w", u.ended(g.process.Exit()), hidden{errEnded})
+		exit := g.process.Exit()
+		end := errEnded
+		if exit.Killed {
+			end = errKilled
+		}
+		return fmt.Errorf("%w%w", u.ended(exit), hidden{end})
 	}
 	return u.redactor.error(err)
 }

@@ -3,6 +3,7 @@ package plugins
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"time"
@@ -309,11 +310,21 @@ func (i *instance) call(ctx context.Context, name string, limit time.Duration, a
 	defer cancel()
 	var err error
 	for range 1 + maxAgain {
+		last := err
 		if err = i.once(ctx, name, do); !again || !errors.Is(err, errEnded) {
-			break
+			return after(last, err)
 		}
 	}
 	return err
+}
+
+// after returns the error of a call that was made again: where the process hasn't come
+// back, it has ended under the call all the same.
+func after(last, err error) error {
+	if last == nil || err == nil || fault.SideOf(err) != fault.Plugin || fault.KindOf(err) != fault.Unavailable {
+		return err
+	}
+	return fmt.Errorf("%w%w", err, hidden{last})
 }
 
 func (i *instance) once(ctx context.Context, name string, do func(context.Context, backend) error) error {

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 	"time"
 
+	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/loader"
 )
 
@@ -23,9 +25,15 @@ const MaxInspections = 2
 
 var _ loader.Loader = (*LoaderInstance)(nil)
 
+// ErrBroke is part of each error of a [LoaderInstance] that may well be of what the loader
+// was given, and come again with that: its process ended by itself over it, it panicked, or
+// it took too long though the files could be read.
+var ErrBroke = errors.New("the loader broke down")
+
 // LoaderInstance is a loader that outlives the processes of its plugin, as an
 // [Instance] does: a call waits for the process, and is made again when that ends
-// under it.
+// under it, unless it inspects: whoever asked decides that, since the files may be why, and
+// each end is one for all that the loader is doing.
 type LoaderInstance struct{ *instance }
 
 // Loader returns a new loader. There need not be such a plugin yet.
@@ -34,13 +42,31 @@ func (m *Manager) Loader(s Setup) *LoaderInstance {
 }
 
 // call makes a call of the loader; see [instance.call].
-func (i *LoaderInstance) call(ctx context.Context, name string, limit time.Duration, do func(context.Context, loader.Loader) error) error {
-	return i.instance.call(ctx, name, limit, true, func(ctx context.Context, b backend) error { return do(ctx, b.(loader.Loader)) })
+func (i *LoaderInstance) call(ctx context.Context, name string, limit time.Duration, again bool, do func(context.Context, loader.Loader) error) error {
+	err := i.instance.call(ctx, name, limit, again, func(ctx context.Context, b backend) error { return do(ctx, b.(loader.Loader)) })
+	if broke(err) {
+		return fmt.Errorf("%w%w", err, hidden{ErrBroke})
+	}
+	return err
+}
+
+// broke reports whether a call's error may well be of what the loader was given.
+func broke(err error) bool {
+	if errors.Is(err, errEnded) {
+		return !errors.Is(err, errKilled)
+	}
+	switch fault.KindOf(err) {
+	case fault.Internal:
+		return fault.SideOf(err) == fault.Plugin
+	case fault.Timeout:
+		return errors.Is(err, errLate)
+	}
+	return false
 }
 
 // Probe implements [loader.Loader].
 func (i *LoaderInstance) Probe(ctx context.Context, files []loader.File) (guess loader.Guess, err error) {
-	err = i.call(ctx, "probe", probeTimeout, func(ctx context.Context, l loader.Loader) (err error) {
+	err = i.call(ctx, "probe", probeTimeout, true, func(ctx context.Context, l loader.Loader) (err error) {
 		guess, err = l.Probe(ctx, files)
 		return err
 	})
@@ -55,7 +81,7 @@ func (i *LoaderInstance) Inspect(ctx context.Context, files loader.Files) (info 
 	}
 	defer leave()
 	var unreadable error
-	err = i.call(ctx, "inspect", inspectTimeout, func(ctx context.Context, l loader.Loader) (err error) {
+	err = i.call(ctx, "inspect", inspectTimeout, false, func(ctx context.Context, l loader.Loader) (err error) {
 		noting := &noting{Files: files}
 		info, err = l.Inspect(ctx, noting)
 		unreadable = noting.err()
@@ -93,7 +119,7 @@ func (n *noting) err() error {
 
 // Plan implements [loader.Loader].
 func (i *LoaderInstance) Plan(ctx context.Context, r loader.Request) (recipe loader.Recipe, err error) {
-	err = i.call(ctx, "plan", planTimeout, func(ctx context.Context, l loader.Loader) (err error) {
+	err = i.call(ctx, "plan", planTimeout, true, func(ctx context.Context, l loader.Loader) (err error) {
 		recipe, err = l.Plan(ctx, r)
 		return err
 	})

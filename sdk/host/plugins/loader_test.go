@@ -2,9 +2,12 @@ package plugins
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -43,6 +46,11 @@ func (l looker) Inspect(ctx context.Context, files loader.Files) (loader.Info, e
 		if os.Mkdir(filepath.Join(l.settings.Directory, "exited"), 0o700) == nil {
 			os.Exit(7)
 		}
+	case "exit":
+		os.Exit(7)
+	case "kill":
+		_ = syscall.Kill(os.Getpid(), syscall.SIGKILL) // as somebody else might
+		<-ctx.Done()
 	case "damaged":
 		return loader.Info{}, fault.New(fault.Corrupt, "it is damaged")
 	case "panic":
@@ -56,6 +64,9 @@ func (l looker) Inspect(ctx context.Context, files loader.Files) (loader.Info, e
 }
 
 func (looker) Plan(_ context.Context, r loader.Request) (loader.Recipe, error) {
+	if r.Info.Name == "exit" {
+		os.Exit(7)
+	}
 	return loader.Recipe{Layers: r.Info.Layers}, nil
 }
 
@@ -81,7 +92,10 @@ func TestALoaderOutlivesItsProcesses(t *testing.T) {
 	if err != nil || guess.Format != "plain" {
 		t.Errorf("%+v, %v", guess, err)
 	}
-	// The process ends under the first call, which is made again.
+	// The process ends under the first call, and is there for the second.
+	if _, err := l.Inspect(t.Context(), modelFile("exit once")); fault.KindOf(err) != fault.Unavailable || !errors.Is(err, ErrBroke) {
+		t.Fatalf("its process ended: %v", err)
+	}
 	info, err := l.Inspect(t.Context(), modelFile("exit once"))
 	if err != nil || info.Name != "exit once" {
 		t.Fatalf("%+v, %v", info, err)
@@ -130,6 +144,74 @@ func TestALoaderIsNotToBlameForFiles(t *testing.T) {
 	}
 	if _, err := l.Inspect(t.Context(), modelFile("a")); fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("a loader that fails at everything is asked further: %v", err)
+	}
+}
+
+// starts returns how often the plugin was started.
+func (f *fixture) starts(id ID) int {
+	for _, s := range f.Plugins() {
+		if s.ID == id {
+			return 1 + s.Restarts
+		}
+	}
+	return 0
+}
+
+func TestWhatMayBeOfTheFilesIsTold(t *testing.T) {
+	h := newHost(t)
+	l := h.loader("")
+	for what, files := range map[string]struct {
+		loader.Files
+		broke bool
+	}{
+		"it exits":                 {modelFile("exit"), true},
+		"it panics":                {modelFile("panic"), true},
+		"the files are damaged":    {modelFile("damaged"), false},
+		"the files can't be read":  {unreadable{modelFile("a")}, false},
+		"somebody else has killed": {modelFile("kill"), false},
+	} {
+		before := h.starts(Loader(looking))
+		_, err := l.Inspect(t.Context(), files.Files)
+		if err == nil || errors.Is(err, ErrBroke) != files.broke {
+			t.Errorf("%s: that is of the files: %v; %v", what, !files.broke, err)
+		}
+		if _, err := l.Inspect(t.Context(), modelFile("a")); err != nil { // it is there again
+			t.Errorf("after %s: %v", what, err)
+		}
+		if n := h.starts(Loader(looking)) - before; n > 1 {
+			t.Errorf("%s: it was started %d times for that", what, n)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := l.Inspect(ctx, modelFile("a")); errors.Is(err, ErrBroke) {
+		t.Errorf("what somebody gave up: %v", err)
+	}
+}
+
+// A loader that ends under a call that is made again, and doesn't come back for it, has
+// ended under it all the same.
+func TestALoaderThatEndsTooOftenHasEnded(t *testing.T) {
+	h := newHost(t)
+	h.config.MaxExits = 2
+	l := h.loader("")
+	_, err := l.Plan(t.Context(), loader.Request{Info: loader.Info{Name: "exit"}})
+	if fault.KindOf(err) != fault.Unavailable || !strings.Contains(fault.MessageOf(err), "failed") || !errors.Is(err, ErrBroke) {
+		t.Errorf("it ended each time: %v", err)
+	}
+}
+
+func TestALateAnswerMayBeOfTheFiles(t *testing.T) {
+	for err, want := range map[error]bool{
+		late(time.Second): true,
+		fault.New(fault.Timeout, "the service behind it took too long").On(fault.Service):                         false,
+		fault.Wrap(fault.Unavailable, late(time.Second), "the plugin did not get ready in time").On(fault.Plugin): false,
+		fault.New(fault.Internal, "the plugin failed").On(fault.Plugin):                                           true,
+		fault.New(fault.NoSpace, "the disk is full").On(fault.Plugin):                                             false,
+	} {
+		if broke(err) != want {
+			t.Errorf("%v: %v", err, !want)
+		}
 	}
 }
 

@@ -165,4 +165,7 @@ type Failure struct {
 	Side    string `json:"side"`            // whose fault it was
 	Message string `json:"message"`         // a sentence that a user may see
 	Cause   string `json:"cause,omitempty"` // for the operator's log
+	// Broke is that a program on the host broke down at the job: the worker ended before it
+	// told an end, or the Ollama while it took the model in. It may do so each time.
+	Broke bool `json:"broke,omitempty"`
 }

@@ -42,7 +42,7 @@ func examples() map[string]any {
 		},
 		"event":  &work.Event{Phase: work.Fetching, DoneBytes: 5, TotalBytes: 12, Message: "from the control plane"},
 		"done":   &work.Event{Phase: work.Tidying, DoneBytes: 12, TotalBytes: 12, Done: &work.Result{Digest: "ef", SizeBytes: 12, Path: "pull", FreedBytes: 3}},
-		"failed": &work.Event{Phase: work.Importing, Failed: &work.Failure{Kind: "no_space", Side: "host", Message: "the disk is full", Cause: "write: no space left on device"}},
+		"failed": &work.Event{Phase: work.Importing, Failed: &work.Failure{Kind: "no_space", Side: "host", Message: "the disk is full", Cause: "write: no space left on device", Broke: true}},
 	}
 }
 

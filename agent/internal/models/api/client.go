@@ -40,6 +40,10 @@ func New(base string) *Client {
 // Close closes the connections that are kept.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
+// ErrBroke is part of the error of an Ollama that broke off while it took a model in, as one
+// does that ends over it.
+var ErrBroke = errors.New("ollama broke off")
+
 // RefusalError is an error that Ollama itself told, by a status or within a stream.
 type RefusalError struct {
 	Status  int // 200 where it came within a stream
@@ -211,7 +215,7 @@ func (c *Client) follow(ctx context.Context, path string, body any, each func(Pr
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil || !done:
-		return fault.Wrap(fault.Unavailable, fmt.Errorf("ask ollama %s: the stream ended without success: %w", path, cmp.Or(err, io.EOF)), "Ollama on this host broke off while it took the model in").On(fault.Ollama)
+		return fault.Wrap(fault.Unavailable, fmt.Errorf("ask ollama %s: %w, and its stream ended without success: %w", path, ErrBroke, cmp.Or(err, io.EOF)), "Ollama on this host broke off while it took the model in").On(fault.Ollama)
 	}
 	return nil
 }

@@ -219,7 +219,7 @@ func failed(ctx context.Context, t *testing.T, r *Runner, job *work.Job, each fu
 
 func TestAWorkerThatCrashes(t *testing.T) {
 	f := failed(t.Context(), t, runner("crash", order.Host{}), &work.Job{Kind: work.Collect}, nil)
-	if f.Kind != "internal" || f.Side != "host" || !strings.Contains(f.Message, "status 2") {
+	if f.Kind != "internal" || f.Side != "host" || !f.Broke || !strings.Contains(f.Message, "status 2") {
 		t.Errorf("it failed with %+v", f)
 	}
 	if !strings.Contains(f.Cause, "about to fail") || !strings.Contains(f.Cause, "panic: for the test") {
@@ -238,7 +238,7 @@ func TestAWorkerThatIsKilled(t *testing.T) {
 			killWorker(t)
 		}
 	})
-	if f.Kind != "unavailable" || f.Side != "host" || !strings.Contains(f.Message, "killed") {
+	if f.Kind != "unavailable" || f.Side != "host" || !f.Broke || !strings.Contains(f.Message, "killed") {
 		t.Errorf("it failed with %+v", f)
 	}
 	close(source.hurry)
@@ -346,7 +346,7 @@ func TestWhatIsNoEventIsLeftOut(t *testing.T) {
 func TestAProgramThatIsMissing(t *testing.T) {
 	r := runner("worker", order.Host{})
 	r.Program = "/nowhere/corral-modelworker"
-	if f := failed(t.Context(), t, r, &work.Job{Kind: work.Collect}, nil); f.Kind != "internal" || f.Side != "host" {
+	if f := failed(t.Context(), t, r, &work.Job{Kind: work.Collect}, nil); f.Kind != "internal" || f.Side != "host" || f.Broke {
 		t.Errorf("it failed with %+v", f)
 	}
 }

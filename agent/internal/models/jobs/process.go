@@ -131,7 +131,7 @@ func (p *process) follow(tell func(work.Event) error, grace time.Duration) (last
 
 // obituary is the failure of a worker that ended without having told an end.
 func (p *process) obituary() *work.Failure {
-	f := &work.Failure{Kind: fault.Internal.String(), Side: fault.Host.String(), Cause: p.words.String()}
+	f := &work.Failure{Kind: fault.Internal.String(), Side: fault.Host.String(), Cause: p.words.String(), Broke: true}
 	status, _ := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	switch {
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:

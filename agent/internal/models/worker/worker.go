@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/corral-fleet/corral/agent/internal/models"
+	"github.com/corral-fleet/corral/agent/internal/models/api"
 	"github.com/corral-fleet/corral/agent/internal/models/order"
 	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/host"
@@ -85,6 +86,6 @@ func Run(ctx context.Context, environ []string, in io.Reader, out io.Writer, log
 func failure(err error) *work.Failure {
 	return &work.Failure{
 		Kind: fault.KindOf(err).String(), Side: fault.SideOf(err).String(),
-		Message: fault.MessageOf(err), Cause: err.Error(),
+		Message: fault.MessageOf(err), Cause: err.Error(), Broke: errors.Is(err, api.ErrBroke),
 	}
 }
