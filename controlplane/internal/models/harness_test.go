@@ -100,10 +100,12 @@ func (s *shelf) Unplace(_ context.Context, list []fleet.Placement) error {
 	return nil
 }
 
-func (s *shelf) SaveOperation(_ context.Context, o fleet.Operation) error {
+func (s *shelf) SaveOperation(_ context.Context, operations ...fleet.Operation) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.operations[o.ID] = o
+	for _, o := range operations {
+		s.operations[o.ID] = o
+	}
 	return nil
 }
 

@@ -10,18 +10,27 @@ import (
 )
 
 // SaveOperation implements [fleet.OperationStore].
-func (s *State) SaveOperation(ctx context.Context, o fleet.Operation) error {
+func (s *State) SaveOperation(ctx context.Context, operations ...fleet.Operation) error {
+	return s.write(ctx, "save operation", func(ctx context.Context, tx *sql.Tx) error {
+		for i := range operations {
+			if err := saveOperation(ctx, tx, &operations[i]); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func saveOperation(ctx context.Context, tx *sql.Tx, o *fleet.Operation) error {
 	body, err := json.Marshal(o)
 	if err != nil {
 		return err
 	}
-	return s.write(ctx, "save operation", func(ctx context.Context, tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx,
-			`INSERT INTO operations (id, created_at, ended_at, body) VALUES ($1, $2, $3, $4)
-			ON CONFLICT (id) DO UPDATE SET ended_at = $3, body = $4`,
-			o.ID, column(o.CreatedAt), optionalColumn(o.EndedAt), string(body))
-		return err
-	})
+	_, err = tx.ExecContext(ctx,
+		`INSERT INTO operations (id, created_at, ended_at, body) VALUES ($1, $2, $3, $4)
+		ON CONFLICT (id) DO UPDATE SET ended_at = $3, body = $4`,
+		o.ID, column(o.CreatedAt), optionalColumn(o.EndedAt), string(body))
+	return err
 }
 
 // Operations implements [fleet.OperationStore].

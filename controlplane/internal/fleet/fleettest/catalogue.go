@@ -72,9 +72,8 @@ func operationSentences() []sentence {
 	return []sentence{
 		{"The latest come back, the newest first, and with every field", func(t *testing.T, s Stores) {
 			first, second, third := operation("a", 0), operation("b", 1), operation("c", 2)
-			for _, o := range []fleet.Operation{second, third, first} {
-				must(t, s.Operations.SaveOperation(t.Context(), o))
-			}
+			must(t, s.Operations.SaveOperation(t.Context(), second, third))
+			must(t, s.Operations.SaveOperation(t.Context(), first))
 			third.State, third.EndedAt = fleet.OperationWaiting, time.Time{}
 			must(t, s.Operations.SaveOperation(t.Context(), third))
 			wantEqual(t, got(s.Operations.Operations(t.Context(), 2))(t), []fleet.Operation{third, second})

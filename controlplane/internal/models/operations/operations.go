@@ -145,8 +145,13 @@ func (o *Operations) Run(ctx context.Context) error {
 	}
 }
 
-// saveTimeout is how long storing may take.
-const saveTimeout = 10 * time.Second
+const (
+	// saveTimeout is how long storing may take.
+	saveTimeout = 10 * time.Second
+	// saveAtOnce is how many are stored together: a model that is for a thousand hosts is a
+	// thousand operations at once.
+	saveAtOnce = 500
+)
 
 // save stores what has changed: progress only where all is to be stored. What can't be
 // stored is tried with the next.
@@ -162,17 +167,23 @@ func (o *Operations) save(ctx context.Context, all bool) {
 		}
 	}
 	o.mu.Unlock()
-	for i := range list {
-		err := o.store.SaveOperation(ctx, list[i])
-		if err == nil {
-			continue
+	var failed []fleet.Operation
+	var err error
+	for part := range slices.Chunk(list, saveAtOnce) {
+		if e := o.store.SaveOperation(ctx, part...); e != nil {
+			failed, err = append(failed, part...), e
 		}
-		o.log.Warn("operation not stored", "operation", list[i].ID, "error", err)
-		o.mu.Lock()
-		if _, again := o.unsaved[list[i].ID]; !again {
-			o.unsaved[list[i].ID] = false
+	}
+	if err == nil {
+		return
+	}
+	o.log.Warn("operations not stored", "count", len(failed), "error", err)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for i := range failed {
+		if _, again := o.unsaved[failed[i].ID]; !again {
+			o.unsaved[failed[i].ID] = false
 		}
-		o.mu.Unlock()
 	}
 }
 

@@ -20,13 +20,20 @@ type shelf struct {
 	mu    sync.Mutex
 	saved map[string]fleet.Operation
 	saves int
+	fails int // how many of the next saves fail
 }
 
-func (s *shelf) SaveOperation(_ context.Context, o fleet.Operation) error {
+func (s *shelf) SaveOperation(_ context.Context, operations ...fleet.Operation) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.saved[o.ID] = o
 	s.saves++
+	if s.fails > 0 {
+		s.fails--
+		return fault.New(fault.Unavailable, "the disk is away")
+	}
+	for _, o := range operations {
+		s.saved[o.ID] = o
+	}
 	return nil
 }
 
@@ -164,6 +171,29 @@ func TestProgressIsStoredNowAndThen(t *testing.T) {
 	}
 	if op := b.store.saved[j.ID()]; op.DoneBytes != 99 || b.store.saves > 3 {
 		t.Errorf("stored %d times, at last %+v", b.store.saves, op)
+	}
+}
+
+func TestManyAreStoredTogether(t *testing.T) {
+	b := newBench(t, nil)
+	const many = 2*saveAtOnce + 1
+	for i := range many {
+		w := download()
+		w.HostID = fmt.Sprint(i)
+		b.Begin(w)
+	}
+	b.store.fails = 1
+	b.save(t.Context(), false)
+	if b.store.saves != 3 || len(b.store.saved) != many-saveAtOnce {
+		t.Errorf("stored %d times, and then there are %d", b.store.saves, len(b.store.saved))
+	}
+	b.save(t.Context(), true) // what could not be stored
+	if b.store.saves != 4 || len(b.store.saved) != many {
+		t.Errorf("stored %d times, and then there are %d", b.store.saves, len(b.store.saved))
+	}
+	b.save(t.Context(), true)
+	if next := newBench(t, b.store); b.store.saves != 4 || len(next.UnderWay()) != many {
+		t.Errorf("stored %d times; after a restart %d are under way", b.store.saves, len(next.UnderWay()))
 	}
 }
 
