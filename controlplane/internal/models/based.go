@@ -32,14 +32,17 @@ func (s *Service) ground(ctx context.Context, hosts map[string]*fleet.HostView) 
 		s.mu.Unlock()
 		return nil
 	}
-	for _, at := range s.order(hosts) {
-		base := s.baseAt(at)
-		if !s.placed[at].Wanted || !s.lacks(base, hosts[at.hostID]) || !s.offered(base.model) || s.placed[base].Wanted {
-			continue
+	for id, h := range s.hosted {
+		s.compare(h, hosts[id])
+		for _, c := range h.due {
+			base := s.baseAt(c.place)
+			if !c.wanted || !s.lacks(base, hosts[id]) || !s.offered(base.model) || s.placed[base].Wanted {
+				continue
+			}
+			list = append(list, fleet.Placement{
+				Model: base.model, HostID: base.hostID, Instance: base.instance, Wanted: true, Cached: true, Digest: s.placed[base].Digest, Since: s.Now().UTC(),
+			})
 		}
-		list = append(list, fleet.Placement{
-			Model: base.model, HostID: base.hostID, Instance: base.instance, Wanted: true, Cached: true, Digest: s.placed[base].Digest, Since: s.Now().UTC(),
-		})
 	}
 	s.mu.Unlock()
 	return s.place(ctx, list)

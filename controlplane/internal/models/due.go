@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
@@ -65,45 +66,44 @@ func (s *Service) due(hosts map[string]*fleet.HostView) (tasks []*task, next tim
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.Now()
-	next = look
 	busy := s.busy()
-	awaited := map[string]bool{}
-	has := stock{}
-	for _, at := range s.order(hosts) {
-		t := s.taskAt(at, s.placed[at], hosts[at.hostID], has)
-		if t == nil {
-			continue
+	whole := now.Sub(s.surveyed) >= look
+	if whole {
+		s.surveyed = now
+	}
+	next = look
+	var ready []claim
+	for id, h := range s.hosted {
+		if whole {
+			h.outlook = outlook{}
 		}
-		r := s.runAt(at)
-		switch {
-		case t.reason != "":
-		case r.lacked && !s.lacks(s.baseAt(at), &t.host), r.stuck && r.with != software{} && r.with != t.software():
-			r.reset()
-		case r.failures > 0 && !r.stuck && t.host.ConnectedAt.After(r.session):
-			r.resume()
+		s.survey(h, hosts[id], now)
+		if _, is := busy[id]; h.first != nil && !is {
+			ready = append(ready, *h.first)
 		}
-		if r.stuck {
-			continue
-		}
-		if !r.under {
-			s.expect(t, r)
-		}
-		awaited[r.job.ID()] = true
-		wait := r.notUntil.Sub(now)
-		switch reason, message := s.waitsFor(t, busy); {
-		case r.under:
-		case reason != "":
-			r.job.Wait(reason, message)
-		case wait > 0:
-			r.job.Wait(fleet.WaitsForRetry, "")
-			next = min(next, wait)
-		default:
-			r.under, busy[at.hostID] = true, at
-			t.job = r.job
-			tasks = append(tasks, t)
+		if !h.until.IsZero() {
+			next = min(next, h.until.Sub(now))
 		}
 	}
-	s.dismiss(awaited)
+	slices.SortFunc(ready, inOrder)
+	for _, c := range ready[:min(len(ready), max(0, maxAtOnce-len(busy)))] {
+		t := s.taskAt(c.place, s.placed[c.place], hosts[c.hostID], stock{})
+		if t == nil || t.reason != "" { // it is otherwise since
+			s.touchHost(c.hostID)
+			continue
+		}
+		r := s.runAt(c.place)
+		s.expect(t, r)
+		r.under, busy[c.hostID] = true, c.place
+		t.job = r.job
+		tasks = append(tasks, t)
+	}
+	for id, h := range s.hosted {
+		s.tellHost(id, h, hosts[id], busy, now)
+	}
+	if whole {
+		s.dismissElsewhere()
+	}
 	return tasks, next
 }
 

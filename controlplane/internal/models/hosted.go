@@ -17,7 +17,7 @@ import (
 type hosted struct {
 	places    []place  // in no order
 	instances []string // of the places, each once
-	due       []claim  // those at which something is to be done
+	due       []claim  // those at which something is to be done, in their order
 
 	sight sight
 	print uint64 // of what matters of it
@@ -26,6 +26,8 @@ type hosted struct {
 	// The turns at which it was looked what is due, what is in memory, and whether there is
 	// more than may be; 0 is that this is to be done anew.
 	compared, measured, weighed uint64
+
+	outlook
 
 	mostBytes int64  // that it might have when it was weighed
 	spread    string // the instance that was given what is for all hosts; empty is none
@@ -39,9 +41,16 @@ type claim struct {
 	since  time.Time
 }
 
+// inOrder compares claims: first come those of what is to be let go of, which makes room for
+// what comes.
+func inOrder(a, b claim) int {
+	return cmp.Or(compareBool(a.wanted, b.wanted), a.since.Compare(b.since), cmp.Compare(a.model, b.model), cmp.Compare(a.hostID, b.hostID))
+}
+
 // sight is how a host was seen. That of one of which nothing new was told is the same.
 type sight struct {
 	state     fleet.HostState
+	connected time.Time
 	instances *fleet.Instance // the first of them: a list of instances is replaced as a whole, and never changed
 	count     int
 }
@@ -50,7 +59,7 @@ type sight struct {
 func (h *hosted) look(seed maphash.Seed, view *fleet.HostView) uint64 {
 	var now sight
 	if view != nil {
-		now = sight{state: view.State, count: len(view.Instances)}
+		now = sight{state: view.State, connected: view.ConnectedAt, count: len(view.Instances)}
 		if now.count > 0 {
 			now.instances = &view.Instances[0]
 		}
@@ -74,7 +83,8 @@ func printOf(seed maphash.Seed, view *fleet.HostView) uint64 {
 	if view == nil {
 		return p.sum.Sum64()
 	}
-	p.add(string(view.State), "", len(view.Instances), 0)
+	p.add(string(view.State), "", len(view.Instances), int(view.ConnectedAt.UnixNano()))
+	p.add(view.Facts.AgentVersion, view.Facts.BootID, 0, 0)
 	for i := range view.Instances {
 		in := &view.Instances[i]
 		p.add(in.Name, string(in.State), len(in.Models), len(in.Loaded))
@@ -155,6 +165,14 @@ func (s *Service) strike(at place) {
 // touch has the host be looked at anew.
 func (h *hosted) touch() { h.compared, h.weighed = 0, 0 }
 
+// touchHost has a host be looked at anew on which something has come of what was being done,
+// or is to be done again. s.mu is held.
+func (s *Service) touchHost(id string) {
+	if h := s.hosted[id]; h != nil {
+		h.touch()
+	}
+}
+
 // touchAll has all hosts be looked at anew to which it matters that a model has changed,
 // and be given it where it is for all of them only now. s.mu is held.
 func (s *Service) touchAll(model string, forAll bool) {
@@ -185,41 +203,20 @@ func (s *Service) placedOf(name string) []fleet.Placement {
 	return list
 }
 
-// order returns the places at which something is to be done, first those that are to be
-// let go of: what goes makes room for what comes. s.mu is held.
-func (s *Service) order(hosts map[string]*fleet.HostView) []place {
-	n := 0
-	for id, h := range s.hosted {
-		s.compare(h, hosts[id])
-		n += len(h.due)
-	}
-	claims := make([]claim, 0, n)
-	for _, h := range s.hosted {
-		claims = append(claims, h.due...)
-	}
-	slices.SortFunc(claims, func(a, b claim) int {
-		return cmp.Or(compareBool(a.wanted, b.wanted), a.since.Compare(b.since), cmp.Compare(a.model, b.model), cmp.Compare(a.hostID, b.hostID))
-	})
-	places := make([]place, n)
-	for i := range claims {
-		places[i] = claims[i].place
-	}
-	return places
-}
-
 // compare finds out at which places of a host something is to be done. s.mu is held.
 func (s *Service) compare(h *hosted, view *fleet.HostView) {
 	turn := h.look(s.seed, view)
 	if h.compared == turn {
 		return
 	}
-	h.compared, h.due = turn, h.due[:0]
+	h.compared, h.due, h.outlook = turn, h.due[:0], outlook{}
 	has := stock{}
 	for _, at := range h.places {
 		if p := s.placed[at]; s.taskAt(at, p, view, has) != nil {
 			h.due = append(h.due, claim{at, p.Wanted, p.Since})
 		}
 	}
+	slices.SortFunc(h.due, inOrder)
 }
 
 // stock is what instances have, by their models' canonical names.

@@ -6,11 +6,13 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/models/operations"
+	"github.com/corral-fleet/corral/sdk/fault"
 	"github.com/corral-fleet/corral/sdk/wire/work"
 )
 
@@ -225,22 +227,118 @@ func BenchmarkReconcile(b *testing.B) {
 	}
 }
 
-// BenchmarkRollout is one look at a thousand hosts that lack twenty models each, and get
-// sixteen now.
-func BenchmarkRollout(b *testing.B) {
-	s, view := newStill(b, 1000, 20)
-	ctx, cancel := context.WithCancel(b.Context())
-	view.work = func(fleet.Target, work.Job) error { <-ctx.Done(); return ctx.Err() }
+// rollout returns a service of hosts that lack the same models each, of which as many as may
+// get one now. What it returns has one of these fail.
+func rollout(tb testing.TB, hostCount, modelCount int) (s *Service, look, fail func()) {
+	tb.Helper()
+	s, view := newStill(tb, hostCount, modelCount)
+	ctx, cancel := context.WithCancel(tb.Context())
+	begun, failing := make(chan struct{}, hostCount*modelCount), make(chan struct{})
+	view.work = func(fleet.Target, work.Job) error {
+		begun <- struct{}{}
+		select {
+		case <-failing:
+			return fault.New(fault.Unavailable, "the source is away")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 	for i := range view.list {
 		view.report(i)
 		view.list[i].Instances[0].Models = nil
 	}
 	var working sync.WaitGroup
-	s.reconcile(ctx, &working)
-	b.ReportAllocs()
-	for b.Loop() {
-		s.reconcile(ctx, &working)
+	look = func() { s.reconcile(ctx, &working) }
+	tb.Cleanup(func() {
+		cancel()
+		working.Wait()
+	})
+	look()
+	for range min(maxAtOnce, hostCount) {
+		<-begun
 	}
-	cancel()
-	working.Wait()
+	return s, look, func() {
+		changed := s.Changed()
+		failing <- struct{}{}
+		<-changed
+	}
+}
+
+// TestARolloutCostsWhatChanges holds a look at a rollout to what the hosts take, however
+// much waits for them.
+func TestARolloutCostsWhatChanges(t *testing.T) {
+	const hosts = maxAtOnce + 4
+	allocations := func(models int) float64 {
+		s, look, _ := rollout(t, hosts, models)
+		look()
+		if n := len(s.Operations.UnderWay()); n != hosts*models {
+			t.Fatalf("%d operations", n)
+		}
+		return testing.AllocsPerRun(10, look)
+	}
+	if few, many := allocations(1), allocations(200); many > few+10 {
+		t.Errorf("a look allocates %v times where a model is on its way to each host, and %v times where 200 are", few, many)
+	}
+}
+
+// TestOneAfterTheOtherIsServed has what is done fail, until each host has had its turn.
+func TestOneAfterTheOtherIsServed(t *testing.T) {
+	const hosts, models = 2 * maxAtOnce, 3
+	s, look, fail := rollout(t, hosts, models)
+	for range hosts * models {
+		fail()
+		look()
+	}
+	states := map[fleet.WaitReason]int{}
+	for _, o := range s.Operations.UnderWay() {
+		if o.Attempts > 1 {
+			t.Errorf("it is tried again before its time: %+v", o)
+		}
+		states[o.Reason]++
+	}
+	if states[fleet.WaitsForRetry] != hosts*models { // nothing else is left to be done
+		t.Errorf("they wait for %v", states)
+	}
+}
+
+// TestWhatWasNotSeenIsSeenAMinuteLater has an outlook be wrong, as nobody knows how.
+func TestWhatWasNotSeenIsSeenAMinuteLater(t *testing.T) {
+	s, view := newStill(t, 1, 1)
+	now := noon()
+	s.Now = func() time.Time { return now }
+	view.report(0)
+	view.list[0].Instances[0].Models = nil
+	hosts := byID(view.list)
+	s.mu.Lock()
+	s.surveyed = now
+	s.survey(s.hosted["host-0"], hosts["host-0"], now)
+	s.hosted["host-0"].first = nil
+	s.mu.Unlock()
+	if tasks, _ := s.due(hosts); len(tasks) != 0 {
+		t.Fatalf("there is %+v", tasks)
+	}
+	now = now.Add(look)
+	if tasks, _ := s.due(hosts); len(tasks) != 1 {
+		t.Errorf("there is %+v", tasks)
+	}
+}
+
+// BenchmarkRollout is one look at a thousand hosts that lack twenty models each, of which
+// sixteen get one now.
+func BenchmarkRollout(b *testing.B) {
+	b.Run("nothing new", func(b *testing.B) {
+		_, look, _ := rollout(b, 1000, 20)
+		b.ReportAllocs()
+		for b.Loop() {
+			look()
+		}
+	})
+	b.Run("one ends and another begins", func(b *testing.B) {
+		_, look, fail := rollout(b, 1000, 20)
+		b.ReportAllocs()
+		for b.Loop() {
+			fail()
+			look()
+		}
+	})
 }

@@ -74,6 +74,7 @@ func (s *Service) settleRun(ctx context.Context, t *task, job *operations.Job, e
 		return
 	}
 	r.under, r.stop = false, nil
+	s.touchHost(t.at.hostID)
 	r.lacked = err != nil && s.lacks(s.baseAt(t.at), &t.host)
 	again := false
 	if ctx.Err() == nil {
@@ -127,20 +128,21 @@ func pause(failures int) time.Duration {
 
 // retry has what failed at a place be tried now, and be wanted again where it was
 // cancelled.
-func (s *Service) retry(ctx context.Context, t *task) error {
+func (s *Service) retry(ctx context.Context, at place, p fleet.Placement) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	s.mu.Lock()
-	_, placed := s.placed[t.at]
-	if r := s.runs[t.at]; r != nil {
+	_, placed := s.placed[at]
+	if r := s.runs[at]; r != nil {
 		r.reset()
 	}
+	s.touchHost(at.hostID)
 	s.wake()
 	s.mu.Unlock()
 	if placed {
 		return nil
 	}
-	return s.place(ctx, []fleet.Placement{t.placement})
+	return s.place(ctx, []fleet.Placement{p})
 }
 
 // retryAll has what failed of a model be tried now, on all hosts.
@@ -150,6 +152,7 @@ func (s *Service) retryAll(name string) {
 	for at, r := range s.runs {
 		if at.model == fleet.CanonicalModel(name) {
 			r.reset()
+			s.touchHost(at.hostID)
 		}
 	}
 	s.wake()

@@ -99,6 +99,7 @@ type Service struct {
 	based    map[string]string // what those are based on that are, by canonical names
 	placed   map[place]fleet.Placement
 	hosted   map[string]*hosted // by the host's id
+	surveyed time.Time          // when all hosts were looked at anew
 	taking   map[string]*taking // by canonical name
 	runs     map[place]*run     // what is being done, or has failed, on hosts
 	changed  chan struct{}      // closed and replaced at each change of the catalogue

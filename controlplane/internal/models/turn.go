@@ -20,10 +20,11 @@ func (s *Service) expect(t *task, r *run) {
 			return
 		}
 	}
+	at, p := t.at, t.placement // without the rest of the task, which is large
 	r.job = s.Operations.Begin(operations.What{
-		Kind: kind, Model: shownName(t), HostID: t.at.hostID, Host: t.host.Name,
-		Retry: func(ctx context.Context) error { return s.retry(ctx, t) },
-		Forgo: func(ctx context.Context) error { return s.forgo(ctx, t.at, t.placement.Wanted) },
+		Kind: kind, Model: shownName(t), HostID: at.hostID, Host: t.host.Name,
+		Retry: func(ctx context.Context) error { return s.retry(ctx, at, p) },
+		Forgo: func(ctx context.Context) error { return s.forgo(ctx, at, p.Wanted) },
 	})
 }
 
@@ -99,10 +100,23 @@ func (s *Service) awaits(at place) bool {
 	return r != nil && r.job != nil && !r.job.Now().State.Ended()
 }
 
-// dismiss ends the operations that wait for what nobody has to do any more: well, where it
-// has come to be so by itself. s.mu is held.
-func (s *Service) dismiss(awaited map[string]bool) {
-	for _, o := range s.Operations.Waiting(awaited) {
+// dismissElsewhere ends the operations that wait for hosts on which nothing is placed.
+// s.mu is held.
+func (s *Service) dismissElsewhere() {
+	for _, id := range s.Operations.Hosts() {
+		if s.hosted[id] == nil {
+			s.dismiss(id, nil)
+		}
+	}
+}
+
+// dismiss ends the operations of a host that wait for what nobody has to do any more: well,
+// where it has come to be so by itself. s.mu is held.
+func (s *Service) dismiss(hostID string, awaited map[string]bool) {
+	for _, o := range s.Operations.Waiting(hostID) {
+		if awaited[o.ID] {
+			continue
+		}
 		err := error(operations.ErrCancelled)
 		if o.Kind == fleet.DownloadOperation && s.has(&o) {
 			err = nil
@@ -134,6 +148,7 @@ func (s *Service) forgo(ctx context.Context, at place, wanted bool) error {
 	if placed && everywhere {
 		r := s.runAt(at)
 		r.stuck, r.with = true, software{} // by somebody, and with nothing
+		s.touchHost(at.hostID)
 	}
 	s.mu.Unlock()
 	if !placed || everywhere {

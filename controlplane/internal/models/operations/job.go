@@ -35,7 +35,7 @@ type What struct {
 func (o *Operations) Begin(w What) *Job {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, r := range o.open[subject{w.Kind, w.HostID, fleet.CanonicalModel(w.Model)}] {
+	for _, r := range o.open[w.HostID][subject{w.Kind, fleet.CanonicalModel(w.Model)}] {
 		if r.cancel == nil {
 			r.begun, r.retry, r.forgo = true, w.Retry, w.Forgo
 			return &Job{all: o, r: r}

@@ -36,19 +36,18 @@ type Operations struct {
 
 	mu      sync.Mutex
 	byID    map[string]*record
-	open    map[subject][]*record // those that have not ended
-	changed chan struct{}         // closed and replaced at each change
-	version uint64                // counts the changes
-	unsaved map[string]bool       // the ids of those that are to be stored: at once where it is true
-	saving  chan struct{}         // of one place: something is to be stored at once
+	open    map[string]map[subject][]*record // those that have not ended, by their hosts' ids
+	changed chan struct{}                    // closed and replaced at each change
+	version uint64                           // counts the changes
+	unsaved map[string]bool                  // the ids of those that are to be stored: at once where it is true
+	saving  chan struct{}                    // of one place: something is to be stored at once
 }
 
-// subject is what an operation is about. There is seldom more than one of a subject that
-// has not ended, and there are thousands of operations.
+// subject is what an operation is about, beside its host. There is seldom more than one of a
+// subject that has not ended, and there are thousands of operations.
 type subject struct {
-	kind   fleet.OperationKind
-	hostID string
-	model  string // its canonical name
+	kind  fleet.OperationKind
+	model string // its canonical name
 }
 
 // record is an operation with who does it.
@@ -66,7 +65,7 @@ type record struct {
 // New returns no operations; see [Operations.Load].
 func New(store fleet.OperationStore, now func() time.Time, log hclog.Logger) *Operations {
 	return &Operations{
-		store: store, now: now, log: log, byID: map[string]*record{}, open: map[subject][]*record{}, changed: make(chan struct{}),
+		store: store, now: now, log: log, byID: map[string]*record{}, open: map[string]map[subject][]*record{}, changed: make(chan struct{}),
 		unsaved: map[string]bool{}, saving: make(chan struct{}, 1),
 	}
 }
@@ -105,22 +104,30 @@ func (o *Operations) Settle(kinds ...fleet.OperationKind) {
 func (o *Operations) know(r *record) {
 	o.byID[r.ID] = r
 	if !r.State.Ended() {
-		o.open[r.subject()] = append(o.open[r.subject()], r)
+		about := r.subject()
+		if o.open[r.HostID] == nil {
+			o.open[r.HostID] = map[subject][]*record{}
+		}
+		o.open[r.HostID][about] = append(o.open[r.HostID][about], r)
 	}
 }
 
 // close notes that an operation ends. o.mu is held.
 func (o *Operations) close(r *record) {
-	left := slices.DeleteFunc(o.open[r.subject()], func(other *record) bool { return other == r })
-	if len(left) == 0 {
-		delete(o.open, r.subject())
-		return
+	of, about := o.open[r.HostID], r.subject()
+	left := slices.DeleteFunc(of[about], func(other *record) bool { return other == r })
+	switch {
+	case len(left) > 0:
+		of[about] = left
+	case len(of) > 1:
+		delete(of, about)
+	default:
+		delete(o.open, r.HostID)
 	}
-	o.open[r.subject()] = left
 }
 
 func (r *record) subject() subject {
-	return subject{r.Kind, r.HostID, fleet.CanonicalModel(r.Model)}
+	return subject{r.Kind, fleet.CanonicalModel(r.Model)}
 }
 
 // Run stores what changes until ctx ends, and prunes what is old.
@@ -218,17 +225,27 @@ func (o *Operations) UnderWay() []fleet.Operation {
 	return o.those(func(r *record) bool { return !r.State.Ended() })
 }
 
-// Waiting returns those about a host that wait, but for some by their ids, in no order.
-func (o *Operations) Waiting(but map[string]bool) []fleet.Operation {
+// Hosts returns the ids of the hosts of which some have not ended, in no order.
+func (o *Operations) Hosts() []string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	ids := make([]string, 0, len(o.open))
+	for id := range o.open {
+		if id != "" {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// Waiting returns those about a host that wait, in no order.
+func (o *Operations) Waiting(hostID string) []fleet.Operation {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var list []fleet.Operation
-	for about, open := range o.open {
-		if about.hostID == "" {
-			continue
-		}
+	for _, open := range o.open[hostID] {
 		for _, r := range open {
-			if r.State == fleet.OperationWaiting && !but[r.ID] {
+			if r.State == fleet.OperationWaiting {
 				list = append(list, r.Operation)
 			}
 		}
