@@ -27,8 +27,8 @@ func (s shelves) Put(ctx context.Context, name, key, localPath, sha256 string) (
 	return s.Keep(ctx, name, key, localPath, sha256)
 }
 
-func (s shelves) Open(ctx context.Context, name, key string) (io.ReadCloser, error) {
-	return s.Read(ctx, name, key, storage.Range{})
+func (s shelves) Open(ctx context.Context, name, key string, part storage.Range) (io.ReadCloser, error) {
+	return s.Read(ctx, name, key, part)
 }
 
 func (s shelves) Source(context.Context, fleet.Target, fleet.ModelFile) (work.Source, error) {

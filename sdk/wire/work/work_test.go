@@ -38,6 +38,7 @@ func examples() map[string]any {
 					Config: json.RawMessage(`{"dir":"/srv"}`), ConfigVersion: 2, Secrets: map[string]string{"key": "secret"}, Key: "models/a.gguf",
 				},
 			}},
+			Peers:    map[string][]work.Peer{"ab": {{URL: "https://10.0.0.7:11437/peer/v1/blobs/ab?ticket=t", PublicKey: []byte("key")}}},
 			Replaces: []string{"ef"}, MaxBytesPerSecond: 20_000_000,
 		},
 		"event":  &work.Event{Phase: work.Fetching, DoneBytes: 5, TotalBytes: 12, Message: "from the control plane"},
