@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
@@ -14,29 +13,6 @@ import (
 	"github.com/corral-fleet/corral/sdk/loader"
 )
 
-// Parcel is files that have arrived and are to be a model.
-type Parcel struct {
-	Name        string // that the model is to have
-	Description string
-	Storage     string // where its files go; empty is the storage that is meant where none is named
-	Quantize    string
-	Options     loader.Options // but for Quantize
-	// Hosts are the ids or names of those that are to have it, see [Service.Want]. None at
-	// all leaves it to the placement, and nil is that nobody is to have it yet.
-	Hosts []string
-	Files []ParcelFile
-}
-
-// ParcelFile is one file of a parcel.
-type ParcelFile struct {
-	Path  string // relative, as whoever brought it calls it
-	Local string // where it is on this machine; empty where the catalogue has its content
-	// Stored is where it is already, and stays; nil is nowhere.
-	Stored    *fleet.ModelFile
-	SizeBytes int64
-	SHA256    string // in hexadecimal
-}
-
 // taking is a model whose files are on their way into a storage.
 type taking struct {
 	job    *operations.Job
@@ -44,19 +20,6 @@ type taking struct {
 	files  []fleet.ModelFile // that are there already; they stay as long as it is taken
 	breaks int               // how often a loader broke down at them
 	ended  bool              // whether it ended over them the last time
-}
-
-// Check returns what is wrong with a parcel, before its bytes have come.
-func (p *Parcel) Check() error {
-	if !fleet.ValidModel(p.Name) {
-		return fault.New(fault.Invalid, "the field %q has to be a model's name, such as llama3.1:8b, not %q", "name", p.Name).On(fault.Caller)
-	}
-	for _, f := range p.Files {
-		if err := loader.CheckPath(f.Path); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // Take stores the files of a parcel, has a loader look at them, and has hosts get the
@@ -249,18 +212,6 @@ func (s *Service) finish(name string) {
 	defer s.mu.Unlock()
 	delete(s.taking, fleet.CanonicalModel(name))
 	s.announce()
-}
-
-// hasTaken reports whether a parcel has been taken before: the catalogue has its files as the
-// model, or says why not.
-func (s *Service) hasTaken(p *Parcel) bool {
-	m, err := s.Stored(p.Name)
-	if err != nil || m.Problem != "" {
-		return err == nil
-	}
-	return !slices.ContainsFunc(p.Files, func(f ParcelFile) bool {
-		return !slices.ContainsFunc(m.Files, func(has fleet.ModelFile) bool { return has.SHA256 == f.SHA256 })
-	})
 }
 
 // enter puts a model into the catalogue, in the place of one of this name, whose files

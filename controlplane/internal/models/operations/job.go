@@ -134,8 +134,8 @@ func (o *Operations) end(r *record, err error) fleet.Operation {
 	r.EndedAt = o.now().UTC()
 	o.close(r)
 	switch {
-	case err == nil:
-		r.State, r.Error, r.Code, r.retry = fleet.OperationDone, "", "", nil
+	case err == nil: // then what it was doing is no news either
+		r.State, r.Message, r.Error, r.Code, r.retry = fleet.OperationDone, "", "", "", nil
 		r.TotalBytes = max(r.TotalBytes, r.DoneBytes)
 		r.DoneBytes = r.TotalBytes
 	case err == ErrCancelled: //nolint:errorlint // it is passed on as it is

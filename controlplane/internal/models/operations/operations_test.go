@@ -125,7 +125,7 @@ func TestWhatAnOperationWaitsFor(t *testing.T) {
 	j.Progress("fetching", 1, 2, "on its way")
 	done()
 	j.End(nil)
-	if now := j.Now(); now.State != fleet.OperationDone || now.Reason != "" || now.Message != "on its way" {
+	if now := j.Now(); now.State != fleet.OperationDone || now.Reason != "" || now.Message != "" {
 		t.Errorf("at the end it is %+v", now)
 	}
 }
