@@ -49,6 +49,7 @@ func examples() map[string]wire.Frame {
 		"goodbye":       &wire.Goodbye{Reason: "upgrade", Asleep: true},
 		"leaving":       &wire.Leaving{GraceMillis: 30_000},
 		"gpu_report":    exampleGPUReport(),
+		"peer_tickets":  &wire.PeerTickets{Key: []byte("thirty-two bytes of a ticket key")},
 	}
 }
 

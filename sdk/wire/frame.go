@@ -2,7 +2,8 @@ package wire
 
 // Frame is one message of the protocol. The concrete types are [*Challenge],
 // [*Hello], [*Welcome], [*Reject], [*Ping], [*Pong], [*Sample], [*Ack],
-// [*Instances], [*Action], [*ActionResult], [*Goodbye], [*Leaving], [*GPUReport] and [*Unknown].
+// [*Instances], [*Action], [*ActionResult], [*Goodbye], [*Leaving], [*GPUReport],
+// [*PeerTickets] and [*Unknown].
 type Frame interface {
 	message
 	number() fieldNumber
@@ -24,6 +25,7 @@ const (
 	numGoodbye      fieldNumber = 12
 	numLeaving      fieldNumber = 13
 	numGPUReport    fieldNumber = 14
+	numPeerTickets  fieldNumber = 15
 )
 
 // newFrame returns an empty frame for a number, or nil for an unknown one.
@@ -57,6 +59,8 @@ func newFrame(num fieldNumber) Frame {
 		return &Leaving{}
 	case numGPUReport:
 		return &GPUReport{}
+	case numPeerTickets:
+		return &PeerTickets{}
 	}
 	return nil
 }
@@ -127,3 +131,12 @@ type Leaving struct {
 
 func (*Leaving) number() fieldNumber { return numLeaving }
 func (l *Leaving) fields(c *codec)   { c.uint32(1, &l.GraceMillis) }
+
+// PeerTickets says that tickets of package peer are good by another key from now on, and
+// those before no longer, since a host was removed.
+type PeerTickets struct {
+	Key []byte // as in [Welcome]
+}
+
+func (*PeerTickets) number() fieldNumber { return numPeerTickets }
+func (p *PeerTickets) fields(c *codec)   { c.bytes(1, &p.Key) }

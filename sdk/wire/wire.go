@@ -29,7 +29,7 @@ import "time"
 //     2026-11-26: agents that are leaving say so;
 //     2026-11-27: and whether their host goes to sleep; hosts that leave for good,
 //     and those that wait for approval; and by what address other hosts get models
-//     from an agent's, with tickets by the key of the welcome
+//     from an agent's, with tickets by the key of the welcome, or by a later one
 const Version uint32 = 1
 
 // MinVersion is the oldest version of a peer that this build accepts.

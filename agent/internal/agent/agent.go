@@ -99,9 +99,9 @@ func (a *Agent) Run(ctx context.Context, service sdnotify.Service) (err error) {
 		Servers: a.servers(id.Membership()), Insecure: a.cfg.Insecure, Token: a.cfg.Token.Reveal(), ServerCAFile: a.cfg.ServerCAFile,
 		Identity: id, Samples: samples, Steady: clock.Now, Log: a.log.Named("uplink"),
 		Facts: func(ctx context.Context) (wire.HostFacts, error) { return a.facts(ctx, sampler, peerAddress(others)) },
-		Welcomed: func(w *wire.Welcome) {
+		PeerTickets: func(key []byte) {
 			if others != nil {
-				others.Trust(w.PeerTicketKey)
+				others.Trust(key)
 			}
 		},
 		Instances: func() []wire.Instance { return []wire.Instance{fit(supervisor.Snapshot())} },

@@ -6,6 +6,7 @@
 package peers
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"crypto/tls"
@@ -52,8 +53,14 @@ type Server struct {
 	timing   timing
 	sent     atomic.Int64
 
-	mu        sync.Mutex
+	mu    sync.Mutex
+	terms terms
+}
+
+// terms are those under which others are served.
+type terms struct {
 	ticketKey ed25519.PublicKey
+	over      chan struct{} // closed when there are others
 }
 
 // timing is how long is waited; tests have less patience.
@@ -77,22 +84,27 @@ func Listen(ctx context.Context, o Options) (*Server, error) {
 		limit = rate.NewLimiter(rate.Limit(o.BytesPerSecond), pieceBytes)
 	}
 	return &Server{
-		Options: o, listener: listener, slots: make(chan struct{}, maxRequests), limit: limit,
+		Options: o, listener: listener, slots: make(chan struct{}, maxRequests), limit: limit, terms: terms{over: make(chan struct{})},
 		timing: timing{appear: 8 * time.Second, still: 20 * time.Second, write: 30 * time.Second},
 	}, nil
 }
 
-// Trust has tickets be taken that this key signed, and no others.
+// Trust has tickets be taken that this key signed, and no others; none is nobody's. What
+// is being sent for one that is taken no longer breaks off.
 func (s *Server) Trust(ticketKey ed25519.PublicKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ticketKey = ticketKey
+	if bytes.Equal(ticketKey, s.terms.ticketKey) {
+		return
+	}
+	close(s.terms.over)
+	s.terms = terms{ticketKey, make(chan struct{})}
 }
 
-func (s *Server) trusted() ed25519.PublicKey {
+func (s *Server) current() terms {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.ticketKey
+	return s.terms
 }
 
 // SentBytes returns how much of blobs was sent so far.

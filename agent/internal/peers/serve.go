@@ -2,6 +2,7 @@ package peers
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"regexp"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -26,8 +28,8 @@ func (s *Server) handler() http.Handler {
 
 // serve sends a blob, or a range of it, as far as it is there, and then as it comes.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
-	digest := r.PathValue("sha256")
-	if err := s.admit(r, digest); err != nil {
+	digest, under := r.PathValue("sha256"), s.current()
+	if err := s.admit(r, digest, under.ticketKey); err != nil {
 		s.Log.Debug("another host is not served", "address", r.RemoteAddr, "error", err)
 		http.Error(w, fault.MessageOf(err), http.StatusForbidden)
 		return
@@ -43,8 +45,24 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 		busy(w, "too many requests are under way")
 		return
 	}
-	b, err := s.find(r.Context(), digest)
+	to := http.NewResponseController(w)
+	ctx, cancel := context.WithCancelCause(r.Context())
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel(nil)
+	watching.Go(func() {
+		select {
+		case <-under.over:
+			cancel(errVoid)
+			_ = to.SetWriteDeadline(time.Now()) // who reads nothing is waited for no longer
+		case <-ctx.Done():
+		}
+	})
+	b, err := s.find(ctx, digest)
 	switch {
+	case ctx.Err() != nil:
+		http.Error(w, errVoid.Error(), http.StatusForbidden) // or nobody is there to read it
+		return
 	case errors.Is(err, errStill):
 		busy(w, "nothing of the blob is here yet")
 		return
@@ -60,8 +78,11 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	began, before := s.Now(), b.whole
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Etag", `"`+digest+`"`)
-	content := &reader{ctx: r.Context(), server: s, blob: b, to: http.NewResponseController(w)}
+	content := &reader{ctx: ctx, server: s, blob: b, to: to}
 	http.ServeContent(w, r, "", time.Time{}, content)
+	if errors.Is(context.Cause(ctx), errVoid) {
+		content.err = errVoid
+	}
 	if content.err != nil && r.Context().Err() == nil {
 		s.Log.Info("a blob broke off that another host reads", "address", r.RemoteAddr, "sha256", digest, "at", content.at, "error", content.err)
 	}
@@ -71,12 +92,15 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// errVoid is that a ticket is good no longer, whose bytes are being sent.
+var errVoid = errors.New("the ticket is good no longer")
+
 // admit says why who asks doesn't get a blob.
-func (s *Server) admit(r *http.Request, digest string) error {
+func (s *Server) admit(r *http.Request, digest string, ticketKey ed25519.PublicKey) error {
 	if !digestForm.MatchString(digest) {
 		return fault.New(fault.Forbidden, "blobs are known by the sha256 in hexadecimal").On(fault.Caller)
 	}
-	ticket, err := peer.Open(r.URL.Query().Get(peer.TicketParameter), s.trusted())
+	ticket, err := peer.Open(r.URL.Query().Get(peer.TicketParameter), ticketKey)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package peers
 
 import (
 	"crypto/ed25519"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -169,5 +170,49 @@ func TestTheServerEndsWithWhatItBegan(t *testing.T) {
 	}
 	if _, _, err := r.get(r.client(r.other), r.ticket(digestOf(d.content)).URL(r.Address, r.issuer), ""); err == nil {
 		t.Error("it serves on")
+	}
+}
+
+// TestWhatIsSentEndsWithTheTickets has the key of the tickets change, and go, while blobs
+// are being sent: one that waits for more, and one whose reader reads nothing.
+func TestWhatIsSentEndsWithTheTickets(t *testing.T) {
+	for name, next := range map[string]ed25519.PublicKey{"another key": publicOf(newKey(t)), "none": nil} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			d := r.begin(junk(1<<20), 1<<20)
+			whole := strings.Repeat("ab", 32)
+			if err := errors.Join(os.WriteFile(r.path(whole), nil, 0o644), os.Truncate(r.path(whole), 64<<20)); err != nil { // more than sockets hold
+				t.Fatal(err)
+			}
+			var bodies []io.ReadCloser
+			for _, digest := range []string{digestOf(d.content), whole} {
+				res, err := r.do(r.client(r.other), http.MethodGet, r.ticket(digest).URL(r.Address, r.issuer), "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer res.Body.Close()
+				bodies = append(bodies, res.Body)
+			}
+			r.Trust(publicOf(r.issuer)) // as every session tells it, which changes nothing
+			if n := r.Serving(); n != len(bodies) {
+				t.Errorf("%d requests are under way", n)
+			}
+			r.Trust(next)
+			for r.Serving() > 0 {
+				select {
+				case <-time.After(time.Millisecond):
+				case <-t.Context().Done():
+					t.Fatal("it is sent on")
+				}
+			}
+			for _, body := range bodies {
+				if got, err := io.ReadAll(body); err == nil {
+					t.Errorf("%d bytes came, and that was all", len(got))
+				}
+			}
+			if status, _, err := r.get(r.client(r.other), r.ticket(whole).URL(r.Address, r.issuer), ""); status != http.StatusForbidden || err != nil {
+				t.Errorf("with a ticket from before: %d, %v", status, err)
+			}
+		})
 	}
 }

@@ -37,10 +37,14 @@ func (u *Uplink) connect(ctx context.Context, server *url.URL) error {
 	u.rota.answered()
 	u.setStatus(Status{Connected: true, Server: server.String(), Since: time.Now()})
 	u.Log.Info("connected to the control plane", "server", server.String(), "host_id", welcome.HostID, "host", welcome.Name, "session_epoch", welcome.SessionEpoch)
-	if u.Welcomed != nil {
-		u.Welcomed(welcome)
-	}
+	u.tellPeerTickets(welcome.PeerTicketKey)
 	return u.session(ctx, ws, welcome)
+}
+
+func (u *Uplink) tellPeerTickets(key []byte) {
+	if u.PeerTickets != nil {
+		u.PeerTickets(key)
+	}
 }
 
 // farewellTimeout is how long an agent that stops waits for the control plane:
@@ -57,6 +61,9 @@ func (u *Uplink) handshake(ctx context.Context, ws *websocket.Conn) (*wire.Welco
 	}
 	switch f := frame.(type) {
 	case *wire.Reject:
+		if f.Code == wire.RejectNotJoined || f.Code == wire.RejectPending { // it was removed, if it ever was one of the fleet's
+			u.tellPeerTickets(nil)
+		}
 		return nil, &refusal{*f}
 	case *wire.Welcome:
 		err := u.Identity.SaveJoined(identity.Membership{
@@ -312,6 +319,8 @@ func (s *session) receive(ctx context.Context, control io.Reader, working *sync.
 			}
 		case *wire.Action:
 			working.Go(func() { s.act(ctx, f) })
+		case *wire.PeerTickets:
+			s.tellPeerTickets(f.Key)
 		default: // a pong, or of a newer control plane
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"runtime/pprof"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -329,4 +330,40 @@ func TestAHostThatSleepsSaysSoAndComesBack(t *testing.T) {
 			t.Errorf("asleep, the status is %+v", s)
 		}
 	}
+}
+
+// TestTheKeyOfTicketsIsTold tells it as it is in each session, later, and when the host is
+// not one of the fleet's any more.
+func TestTheKeyOfTicketsIsTold(t *testing.T) {
+	var removed atomic.Bool
+	cp := newControlPlane(t, nil, func(*wire.Hello) wire.Frame {
+		if removed.Load() {
+			return &wire.Reject{Code: wire.RejectNotJoined, Message: "It was removed."}
+		}
+		return &wire.Welcome{HostID: "h1", Name: "rack-1", PeerTicketKey: []byte("first")}
+	})
+	o := options(t, cp.url)
+	told := make(chan string, 3)
+	o.PeerTickets = func(key []byte) { told <- string(key) }
+	run(t, o)
+	want := func(key string) {
+		t.Helper()
+		select {
+		case got := <-told:
+			if got != key {
+				t.Errorf("the key is %q, want %q", got, key)
+			}
+		case <-time.After(patience):
+			t.Fatalf("the key %q is not told", key)
+		}
+	}
+	p := cp.session()
+	want("first")
+	if err := p.out.Write(&wire.PeerTickets{Key: []byte("second")}); err != nil {
+		t.Fatal(err)
+	}
+	want("second")
+	removed.Store(true)
+	p.mux.Close()
+	want("")
 }

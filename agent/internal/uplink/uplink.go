@@ -31,7 +31,7 @@ type Identity interface {
 }
 
 // Options are what an [Uplink] works with. All fields but Insecure, Token, ServerCAFile
-// and Welcomed are required to run; to join and to leave, those up to Facts and Log.
+// and PeerTickets are required to run; to join and to leave, those up to Facts and Log.
 type Options struct {
 	Servers  []*url.URL // of one control plane; tried in turn, the one that answered last first
 	Insecure bool       // allow plain connections beyond loopback
@@ -42,9 +42,10 @@ type Options struct {
 	ServerCAFile string
 	Identity     Identity
 	Facts        func(ctx context.Context) (wire.HostFacts, error)
-	// Welcomed is told how each session begins; nil is nobody.
-	Welcomed func(*wire.Welcome)
-	Samples  *Ring
+	// PeerTickets is told the key by which tickets of other hosts are good from now on,
+	// which is none where this host isn't one of the fleet's; nil is nobody.
+	PeerTickets func(key []byte)
+	Samples     *Ring
 	// Steady is the clock by which the samples are dated.
 	Steady func() time.Time
 	// Instances returns the state of every instance; Changed has an element

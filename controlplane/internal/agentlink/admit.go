@@ -92,7 +92,7 @@ func (l *Link) release(ctx context.Context, hello *wire.Hello) error {
 		return fmt.Errorf("remove host %s: %w", id, err)
 	}
 	l.Registry.Remove(id)
-	l.Disconnect(id)
+	l.Forget(id)
 	l.Log.Info("host left", "host_id", id, "host", known.Name)
 	return reject(wire.RejectRemoved, "the host %s is forgotten here", known.Name)
 }

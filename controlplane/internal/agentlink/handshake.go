@@ -169,14 +169,17 @@ func (l *Link) welcome(ctx context.Context, ws *websocket.Conn, id string, g *gr
 		return nil, fmt.Errorf("read history of %s: %w", id, err)
 	}
 	l.Registry.SetProblem(id, fleet.Problem{Code: wire.RejectDuplicateIdentity})
+	peers := l.PeerTickets.Key()
 	err = l.send(ws, &wire.Welcome{
 		HostID: id, Name: host.Name, Version: g.hello.Version,
-		SessionEpoch: epoch, AckedSeq: acked, CACertificates: l.CACertificates, PeerTicketKey: l.PeerTicketKey,
+		SessionEpoch: epoch, AckedSeq: acked, CACertificates: l.CACertificates, PeerTicketKey: peers,
 	})
 	if err != nil {
 		return nil, err
 	}
-	return newSession(id, g.hello.RunID, epoch, g.clocks), nil
+	s := newSession(id, g.hello.RunID, epoch, g.clocks)
+	s.peers = peers
+	return s, nil
 }
 
 // send writes one frame of the handshake.

@@ -36,6 +36,7 @@ func TestAnAgentJoinsByTokenAndIsKnownByItsKey(t *testing.T) {
 	got := a.connect()
 	want := &wire.Welcome{
 		HostID: a.id(), Name: "alpha", Version: wire.Version, SessionEpoch: 1, AckedSeq: 12, CACertificates: []byte("the authority"),
+		PeerTicketKey: l.peers.Key(),
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("welcome (-want +got)\n%s", diff)

@@ -2,6 +2,7 @@ package agentlink
 
 import (
 	"context"
+	"crypto/ed25519"
 	"net"
 	"path/filepath"
 	"slices"
@@ -31,6 +32,7 @@ type lab struct {
 	tokens   *auth.JoinTokens
 	registry *fleet.Registry
 	history  *shelf
+	peers    *peerTickets
 	cpuOnly  atomic.Bool  // whether models are meant to be in main memory
 	skew     atomic.Int64 // how far the control plane's clock was set, in nanoseconds
 	address  string
@@ -47,7 +49,7 @@ func newLab(t *testing.T, hurry ...func(*pace)) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l := &lab{t: t, db: db, registry: fleet.NewRegistry(nil), history: newShelf(), served: make(chan error, 100)}
+	l := &lab{t: t, db: db, registry: fleet.NewRegistry(nil), history: newShelf(), peers: &peerTickets{}, served: make(chan error, 100)}
 	authority, err := pki.Load(filepath.Join(dir, "pki"), l.now, log)
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +57,7 @@ func newLab(t *testing.T, hurry ...func(*pace)) *lab {
 	l.tokens = auth.NewJoinTokens(db, authority.Certificate(), l.now)
 	l.Link = New(Options{
 		Hosts: db, Registry: l.registry, History: l.history,
-		CACertificates: []byte("the authority"), DeadAfter: func() time.Duration { return time.Hour }, CPUOnly: l.cpuOnly.Load, Log: log, Now: l.now,
+		CACertificates: []byte("the authority"), PeerTickets: l.peers, DeadAfter: func() time.Duration { return time.Hour }, CPUOnly: l.cpuOnly.Load, Log: log, Now: l.now,
 	})
 	for _, h := range hurry {
 		h(&l.pace)
@@ -195,3 +197,10 @@ func (s *shelf) store() {
 	}
 	s.stored = nil
 }
+
+// peerTickets are good by keys that are counted.
+type peerTickets struct{ renewed atomic.Int32 }
+
+func (p *peerTickets) Key() ed25519.PublicKey { return ed25519.PublicKey{byte(p.renewed.Load())} }
+
+func (p *peerTickets) Renew() { p.renewed.Add(1) }

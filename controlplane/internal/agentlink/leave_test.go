@@ -1,6 +1,7 @@
 package agentlink
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"time"
@@ -85,4 +86,43 @@ func TestAHostWaitsForApproval(t *testing.T) {
 	l.awaitState(a.id(), fleet.HostAway)
 	a.connect()
 	l.awaitState(a.id(), fleet.HostOnline)
+}
+
+// TestARemovedHostsTicketsAreVoid has the hosts that stay learn of another key, also one
+// that is just being welcomed.
+func TestARemovedHostsTicketsAreVoid(t *testing.T) {
+	for name, remove := range map[string]func(l *lab, a *agent){
+		"removed": func(l *lab, a *agent) { l.Forget(a.id()) },
+		"left by itself": func(l *lab, a *agent) {
+			a.close()
+			if err := l.ended(); err != nil {
+				t.Fatal(err)
+			}
+			leaver := a.clone("another run")
+			leaver.hello.Leave = true
+			leaver.wantRefused(leaver.greet(), wire.RejectRemoved)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			stays, goes, late := l.newAgent("stays"), l.newAgent("goes"), l.newAgent("late")
+			if key := stays.connect().PeerTicketKey; !bytes.Equal(key, l.peers.Key()) {
+				t.Fatalf("it is welcomed with the key %x", key)
+			}
+			goes.connect()
+			l.awaitState(goes.id(), fleet.HostOnline)
+			before := l.peers.Key()
+			if welcome, ok := late.greet().(*wire.Welcome); !ok || !bytes.Equal(welcome.PeerTicketKey, before) {
+				t.Fatalf("it is welcomed with %+v", welcome)
+			}
+			remove(l, goes)
+			late.open()
+			for who, a := range map[string]*agent{"who stays": stays, "who was being welcomed": late} {
+				told, ok := a.next().(*wire.PeerTickets)
+				if !ok || bytes.Equal(told.Key, before) || !bytes.Equal(told.Key, l.peers.Key()) {
+					t.Errorf("%s is told %+v", who, told)
+				}
+			}
+		})
+	}
 }

@@ -5,6 +5,7 @@ package agentlink
 
 import (
 	"context"
+	"crypto/ed25519"
 	"sync"
 	"time"
 
@@ -32,13 +33,21 @@ type Historian interface {
 	LastSeq(ctx context.Context, hostID, runID string) (uint64, error)
 }
 
+// PeerTickets let hosts read what others have of models.
+type PeerTickets interface {
+	// Key is by what hosts know the good ones.
+	Key() ed25519.PublicKey
+	// Renew has all that were given away be good no longer: Key is another one.
+	Renew()
+}
+
 // Options are what a [Link] works with. All fields are required.
 type Options struct {
 	Hosts          fleet.HostStore
 	Registry       *fleet.Registry
 	History        Historian
-	CACertificates []byte               // PEM; handed to agents that join
-	PeerTicketKey  []byte               // Ed25519; by which hosts know tickets for what they have of models
+	CACertificates []byte // PEM; handed to agents that join
+	PeerTickets    PeerTickets
 	DeadAfter      func() time.Duration // how long a host is missing until it counts as dead; 0 is for ever
 	CPUOnly        func() bool          // whether hosts are told to load models on the CPU alone
 	Log            hclog.Logger
@@ -103,6 +112,35 @@ func (l *Link) drop(s *session) {
 	defer l.mu.Unlock()
 	if l.sessions[s.hostID] == s {
 		delete(l.sessions, s.hostID)
+	}
+}
+
+// Forget ends the session of a host that was removed, and has the others take no ticket
+// any more that it was given, or that was given for what it has.
+func (l *Link) Forget(hostID string) {
+	l.Disconnect(hostID)
+	l.PeerTickets.Renew()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, s := range l.sessions {
+		l.tellPeerTickets(s)
+	}
+}
+
+// tellPeerTickets tells a host by what it knows tickets from now on. l.mu is held, so that
+// the latest is told last.
+func (l *Link) tellPeerTickets(s *session) {
+	if err := l.answer(s, &wire.PeerTickets{Key: l.PeerTickets.Key()}); err != nil {
+		s.end()
+	}
+}
+
+// catchUpPeerTickets tells a host that was welcomed just before a host was removed.
+func (l *Link) catchUpPeerTickets(s *session) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !s.peers.Equal(l.PeerTickets.Key()) {
+		l.tellPeerTickets(s)
 	}
 }
 

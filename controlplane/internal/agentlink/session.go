@@ -2,6 +2,7 @@ package agentlink
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"net"
 	"slices"
@@ -30,6 +31,7 @@ type session struct {
 	hostID string
 	runID  string
 	epoch  uint64
+	peers  ed25519.PublicKey // of the tickets, as the agent was welcomed
 	out    *wire.Writer
 	calls  *exchange.Client
 
@@ -189,6 +191,7 @@ func (l *Link) begin(s *session, control net.Conn) (take func(p []byte) error, e
 	}
 	l.Log.Info("agent connected", "host_id", s.hostID, "session_epoch", s.epoch)
 	l.metronome.add(s)
+	l.catchUpPeerTickets(s)
 	return l.takeControl(s), nil
 }
 

@@ -59,7 +59,7 @@ type (
 		RestartInstance(ctx context.Context, hostID, instance string) error
 		ReleaseGPUs(ctx context.Context, hostID string, d time.Duration) error
 		AcquireGPUs(ctx context.Context, hostID string) error
-		Disconnect(hostID string)
+		Forget(hostID string)
 	}
 	// Keys are the API keys.
 	Keys interface {

@@ -226,7 +226,7 @@ func TestHostsReadFilesOfModelsByTheirAddressAlone(t *testing.T) {
 	f := start(t, relaytest.NoModels)
 	f.store(t, "mine")
 	m := modelIn(t, f.Do(edge.Read, "GET", "/api/models/mine", ""), 200)
-	address := f.modelTickets.File(m.Files[0].Storage, m.Files[0].Key)
+	address := f.modelTickets.File("h1", m.Files[0].Storage, m.Files[0].Key)
 	if got := f.Do(0, "GET", address, ""); got.Status != 200 || got.Body != stored {
 		t.Errorf("%d %s", got.Status, got.Body)
 	}
@@ -238,13 +238,19 @@ func TestHostsReadFilesOfModelsByTheirAddressAlone(t *testing.T) {
 			t.Errorf("%s: %d %s", wrong, got.Status, got.Body)
 		}
 	}
-	if got := f.Do(0, "GET", f.modelTickets.Program("abc"), ""); got.Status != 200 || got.Body != "a program" {
+	if got := f.Do(0, "GET", f.modelTickets.Program("h1", "abc"), ""); got.Status != 200 || got.Body != "a program" {
 		t.Errorf("a program: %d %s", got.Status, got.Body)
 	}
-	if got := f.Do(0, "GET", f.modelTickets.Program("abd"), ""); got.Status != 404 {
+	if got := f.Do(0, "GET", f.modelTickets.Program("h1", "abd"), ""); got.Status != 404 {
 		t.Errorf("a program that may not be run: %d %s", got.Status, got.Body)
 	}
 	if got := f.Do(0, "GET", address, "", "Origin: https://example.com"); got.Status != 403 {
 		t.Errorf("for a browser: %d", got.Status)
+	}
+	if got := f.Do(edge.Operate, "DELETE", "/api/hosts/h1", ""); got.Status != 200 {
+		t.Fatalf("%d %s", got.Status, got.Body)
+	}
+	if got := f.Do(0, "GET", address, ""); got.Status != 404 || !strings.Contains(got.Body, "removed") {
+		t.Errorf("of a host that was removed: %d %s", got.Status, got.Body)
 	}
 }

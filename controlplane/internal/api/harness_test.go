@@ -105,7 +105,7 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 			f.registry.Report(host.ID, 1, noon(), view.Instances)
 		}
 	}
-	f.operations, f.modelTickets = operations.New(db, noon, log), models.NewTickets(noon)
+	f.operations, f.modelTickets = operations.New(db, noon, log), models.NewTickets(f.registry.Has, noon)
 	f.models = models.New(models.Options{
 		Store: db, View: f.registry, Storages: shelves{kept}, Loaders: anything{}, Workers: nobodyWorks{}, Operations: f.operations, PeerTickets: models.NewPeerTickets(noon),
 		CacheBytes: func() int64 { return 0 }, LastUses: func(context.Context) ([]fleet.LastUse, error) { return nil, nil },
@@ -185,11 +185,11 @@ func decodeSample(payload []byte, takenAt time.Time) (*fleet.Sample, error) {
 
 // agents stands in for the agents of all hosts.
 type agents struct {
-	restarted    []string
-	disconnected []string
-	asked        string // of a log
-	log          *fleet.Answer
-	err          error
+	restarted []string
+	forgotten []string
+	asked     string // of a log
+	log       *fleet.Answer
+	err       error
 }
 
 func (a *agents) Logs(_ context.Context, to fleet.Target, lines int, follow bool) (*fleet.Answer, error) {
@@ -215,7 +215,7 @@ func (a *agents) AcquireGPUs(_ context.Context, hostID string) error {
 	return a.err
 }
 
-func (a *agents) Disconnect(hostID string) { a.disconnected = append(a.disconnected, hostID) }
+func (a *agents) Forget(hostID string) { a.forgotten = append(a.forgotten, hostID) }
 
 // says answers a chat as a real Ollama does, in these pieces and with end at the end.
 func says(end error, lines ...string) relaytest.Forward {

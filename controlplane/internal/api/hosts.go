@@ -28,7 +28,7 @@ func (a *API) showHost(ref string) (*edge.Response, error) {
 }
 
 // removeHost forgets a host and ends its session. What runs there goes on; its
-// agent is refused until it joins anew.
+// agent is refused until it joins anew, and other hosts get no models from it.
 func (a *API) removeHost(ctx context.Context, r *edge.Request) (*edge.Response, error) {
 	a.changing.Lock()
 	defer a.changing.Unlock()
@@ -42,7 +42,7 @@ func (a *API) removeHost(ctx context.Context, r *edge.Request) (*edge.Response, 
 		return nil, err
 	}
 	a.Registry.Remove(view.ID)
-	a.Link.Disconnect(view.ID)
+	a.Link.Forget(view.ID)
 	a.Log.Info("host removed", "host_id", view.ID, "host", view.Name, "caller", r.Caller.ID)
 	return edge.JSON(200, view.Shown())
 }

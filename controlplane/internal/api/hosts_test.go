@@ -149,8 +149,8 @@ func TestRemoveHost(t *testing.T) {
 	if f.stored(t, "h1") != nil {
 		t.Error("the host is still stored")
 	}
-	if diff := cmp.Diff([]string{"h1"}, f.link.disconnected); diff != "" {
-		t.Errorf("disconnected: %s", diff)
+	if diff := cmp.Diff([]string{"h1"}, f.link.forgotten); diff != "" {
+		t.Errorf("forgotten: %s", diff)
 	}
 	if got := f.Do(edge.Operate, "DELETE", "/api/hosts/alpha", ""); got.Status != 404 {
 		t.Errorf("again: %d", got.Status)

@@ -113,7 +113,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	peerTickets := models.NewPeerTickets(c.now)
 	link := agentlink.New(agentlink.Options{
 		Hosts: db, Registry: registry, History: samples,
-		CACertificates: authority.CertificatePEM(), PeerTicketKey: peerTickets.Key(), DeadAfter: deadAfterOf(manager),
+		CACertificates: authority.CertificatePEM(), PeerTickets: peerTickets, DeadAfter: deadAfterOf(manager),
 		CPUOnly: func() bool { return !manager.Current().Models.GPUEnabled }, Log: c.log.Named("agents"), Now: c.now,
 	})
 	guard, err := router.NewGuard(c.now)

@@ -32,7 +32,7 @@ type catalogue struct {
 
 // catalogue returns the models, with what was stored of them.
 func (c *ControlPlane) catalogue(
-	ctx context.Context, db *sqlite.DB, view models.View, workers models.Workers, kept *storages.Service, serving *plugins.Manager, manager *settings.Manager,
+	ctx context.Context, db *sqlite.DB, registry *fleet.Registry, workers models.Workers, kept *storages.Service, serving *plugins.Manager, manager *settings.Manager,
 	peerTickets *models.PeerTickets,
 ) (*catalogue, error) {
 	log := c.log.Named("models")
@@ -40,10 +40,10 @@ func (c *ControlPlane) catalogue(
 	if err := jobs.Load(ctx); err != nil {
 		return nil, fmt.Errorf("load operations: %w", err)
 	}
-	tickets := models.NewTickets(c.now)
+	tickets := models.NewTickets(registry.Has, c.now)
 	loaders := newModelLoaders(serving, kept, log)
 	s := models.New(models.Options{
-		Store: db, View: view, Storages: &modelStorages{Service: kept, programs: programs{serving}, hosts: view, tickets: tickets, log: log},
+		Store: db, View: registry, Storages: &modelStorages{Service: kept, programs: programs{serving}, hosts: registry, tickets: tickets, log: log},
 		Loaders: loaders, Workers: workers, Operations: jobs, PeerTickets: peerTickets,
 		CacheBytes: func() int64 { return int64(manager.Current().Models.CacheSize) },
 		LastUses:   func(ctx context.Context) ([]fleet.LastUse, error) { return db.LastUses(ctx, c.now().Add(-exactUses)) },
@@ -97,7 +97,7 @@ func (s *modelStorages) Source(ctx context.Context, to fleet.Target, f fleet.Mod
 		from.URLs = append(from.URLs, signed)
 	}
 	if from.Plugin = s.plugin(to, f); from.Plugin == nil {
-		from.URLs = append(from.URLs, s.tickets.File(f.Storage, f.Key))
+		from.URLs = append(from.URLs, s.tickets.File(to.HostID, f.Storage, f.Key))
 	}
 	return from, nil
 }
@@ -116,7 +116,7 @@ func (s *modelStorages) plugin(to fleet.Target, f fleet.ModelFile) *work.Plugin 
 		return nil
 	}
 	return &work.Plugin{
-		Name: direct.Plugin, SHA256: program, SizeBytes: size, URLs: []string{s.tickets.Program(program)},
+		Name: direct.Plugin, SHA256: program, SizeBytes: size, URLs: []string{s.tickets.Program(to.HostID, program)},
 		Config: direct.Config.JSON, ConfigVersion: direct.Config.Schema, Secrets: direct.Config.Secrets, Key: f.Key,
 	}
 }

@@ -378,3 +378,10 @@ func (r *Registry) Find(idOrName string) (HostView, error) {
 	}
 	return HostView{}, fault.New(fault.NotFound, "there is no host %q", idOrName)
 }
+
+// Has reports whether a host is one of the fleet's, by its id.
+func (r *Registry) Has(id string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.hosts[id] != nil
+}

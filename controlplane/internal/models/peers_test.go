@@ -182,6 +182,11 @@ func TestTheHostThatHasAModelComesFirst(t *testing.T) {
 	if err := ticket.Check("id-has", sha, b.clock.now().Add(25*time.Hour)); fault.KindOf(err) != fault.Forbidden {
 		t.Errorf("a day later: %v", err)
 	}
+	before := b.PeerTickets.Key()
+	b.PeerTickets.Renew()
+	if _, err := peer.Open(u.Query().Get(peer.TicketParameter), b.PeerTickets.Key()); fault.KindOf(err) != fault.Forbidden || b.PeerTickets.Key().Equal(before) {
+		t.Errorf("when a host was removed: %v", err)
+	}
 	if strings.Contains(u.Path, "/..") || u.Path != peer.Path+sha {
 		t.Errorf("the path is %s", u.Path)
 	}

@@ -25,23 +25,24 @@ const (
 const ticketTTL = 24 * time.Hour
 
 // Tickets let hosts read single files of storages, and programs of plugins, without a key.
-// They are of one run of the program, as the jobs are that they are made for. Its methods
-// may be called concurrently.
+// They are of one run of the program, as the jobs are that they are made for, and good as
+// long as the host is one of the fleet's. Its methods may be called concurrently.
 type Tickets struct {
-	key [sha256.Size]byte
-	now func() time.Time
+	key    [sha256.Size]byte
+	joined func(hostID string) bool
+	now    func() time.Time
 }
 
-// NewTickets returns tickets with a secret of their own.
-func NewTickets(now func() time.Time) *Tickets {
-	t := &Tickets{now: now}
+// NewTickets returns tickets with a secret of their own, for hosts that have joined.
+func NewTickets(joined func(hostID string) bool, now func() time.Time) *Tickets {
+	t := &Tickets{joined: joined, now: now}
 	rand.Read(t.key[:]) // which never fails
 	return t
 }
 
-// File returns a path and a query by which a file can be read for a while.
-func (t *Tickets) File(storage, key string) string {
-	return t.url(FilePath, storage, url.Values{"path": {key}})
+// File returns a path and a query by which a host can read a file for a while.
+func (t *Tickets) File(hostID, storage, key string) string {
+	return t.url(FilePath, storage, url.Values{"host": {hostID}, "path": {key}})
 }
 
 // CheckFile returns nil where a query has a ticket for a file that is good now, and
@@ -50,8 +51,10 @@ func (t *Tickets) CheckFile(storage string, query url.Values) error {
 	return t.check(FilePath, storage, query)
 }
 
-// Program returns a path and a query by which the program of a plugin can be read.
-func (t *Tickets) Program(sha256 string) string { return t.url(ProgramPath, sha256, url.Values{}) }
+// Program returns a path and a query by which a host can read the program of a plugin.
+func (t *Tickets) Program(hostID, sha256 string) string {
+	return t.url(ProgramPath, sha256, url.Values{"host": {hostID}})
+}
 
 // CheckProgram is CheckFile for the program of a plugin.
 func (t *Tickets) CheckProgram(sha256 string, query url.Values) error {
@@ -61,14 +64,17 @@ func (t *Tickets) CheckProgram(sha256 string, query url.Values) error {
 func (t *Tickets) url(path, name string, query url.Values) string {
 	expires := t.now().Add(ticketTTL).Unix()
 	query.Set("expires", strconv.FormatInt(expires, 10))
-	query.Set("signature", t.sign(expires, path, name, query.Get("path")))
+	query.Set("signature", t.sign(expires, path, name, query.Get("path"), query.Get("host")))
 	return path + url.PathEscape(name) + "?" + query.Encode()
 }
 
 func (t *Tickets) check(path, name string, query url.Values) error {
 	expires, err := strconv.ParseInt(query.Get("expires"), 10, 64)
-	if err != nil || !hmac.Equal([]byte(query.Get("signature")), []byte(t.sign(expires, path, name, query.Get("path")))) {
+	if err != nil || !hmac.Equal([]byte(query.Get("signature")), []byte(t.sign(expires, path, name, query.Get("path"), query.Get("host")))) {
 		return fault.New(fault.NotFound, "this address is none that was given to a host").On(fault.Caller)
+	}
+	if !t.joined(query.Get("host")) {
+		return fault.New(fault.NotFound, "this address was given to a host that was removed").On(fault.Caller)
 	}
 	if t.now().Unix() >= expires {
 		return fault.New(fault.NotFound, "this address was good until %s", time.Unix(expires, 0).UTC().Format(time.RFC3339)).On(fault.Caller)

@@ -62,6 +62,7 @@ type Frame struct {
 	//	*Frame_Goodbye
 	//	*Frame_Leaving
 	//	*Frame_GpuReport
+	//	*Frame_PeerTickets
 	Body          isFrame_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -230,6 +231,15 @@ func (x *Frame) GetGpuReport() *GPUReport {
 	return nil
 }
 
+func (x *Frame) GetPeerTickets() *PeerTickets {
+	if x != nil {
+		if x, ok := x.Body.(*Frame_PeerTickets); ok {
+			return x.PeerTickets
+		}
+	}
+	return nil
+}
+
 type isFrame_Body interface {
 	isFrame_Body()
 }
@@ -290,6 +300,10 @@ type Frame_GpuReport struct {
 	GpuReport *GPUReport `protobuf:"bytes,14,opt,name=gpu_report,json=gpuReport,proto3,oneof"`
 }
 
+type Frame_PeerTickets struct {
+	PeerTickets *PeerTickets `protobuf:"bytes,15,opt,name=peer_tickets,json=peerTickets,proto3,oneof"`
+}
+
 func (*Frame_Challenge) isFrame_Body() {}
 
 func (*Frame_Hello) isFrame_Body() {}
@@ -317,6 +331,8 @@ func (*Frame_Goodbye) isFrame_Body() {}
 func (*Frame_Leaving) isFrame_Body() {}
 
 func (*Frame_GpuReport) isFrame_Body() {}
+
+func (*Frame_PeerTickets) isFrame_Body() {}
 
 // Challenge opens the handshake. The control plane sends it.
 type Challenge struct {
@@ -3609,11 +3625,59 @@ func (x *Leaving) GetGraceMillis() uint32 {
 	return 0
 }
 
+// PeerTickets says that the tickets with which other hosts read models of this one are
+// signed by another key from now on, and that those before are good no longer. The control
+// plane sends it when a host was removed.
+type PeerTickets struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As in Welcome.
+	Key           []byte `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PeerTickets) Reset() {
+	*x = PeerTickets{}
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PeerTickets) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PeerTickets) ProtoMessage() {}
+
+func (x *PeerTickets) ProtoReflect() protoreflect.Message {
+	mi := &file_corral_agent_v1_agent_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PeerTickets.ProtoReflect.Descriptor instead.
+func (*PeerTickets) Descriptor() ([]byte, []int) {
+	return file_corral_agent_v1_agent_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *PeerTickets) GetKey() []byte {
+	if x != nil {
+		return x.Key
+	}
+	return nil
+}
+
 var File_corral_agent_v1_agent_proto protoreflect.FileDescriptor
 
 const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\n" +
-	"\x1bcorral/agent/v1/agent.proto\x12\x0fcorral.agent.v1\"\xf9\x05\n" +
+	"\x1bcorral/agent/v1/agent.proto\x12\x0fcorral.agent.v1\"\xbc\x06\n" +
 	"\x05Frame\x12:\n" +
 	"\tchallenge\x18\x01 \x01(\v2\x1a.corral.agent.v1.ChallengeH\x00R\tchallenge\x12.\n" +
 	"\x05hello\x18\x02 \x01(\v2\x16.corral.agent.v1.HelloH\x00R\x05hello\x124\n" +
@@ -3630,7 +3694,8 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\agoodbye\x18\f \x01(\v2\x18.corral.agent.v1.GoodbyeH\x00R\agoodbye\x124\n" +
 	"\aleaving\x18\r \x01(\v2\x18.corral.agent.v1.LeavingH\x00R\aleaving\x12;\n" +
 	"\n" +
-	"gpu_report\x18\x0e \x01(\v2\x1a.corral.agent.v1.GPUReportH\x00R\tgpuReportB\x06\n" +
+	"gpu_report\x18\x0e \x01(\v2\x1a.corral.agent.v1.GPUReportH\x00R\tgpuReport\x12A\n" +
+	"\fpeer_tickets\x18\x0f \x01(\v2\x1c.corral.agent.v1.PeerTicketsH\x00R\vpeerTicketsB\x06\n" +
 	"\x04body\"\x84\x01\n" +
 	"\tChallenge\x12\x14\n" +
 	"\x05nonce\x18\x01 \x01(\fR\x05nonce\x12\x1f\n" +
@@ -3928,7 +3993,9 @@ const file_corral_agent_v1_agent_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason\x12\x16\n" +
 	"\x06asleep\x18\x02 \x01(\bR\x06asleep\",\n" +
 	"\aLeaving\x12!\n" +
-	"\fgrace_millis\x18\x01 \x01(\rR\vgraceMillisB8Z6github.com/corral-fleet/corral/sdk/internal/pb/agentv1b\x06proto3"
+	"\fgrace_millis\x18\x01 \x01(\rR\vgraceMillis\"\x1f\n" +
+	"\vPeerTickets\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\fR\x03keyB8Z6github.com/corral-fleet/corral/sdk/internal/pb/agentv1b\x06proto3"
 
 var (
 	file_corral_agent_v1_agent_proto_rawDescOnce sync.Once
@@ -3942,7 +4009,7 @@ func file_corral_agent_v1_agent_proto_rawDescGZIP() []byte {
 	return file_corral_agent_v1_agent_proto_rawDescData
 }
 
-var file_corral_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 40)
+var file_corral_agent_v1_agent_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_corral_agent_v1_agent_proto_goTypes = []any{
 	(*Frame)(nil),          // 0: corral.agent.v1.Frame
 	(*Challenge)(nil),      // 1: corral.agent.v1.Challenge
@@ -3984,6 +4051,7 @@ var file_corral_agent_v1_agent_proto_goTypes = []any{
 	(*ActionResult)(nil),   // 37: corral.agent.v1.ActionResult
 	(*Goodbye)(nil),        // 38: corral.agent.v1.Goodbye
 	(*Leaving)(nil),        // 39: corral.agent.v1.Leaving
+	(*PeerTickets)(nil),    // 40: corral.agent.v1.PeerTickets
 }
 var file_corral_agent_v1_agent_proto_depIdxs = []int32{
 	1,  // 0: corral.agent.v1.Frame.challenge:type_name -> corral.agent.v1.Challenge
@@ -4000,36 +4068,37 @@ var file_corral_agent_v1_agent_proto_depIdxs = []int32{
 	38, // 11: corral.agent.v1.Frame.goodbye:type_name -> corral.agent.v1.Goodbye
 	39, // 12: corral.agent.v1.Frame.leaving:type_name -> corral.agent.v1.Leaving
 	20, // 13: corral.agent.v1.Frame.gpu_report:type_name -> corral.agent.v1.GPUReport
-	3,  // 14: corral.agent.v1.Hello.host:type_name -> corral.agent.v1.HostFacts
-	4,  // 15: corral.agent.v1.HostFacts.labels:type_name -> corral.agent.v1.Label
-	10, // 16: corral.agent.v1.Sample.cpu:type_name -> corral.agent.v1.CPU
-	11, // 17: corral.agent.v1.Sample.load:type_name -> corral.agent.v1.Load
-	12, // 18: corral.agent.v1.Sample.memory:type_name -> corral.agent.v1.Memory
-	13, // 19: corral.agent.v1.Sample.disks:type_name -> corral.agent.v1.Disk
-	14, // 20: corral.agent.v1.Sample.disk_io:type_name -> corral.agent.v1.DiskIO
-	15, // 21: corral.agent.v1.Sample.networks:type_name -> corral.agent.v1.Network
-	16, // 22: corral.agent.v1.Sample.sensors:type_name -> corral.agent.v1.Sensor
-	17, // 23: corral.agent.v1.Sample.gpus:type_name -> corral.agent.v1.GPU
-	18, // 24: corral.agent.v1.GPU.memory:type_name -> corral.agent.v1.GPUMemory
-	19, // 25: corral.agent.v1.GPU.clocks:type_name -> corral.agent.v1.GPUClocks
-	21, // 26: corral.agent.v1.GPUReport.cards:type_name -> corral.agent.v1.GPUCard
-	25, // 27: corral.agent.v1.GPUReport.events:type_name -> corral.agent.v1.GPUEvent
-	26, // 28: corral.agent.v1.GPUReport.conditions:type_name -> corral.agent.v1.GPUCondition
-	22, // 29: corral.agent.v1.GPUCard.figures:type_name -> corral.agent.v1.GPUFigure
-	23, // 30: corral.agent.v1.GPUCard.processes:type_name -> corral.agent.v1.GPUProcess
-	24, // 31: corral.agent.v1.GPUCard.parts:type_name -> corral.agent.v1.GPUPart
-	29, // 32: corral.agent.v1.Instances.list:type_name -> corral.agent.v1.Instance
-	32, // 33: corral.agent.v1.Instance.restarts:type_name -> corral.agent.v1.Restart
-	33, // 34: corral.agent.v1.Instance.models:type_name -> corral.agent.v1.Model
-	34, // 35: corral.agent.v1.Instance.loaded:type_name -> corral.agent.v1.LoadedModel
-	31, // 36: corral.agent.v1.Instance.unit:type_name -> corral.agent.v1.Unit
-	30, // 37: corral.agent.v1.Instance.settings:type_name -> corral.agent.v1.OllamaSettings
-	35, // 38: corral.agent.v1.LoadedModel.gpus:type_name -> corral.agent.v1.GPUShare
-	39, // [39:39] is the sub-list for method output_type
-	39, // [39:39] is the sub-list for method input_type
-	39, // [39:39] is the sub-list for extension type_name
-	39, // [39:39] is the sub-list for extension extendee
-	0,  // [0:39] is the sub-list for field type_name
+	40, // 14: corral.agent.v1.Frame.peer_tickets:type_name -> corral.agent.v1.PeerTickets
+	3,  // 15: corral.agent.v1.Hello.host:type_name -> corral.agent.v1.HostFacts
+	4,  // 16: corral.agent.v1.HostFacts.labels:type_name -> corral.agent.v1.Label
+	10, // 17: corral.agent.v1.Sample.cpu:type_name -> corral.agent.v1.CPU
+	11, // 18: corral.agent.v1.Sample.load:type_name -> corral.agent.v1.Load
+	12, // 19: corral.agent.v1.Sample.memory:type_name -> corral.agent.v1.Memory
+	13, // 20: corral.agent.v1.Sample.disks:type_name -> corral.agent.v1.Disk
+	14, // 21: corral.agent.v1.Sample.disk_io:type_name -> corral.agent.v1.DiskIO
+	15, // 22: corral.agent.v1.Sample.networks:type_name -> corral.agent.v1.Network
+	16, // 23: corral.agent.v1.Sample.sensors:type_name -> corral.agent.v1.Sensor
+	17, // 24: corral.agent.v1.Sample.gpus:type_name -> corral.agent.v1.GPU
+	18, // 25: corral.agent.v1.GPU.memory:type_name -> corral.agent.v1.GPUMemory
+	19, // 26: corral.agent.v1.GPU.clocks:type_name -> corral.agent.v1.GPUClocks
+	21, // 27: corral.agent.v1.GPUReport.cards:type_name -> corral.agent.v1.GPUCard
+	25, // 28: corral.agent.v1.GPUReport.events:type_name -> corral.agent.v1.GPUEvent
+	26, // 29: corral.agent.v1.GPUReport.conditions:type_name -> corral.agent.v1.GPUCondition
+	22, // 30: corral.agent.v1.GPUCard.figures:type_name -> corral.agent.v1.GPUFigure
+	23, // 31: corral.agent.v1.GPUCard.processes:type_name -> corral.agent.v1.GPUProcess
+	24, // 32: corral.agent.v1.GPUCard.parts:type_name -> corral.agent.v1.GPUPart
+	29, // 33: corral.agent.v1.Instances.list:type_name -> corral.agent.v1.Instance
+	32, // 34: corral.agent.v1.Instance.restarts:type_name -> corral.agent.v1.Restart
+	33, // 35: corral.agent.v1.Instance.models:type_name -> corral.agent.v1.Model
+	34, // 36: corral.agent.v1.Instance.loaded:type_name -> corral.agent.v1.LoadedModel
+	31, // 37: corral.agent.v1.Instance.unit:type_name -> corral.agent.v1.Unit
+	30, // 38: corral.agent.v1.Instance.settings:type_name -> corral.agent.v1.OllamaSettings
+	35, // 39: corral.agent.v1.LoadedModel.gpus:type_name -> corral.agent.v1.GPUShare
+	40, // [40:40] is the sub-list for method output_type
+	40, // [40:40] is the sub-list for method input_type
+	40, // [40:40] is the sub-list for extension type_name
+	40, // [40:40] is the sub-list for extension extendee
+	0,  // [0:40] is the sub-list for field type_name
 }
 
 func init() { file_corral_agent_v1_agent_proto_init() }
@@ -4052,6 +4121,7 @@ func file_corral_agent_v1_agent_proto_init() {
 		(*Frame_Goodbye)(nil),
 		(*Frame_Leaving)(nil),
 		(*Frame_GpuReport)(nil),
+		(*Frame_PeerTickets)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -4059,7 +4129,7 @@ func file_corral_agent_v1_agent_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_corral_agent_v1_agent_proto_rawDesc), len(file_corral_agent_v1_agent_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   40,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -35,6 +35,7 @@ export function HostFacts({ host }: { host: Host }) {
       <Fact name="Up for">
         <Uptime host={host} />
       </Fact>
+      {facts.peer_address && <Fact name="Models for others at">{facts.peer_address}</Fact>}
       {reachable(host.state) && Math.abs(offset) >= notableOffsetMs && (
         <Fact name="Clock">
           {duration(Math.abs(offset) / 1000)} {offset > 0 ? 'ahead' : 'behind'}

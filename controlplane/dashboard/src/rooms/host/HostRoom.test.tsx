@@ -34,6 +34,16 @@ describe('a host', () => {
     expect(screen.getByText('2.5 s behind')).toBeTruthy();
   });
 
+  it('says where other hosts get models from it, if they may', async () => {
+    const alpha = aHost('alpha');
+    await openPage('/hosts/alpha', { hosts: [{ ...alpha, facts: { ...alpha.facts, peer_address: '10.0.0.7:11437' } }, aHost('beta')] });
+    expect((await screen.findByText('Models for others at')).nextSibling?.textContent).toBe('10.0.0.7:11437');
+    closePage();
+    await openPage('/hosts/beta', { hosts: [alpha, aHost('beta')] });
+    await screen.findByRole('heading', { name: 'beta' });
+    expect(screen.queryByText('Models for others at')).toBeNull();
+  });
+
   it('has neighbours a key away', async () => {
     await openPage('/hosts/host-2?tab=models', { hosts: [aHost('host-10'), aHost('host-2'), aHost('host-1')] });
     await screen.findByRole('heading', { name: 'host-2' });
