@@ -20,6 +20,7 @@ import (
 type meter struct {
 	address string
 	sent    atomic.Int64
+	server  atomic.Value // of a string
 }
 
 func newMeter(t *testing.T, server string) *meter {
@@ -30,21 +31,22 @@ func newMeter(t *testing.T, server string) *meter {
 	}
 	t.Cleanup(func() { listener.Close() })
 	m := &meter{address: listener.Addr().String()}
+	m.server.Store(server)
 	go func() {
 		for {
 			near, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			go m.pass(near, server)
+			go m.pass(near)
 		}
 	}()
 	return m
 }
 
-func (m *meter) pass(near net.Conn, server string) {
+func (m *meter) pass(near net.Conn) {
 	defer near.Close()
-	far, err := net.Dial("tcp", server)
+	far, err := net.Dial("tcp", m.server.Load().(string))
 	if err != nil {
 		return
 	}

@@ -25,6 +25,8 @@ CORRAL_FAULT_CLIENTS=200 CORRAL_FAULT_ROUNDS=10 CORRAL_FAULT_SLOW=30s go test -r
 
 CORRAL_MODEL_KILLS=200 go test -race -count=1 -timeout 60m -v -run '^TestModelsOutliveKillsByChance$' ./e2e
 
+CORRAL_PARENT_KILLS=60 go test -race -count=1 -timeout 60m -v -run '^TestHostsThatReadFromEachOtherOutliveKillsByChance$' ./e2e
+
 CORRAL_MUST_RUN=${CORRAL_MUST_RUN:+$CORRAL_MUST_RUN,}boot go test -race -count=3 -timeout 20m -run 'Systemd|OllamaAlone|Machine' ./e2e ./e2e/systemdtest
 
 go run ./e2e/bench/cmd/dashbench -controlplane "$bin/corral-controlplane" -heap 10m -enforce

@@ -22,6 +22,10 @@ func (a *Agent) listenForPeers(ctx context.Context, id *identity.Identity, super
 			dir, _ := supervisor.ModelsDir()
 			return dir
 		},
+		Fetching: func() bool {
+			_, serves := supervisor.Endpoint()
+			return serves
+		},
 		Log: a.log.Named("peers"), Now: time.Now,
 	})
 }

@@ -27,7 +27,7 @@ func neighbour(t *testing.T, modelsDir string) (*peers.Server, func(reader ed255
 	t.Helper()
 	key, issuer := hostKey(t), hostKey(t)
 	server, err := peers.Listen(t.Context(), peers.Options{
-		Listen: "127.0.0.1:0", Key: key, HostID: func() string { return "h_1" }, ModelsDir: func() string { return modelsDir }, Log: hclog.NewNullLogger(), Now: time.Now,
+		Listen: "127.0.0.1:0", Key: key, HostID: func() string { return "h_1" }, ModelsDir: func() string { return modelsDir }, Fetching: func() bool { return true }, Log: hclog.NewNullLogger(), Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)

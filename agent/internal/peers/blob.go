@@ -226,8 +226,8 @@ func (b *blob) finished(at int64) (int64, error) {
 const pollEvery = 30 * time.Millisecond
 
 // await returns up to where the bytes from at on are there, when some are. It is errStill
-// when none came for so long.
-func (b *blob) await(ctx context.Context, at int64, patience time.Duration) (int64, error) {
+// when none came for so long, and at once when nobody fetches.
+func (b *blob) await(ctx context.Context, at int64, patience time.Duration, fetching func() bool) (int64, error) {
 	end, err := b.written(at)
 	if err != nil || end > at {
 		return end, err
@@ -243,8 +243,12 @@ func (b *blob) await(ctx context.Context, at int64, patience time.Duration) (int
 		case <-late.C:
 			return at, errStill
 		case <-tick.C:
+			comes := fetching()
 			if end, err := b.written(at); err != nil || end > at {
 				return end, err
+			}
+			if !comes {
+				return at, errStill
 			}
 		}
 	}

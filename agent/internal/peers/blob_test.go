@@ -9,6 +9,7 @@ import (
 	"os"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -119,6 +120,33 @@ func TestABlobThatDoesNotCome(t *testing.T) {
 		t.Errorf("no further: %d bytes, %v", len(body), err)
 	} else {
 		same(t, "what came", content[:len(body)], body)
+	}
+}
+
+// TestNobodyWaitsForAnOllamaThatIsNotThere has one that is killed while it fetches.
+func TestNobodyWaitsForAnOllamaThatIsNotThere(t *testing.T) {
+	var gone atomic.Bool
+	r := newRig(t, func(o *Options) { o.Fetching = func() bool { return !gone.Load() } })
+	d := r.begin(junk(1<<20), 1<<20)
+	d.come(0, 512<<10)
+	client, address := r.client(r.other), r.ticket(digestOf(d.content)).URL(r.Address, r.issuer)
+	res, err := r.do(client, http.MethodGet, address, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	began := time.Now()
+	gone.Store(true)
+	body, err := io.ReadAll(res.Body)
+	if err == nil || len(body) == 0 || len(body) > 512<<10 {
+		t.Errorf("%d bytes came, %v", len(body), err)
+	}
+	same(t, "what came", d.content[:len(body)], body)
+	if status, _, err := r.get(client, r.ticket(digestOf([]byte("another"))).URL(r.Address, r.issuer), ""); status != http.StatusServiceUnavailable || err != nil {
+		t.Errorf("of what has not begun: %d, %v", status, err)
+	}
+	if took := time.Since(began); took >= patience {
+		t.Errorf("it took %v", took)
 	}
 }
 

@@ -71,7 +71,7 @@ func newRig(t *testing.T, change ...func(*Options)) *rig {
 	}
 	o := Options{
 		Listen: "127.0.0.1:0", Key: newKey(t), HostID: func() string { return "h_1" }, ModelsDir: func() string { return r.dir },
-		Log: hclog.NewNullLogger(), Now: time.Now,
+		Fetching: func() bool { return true }, Log: hclog.NewNullLogger(), Now: time.Now,
 	}
 	for _, c := range change {
 		c(&o)

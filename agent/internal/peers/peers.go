@@ -40,8 +40,10 @@ type Options struct {
 	HostID         func() string      // "" before the host has joined
 	// ModelsDir returns the folder of Ollama's models; "" is not known.
 	ModelsDir func() string
-	Log       hclog.Logger
-	Now       func() time.Time
+	// Fetching reports whether Ollama serves, without which no more of a blob comes.
+	Fetching func() bool
+	Log      hclog.Logger
+	Now      func() time.Time
 }
 
 // Server serves other hosts. Its methods may be called concurrently.

@@ -138,6 +138,9 @@ func (s *Server) find(ctx context.Context, digest string) (*blob, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return b, err
 		}
+		if !s.Fetching() {
+			return nil, errStill
+		}
 		select {
 		case <-ctx.Done():
 			return nil, ctx.Err()
@@ -216,6 +219,6 @@ func (r *reader) ready() (err error) {
 	if err := r.to.Flush(); err != nil {
 		return err
 	}
-	r.until, err = r.blob.await(r.ctx, r.at, r.server.timing.still)
+	r.until, err = r.blob.await(r.ctx, r.at, r.server.timing.still, r.server.Fetching)
 	return err
 }

@@ -42,7 +42,7 @@ func newNeighbour(t *testing.T) *neighbour {
 		t.Fatal(err)
 	}
 	server, err := peers.Listen(t.Context(), peers.Options{
-		Listen: "127.0.0.1:0", Key: n.key, HostID: func() string { return "h_1" }, ModelsDir: func() string { return dir }, Log: hclog.NewNullLogger(), Now: time.Now,
+		Listen: "127.0.0.1:0", Key: n.key, HostID: func() string { return "h_1" }, ModelsDir: func() string { return dir }, Fetching: func() bool { return true }, Log: hclog.NewNullLogger(), Now: time.Now,
 	})
 	if err != nil {
 		t.Fatal(err)
