@@ -91,6 +91,7 @@ func startForJavaScript(t *testing.T, port string, hosts ...string) []string {
 			agent.AwaitModel(serveLimit, corraltest.Hello)
 		}
 	}
+	awaitStorage(t, withKeys.API(), storageReady, "default", "ready")
 	file := written(t, map[string][]byte{"tiny.gguf": tiny(t, tinymodel.Options{Seed: 2})})[0]
 	parts := written(t, gguftest.Split(tiny(t, tinymodel.Options{Seed: 3}), "parts", 3))
 	return []string{
