@@ -78,7 +78,7 @@ CGO_corral-gpuprobe := CGO_ENABLED=1 CGO_CFLAGS="-g -O2 -Wno-deprecated-declarat
 
 # What the tests may not do without: where one of these is missing, a test that
 # needs it fails instead of being skipped.
-export CORRAL_MUST_RUN ?= ollama,node,chromium,systemd,dbus,s3,azblob,gcs
+export CORRAL_MUST_RUN ?= ollama,node,chromium,systemd,dbus,s3,azblob,gcs,nginx
 
 FUZZTIME ?= 10s
 SOAKTIME ?= 10m
@@ -253,10 +253,10 @@ LOCKS := $(shell find $(MODULES) examples -name node_modules -prune -o -name pac
 node: $(LOCKS:%/package-lock.json=%/node_modules/.package-lock.json)
 	@$(if $(filter e2e/%,$(LOCKS)),scripts/deps.sh chromium curl ip=iproute2 systemd-analyze=systemd dbus-daemon=dbus pkaction=polkitd)
 
-# The servers of the services that storage plugins are for.
+# The servers of the services that storage plugins are for, and what benchmarks compare with.
 .PHONY: servers
 servers:
-	@for s in versitygw azurite-blob fake-gcs-server; do scripts/server.sh $$s >/dev/null || exit 1; done
+	@for s in versitygw azurite-blob fake-gcs-server nginx; do scripts/server.sh $$s >/dev/null || exit 1; done
 
 %/node_modules/.package-lock.json: %/package-lock.json
 	@scripts/node.sh

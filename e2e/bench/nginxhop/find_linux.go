@@ -1,34 +1,27 @@
 package nginxhop
 
 import (
+	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 )
 
-// Locate returns the path of an nginx that is installed.
-func Locate() (string, error) {
-	// Debian keeps it where the search path of a user doesn't lead.
-	for _, name := range []string{"nginx", "/usr/sbin/nginx"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("nginx is not installed: apt-get install nginx-light, or give its path")
-}
-
-// Find returns the path of nginx. Where it is missing, on a Debian and as
-// root, it is installed; the package's own service may be started by that.
+// Find returns the path of an nginx: the system's, or one that scripts/server.sh
+// unpacks for this alone.
 func Find(ctx context.Context) (string, error) {
-	path, err := Locate()
-	if err == nil || os.Geteuid() != 0 {
-		return path, err
+	work, err := exec.CommandContext(ctx, "go", "env", "GOWORK").Output()
+	if err != nil {
+		return "", fmt.Errorf("find scripts/server.sh: %w", err)
 	}
-	cmd := exec.CommandContext(ctx, "apt-get", "install", "-y", "--no-install-recommends", "nginx-light")
-	cmd.Env = append(os.Environ(), "DEBIAN_FRONTEND=noninteractive")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("install nginx: %v: %w\n%s", cmd.Args, err, out)
+	var stderr bytes.Buffer
+	cmd := exec.CommandContext(ctx, filepath.Join(filepath.Dir(string(work)), "scripts", "server.sh"), "nginx")
+	cmd.Stderr = &stderr
+	path, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("find nginx: %w\n%s", err, &stderr)
 	}
-	return Locate()
+	return strings.TrimSpace(string(path)), nil
 }

@@ -15,7 +15,7 @@ import (
 // without one, so that this is never skipped where it has to run.
 func need(t *testing.T) string {
 	t.Helper()
-	path, err := Locate()
+	path, err := Find(t.Context())
 	if err == nil {
 		return path
 	}

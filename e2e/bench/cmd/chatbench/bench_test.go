@@ -32,7 +32,7 @@ func small(more ...string) []string {
 // name it.
 func needNginx(t *testing.T) {
 	t.Helper()
-	if _, err := nginxhop.Locate(); err != nil {
+	if _, err := nginxhop.Find(t.Context()); err != nil {
 		if strings.Contains(os.Getenv("CORRAL_MUST_RUN"), "nginx") {
 			t.Fatal(err)
 		}

@@ -37,7 +37,7 @@ func parseOptions(args []string, stderr io.Writer) (options, error) {
 	flags.IntVar(&o.clients, "clients", 32, "clients of the crowd")
 	flags.IntVar(&o.crowdRounds, "crowd-rounds", 12, "rounds of the crowd")
 	flags.DurationVar(&o.window, "window", 1500*time.Millisecond, "time of a turn of the crowd")
-	flags.StringVar(&o.nginx, "nginx", "", "`path` of nginx; found or installed where it is empty")
+	flags.StringVar(&o.nginx, "nginx", "", "`path` of nginx; found or unpacked where it is empty")
 	flags.StringVar(&o.controlPlane, "controlplane", "", "`path` of corral-controlplane, to start one")
 	flags.StringVar(&o.agent, "agent", "", "`path` of corral-agent, to start one")
 	flags.IntVar(&o.hosts, "hosts", 16, "agents to start, between which requests are routed")
