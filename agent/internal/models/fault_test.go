@@ -2,9 +2,12 @@ package models
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -149,7 +152,7 @@ func TestASourceThatFailsForGood(t *testing.T) {
 	}
 }
 
-// TestCancellingKeepsWhatWasFetched cancels, and lets Ollama go on where it was.
+// TestCancellingKeepsWhatWasFetched cancels, ends Ollama too, and lets it go on where it was.
 func TestCancellingKeepsWhatWasFetched(t *testing.T) {
 	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))
@@ -176,6 +179,16 @@ func TestCancellingKeepsWhatWasFetched(t *testing.T) {
 		t.Fatal(err)
 	}
 	unoffered(t, e)
+	note := filepath.Join(s.ModelsDir, "blobs", "sha256-"+shaOf(file)+"-partial-0")
+	for noted := (struct{ Completed int64 }{}); noted.Completed == 0; time.Sleep(10 * time.Millisecond) {
+		if text, err := os.ReadFile(note); err != nil {
+			t.Fatal(err)
+		} else if json.Unmarshal(text, &noted) != nil {
+			continue // it is being written
+		}
+	}
+	s.Kill()
+	s.Restart()
 	o.set(nil)
 	before := o.bytes.Load()
 	if _, err := e.Run(t.Context(), plain("tiny", file, o.URL+"/m")); err != nil {

@@ -29,7 +29,7 @@ func (s *Supervisor) startedPath() string { return filepath.Join(s.cfg.DataDir, 
 // says so already is left as old as it is.
 func (s *Supervisor) writeEnvironment() error {
 	lines := []string{envHead}
-	for _, entry := range append(s.cfg.Settings.env(), "OLLAMA_HOST="+s.configuredAddress(), "OLLAMA_NO_CLOUD=1") {
+	for _, entry := range append(s.cfg.Settings.env(), always(s.configuredAddress())...) {
 		line, err := environmentLine(entry)
 		if err != nil {
 			return err

@@ -60,8 +60,16 @@ func TestManagedOllamaServes(t *testing.T) {
 
 	runner := s.runner(i.PID)
 	at := s.url()
+	dir, _ := s.ModelsDir()
+	partial := filepath.Join(dir, "blobs", "sha256-"+strings.Repeat("ab", 32)+"-partial")
+	if err := os.WriteFile(partial, []byte("half"), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	if err := s.Restart(t.Context()); err != nil {
 		t.Fatalf("Restart = %v", err)
+	}
+	if _, err := os.Stat(partial); err != nil {
+		t.Errorf("what has come of a model is gone after a restart: %v", err)
 	}
 	awaitGone(t, runner.Process, 0)
 	next := s.awaitNext(first)

@@ -81,6 +81,19 @@ func (s Settings) env() []string {
 	return env
 }
 
+// always is what every Ollama of ours is told, in environment entries.
+//
+// Cloud models are switched off. A fleet's users send prompts to the hosts that
+// they see; one that passes them on to somebody else's machines must not look
+// like the others.
+//
+// Nothing is pruned. At its start an Ollama would throw away what has come of models
+// that are on their way, its own and those of whoever shares the folder. What nobody
+// refers to is collected by the control plane's orders.
+func always(hostPort string) []string {
+	return []string{"OLLAMA_HOST=" + hostPort, "OLLAMA_NO_CLOUD=1", "OLLAMA_NOPRUNE=1"}
+}
+
 // serverEnv returns the whole environment of an `ollama serve`: what the agent
 // itself was started with, as the way to a proxy or to libraries may depend on
 // it, and the settings.
@@ -90,12 +103,8 @@ func (s Settings) env() []string {
 // for a user's client would change the server, and some write prompts to disk.
 // HOME stays, so that models which the user has pulled are found; where there
 // is none, as in some services, Ollama's key goes to the instance's folder.
-//
-// Cloud models are switched off. A fleet's users send prompts to the hosts that
-// they see; one that passes them on to somebody else's machines must not look
-// like the others.
 func serverEnv(agentEnv []string, s Settings, hostPort, dataDir string) []string {
-	settings := append(s.env(), "OLLAMA_HOST="+hostPort, "OLLAMA_NO_CLOUD=1")
+	settings := append(s.env(), always(hostPort)...)
 	home := false
 	var env []string
 	for _, entry := range agentEnv {

@@ -42,7 +42,7 @@ func TestServerEnv(t *testing.T) {
 	want := []string{
 		"HOME=/home/u", "PATH=/bin", "HTTPS_PROXY=http://p",
 		"CUDA_VISIBLE_DEVICES=-1", "ROCR_VISIBLE_DEVICES=-1", "GGML_VK_VISIBLE_DEVICES=-1",
-		"OLLAMA_HOST=127.0.0.1:1", "OLLAMA_NO_CLOUD=1",
+		"OLLAMA_HOST=127.0.0.1:1", "OLLAMA_NO_CLOUD=1", "OLLAMA_NOPRUNE=1",
 	}
 	if diff := cmp.Diff(want, serverEnv(agent, Settings{NoGPU: true}, "127.0.0.1:1", "/data")); diff != "" {
 		t.Error(diff)

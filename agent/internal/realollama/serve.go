@@ -70,7 +70,7 @@ func (s *Server) Start(at string) {
 		s.t.Fatal(err)
 	}
 	s.cmd = exec.Command(s.bin, "serve")
-	s.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.home, "OLLAMA_HOST=" + at, "OLLAMA_MODELS=" + s.ModelsDir, "OLLAMA_NO_CLOUD=1"}, s.env...)
+	s.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + s.home, "OLLAMA_HOST=" + at, "OLLAMA_MODELS=" + s.ModelsDir, "OLLAMA_NO_CLOUD=1", "OLLAMA_NOPRUNE=1"}, s.env...)
 	s.cmd.Stderr = w
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	err = s.cmd.Start()

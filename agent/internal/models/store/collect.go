@@ -33,7 +33,7 @@ func (s *Store) Collect(now time.Time) (freedBytes int64, err error) {
 		return 0, collectFault(err)
 	}
 	var orphans []string
-	busy := false
+	busy, latest := false, latestOf(entries, now)
 	for _, e := range entries {
 		name := e.Name()
 		age, size, ok := ageOf(e, now)
@@ -46,6 +46,9 @@ func (s *Store) Collect(now time.Time) (freedBytes int64, err error) {
 				orphans = append(orphans, name)
 			}
 		case partialName.MatchString(name), tempName.MatchString(name), strings.HasPrefix(name, ourPrefix):
+			if came, ok := latest[blobOf(name)]; ok {
+				age = came
+			}
 			busy = busy || age <= orphanGrace
 			if age <= partialGrace {
 				continue
@@ -61,6 +64,31 @@ func (s *Store) Collect(now time.Time) (freedBytes int64, err error) {
 	}
 	freed, err := s.drop(orphans)
 	return freedBytes + freed, err
+}
+
+// latestOf returns how long ago something came of each blob that is or was being
+// downloaded, by the blob's name. A download has a file for each of its parts, and that of
+// one that came long ago is needed as long as any other comes.
+func latestOf(entries []fs.DirEntry, now time.Time) map[string]time.Duration {
+	latest := map[string]time.Duration{}
+	for _, e := range entries {
+		if !partialName.MatchString(e.Name()) {
+			continue
+		}
+		blob := blobOf(e.Name())
+		if age, _, ok := ageOf(e, now); ok {
+			if before, there := latest[blob]; !there || age < before {
+				latest[blob] = age
+			}
+		}
+	}
+	return latest
+}
+
+// blobOf returns the name of the blob that a file of an unfinished download is of.
+func blobOf(name string) string {
+	blob, _, _ := strings.Cut(name, "-partial")
+	return blob
 }
 
 // Drop deletes those of these blobs, by their sha256 in hexadecimal, that no model

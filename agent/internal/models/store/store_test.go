@@ -153,6 +153,25 @@ func sorted(names ...string) []string {
 	return names
 }
 
+// TestADownloadOfDaysIsKeptAsAWhole has parts that came long before the others.
+func TestADownloadOfDaysIsKeptAsAWhole(t *testing.T) {
+	s := newStore(t, []string{"config", "used"}, "config", "used")
+	partial, other := "sha256-"+digestOf("more")+"-partial", "sha256-"+digestOf("other")+"-partial"
+	for name, age := range map[string]time.Duration{partial: 0, partial + "-0": 50 * time.Hour, partial + "-1": 0, other: 50 * time.Hour, other + "-0": 50 * time.Hour} {
+		put(t, s, name, "half")
+		at := time.Now().Add(100*time.Hour - age)
+		if err := os.Chtimes(filepath.Join(s.blobs(), name), at, at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.Collect(time.Now().Add(100 * time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(sorted("config", "used", partial, partial+"-0", partial+"-1"), left(t, s, "config", "used")); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestWhatIsNotOllamasStays(t *testing.T) {
 	s := newStore(t, nil)
 	put(t, s, "README", "of somebody's")
