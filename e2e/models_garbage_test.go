@@ -3,6 +3,7 @@ package e2e
 import (
 	"bufio"
 	"encoding/base64"
+	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -217,13 +218,6 @@ func sendFrames(t *testing.T, b *besieged) {
 	if err := ws.SetReadDeadline(time.Now().Add(modelLimit)); err != nil {
 		t.Fatal(err)
 	}
-	var heard struct {
-		Type string
-		Data struct{ Error string }
-	}
-	if err := ws.ReadJSON(&heard); err != nil {
-		t.Fatal(err)
-	}
 	for _, data := range []string{
 		``, `null`, `[]`, `5`, `{"name":5}`, `{"name":"a"}`, `{"name":"a","size":-1}`, `{"name":"a","size":"1"}`, `{"name":"a","size":1e30}`, `{"name":"a","content":"?"}`, `{"name":"a","content":5}`,
 		`{"name":"a","content":"R0dVRg==","size":5}`, `{"name":"a","content":"R0dVRg==","sha256":"x"}`, `{"name":"a","content":"R0dVRg==","sha256":"` + strings.Repeat("0", 64) + `"}`,
@@ -238,18 +232,20 @@ func sendFrames(t *testing.T, b *besieged) {
 		if err := ws.WriteMessage(websocket.TextMessage, []byte(frame)); err != nil {
 			t.Fatal(err)
 		}
-		for heard.Type = ""; heard.Type != "error"; { // what is pushed comes in between
-			heard.Data.Error = ""
+		var heard struct {
+			Type string
+			ID   int
+			Data json.RawMessage
+		}
+		for heard.ID == 0 || heard.Type == "model_progress" { // what is pushed comes in between
+			heard.ID = 0
 			if err := ws.ReadJSON(&heard); err != nil {
 				t.Fatalf("%.60s: %v", frame, err)
 			}
-			if heard.Type == "models_list" {
-				t.Errorf("%.60s: it was taken", frame)
-				break
-			}
 		}
-		if len(heard.Data.Error) < 8 || strings.Contains(heard.Data.Error, "something went wrong") {
-			t.Errorf("%.60s: heard %q", frame, heard.Data.Error)
+		var failed struct{ Error string }
+		if heard.Type != "error" || json.Unmarshal(heard.Data, &failed) != nil || len(failed.Error) < 8 || strings.Contains(failed.Error, "something went wrong") {
+			t.Errorf("%.60s: heard %s %s", frame, heard.Type, heard.Data)
 		}
 	}
 }
