@@ -151,15 +151,22 @@ func TestADiskThatFillsUpOnEachWay(t *testing.T) {
 			_, err := e.Run(t.Context(), job)
 			return job, <-empty, err
 		}},
-		{"while it is created", func(t *testing.T, _ *realollama.Server, e *Executor, disk string, file []byte) (*work.Job, func(), error) {
+		{"while it is created", func(t *testing.T, s *realollama.Server, e *Executor, disk string, file []byte) (*work.Job, func(), error) {
 			t.Helper()
 			o := newOrigin(t, map[string][]byte{"m": file})
 			job := plain("tiny", file, o.URL+"/m")
 			job.Recipe.Quantize = "q8_0"
 			var empty func()
-			filled := during(e, func(now work.Event) bool { return now.Phase == work.Importing }, func() { empty = fill(t, disk, 8<<20) })
-			_, err := e.Run(t.Context(), job)
-			filled()
+			host := e.host
+			host.Ollama = unable(t, s, func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.URL.Path == "/api/create" && empty == nil {
+					empty = fill(t, disk, 8<<20)
+				}
+				return false
+			})
+			through := New(host, nil, &Progress{}, e.log)
+			defer through.Close()
+			_, err := through.Run(t.Context(), job)
 			return job, empty, err
 		}},
 		{"before it is copied", func(t *testing.T, _ *realollama.Server, e *Executor, disk string, file []byte) (*work.Job, func(), error) {

@@ -84,7 +84,7 @@ func checkFiles(files []fleet.UploadFile, model string) ([]fleet.UploadFile, err
 		case names[f.Name]:
 			return nil, errNamedTwice(f.Name)
 		case f.SizeBytes < 0:
-			return nil, fault.New(fault.Invalid, "an upload has to say how many bytes %q has", f.Name).On(fault.Caller)
+			return nil, fault.New(fault.Invalid, "the file %q can't have %d bytes", f.Name, f.SizeBytes).On(fault.Caller)
 		case f.SizeBytes > math.MaxInt64-1-total:
 			return nil, fault.New(fault.TooLarge, "the files have more bytes than can be counted").On(fault.Caller)
 		}
