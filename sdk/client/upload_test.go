@@ -447,6 +447,24 @@ func TestUploadsThatAreRefused(t *testing.T) {
 	}
 }
 
+// A control plane from before uploads began with a list of files wants what tus has.
+func TestAnOlderControlPlane(t *testing.T) {
+	server := newTus(t)
+	server.fail = func(w http.ResponseWriter, r *http.Request) bool {
+		w.WriteHeader(http.StatusBadRequest)
+		io.WriteString(w, `{"code":"invalid","error":"the header Upload-Length has to be a number of bytes"}`)
+		return true
+	}
+	var state client.UploadState
+	_, err := serve(t, server.ServeHTTP).UploadModel(t.Context(), upload(content(1000)), client.UploadOptions{Keep: func(s client.UploadState) { state = s }})
+	if fault.KindOf(err) != fault.NotImplemented || !strings.Contains(fault.MessageOf(err), "older than this program") {
+		t.Errorf("got %v", err)
+	}
+	if diff := cmp.Diff(read(content(1000)), state); diff != "" {
+		t.Errorf("what was read is read again after the upgrade (-want +got)\n%s", diff)
+	}
+}
+
 func TestAnUploadThatStandsStillIsBrokenOff(t *testing.T) {
 	server, file := newTus(t), content(16<<20)
 	var why error

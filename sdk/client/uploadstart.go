@@ -3,6 +3,9 @@ package client
 import (
 	"context"
 	gopath "path"
+	"strings"
+
+	"github.com/corral-fleet/corral/sdk/fault"
 )
 
 // uploadStart is what an upload begins with.
@@ -37,7 +40,7 @@ func (s *sender) create(ctx context.Context) (done bool, err error) {
 	defer cancel()
 	res, err := s.ask(ctx, what)
 	if err != nil {
-		return false, err
+		return false, s.older(err)
 	}
 	// Only the last part is of use: what is before it is where the control plane believes to
 	// be, and a key may be in it.
@@ -53,4 +56,13 @@ func (s *sender) create(ctx context.Context) (done bool, err error) {
 	s.known = true
 	// One that has it all is done. Where all is nothing, that is not said by its size.
 	return s.offset == s.row.sizeBytes && s.offset > 0, nil
+}
+
+// older says what is so where a control plane misses a header that an upload of tus alone
+// begins with: it knows no other one.
+func (s *sender) older(err error) error {
+	if fault.KindOf(err) != fault.Invalid || !strings.Contains(fault.MessageOf(err), "the header Upload-Length") {
+		return err
+	}
+	return fault.Wrap(fault.NotImplemented, err, "the control plane at %s is older than this program, and can't take a model in that it sends; it has to be upgraded first", s.client.base.Host).On(fault.Service)
 }
