@@ -49,22 +49,7 @@ func (d folder) create(name string) (*os.File, error) {
 	return file, nil
 }
 
-// open opens a file that has at least so many bytes. One that has fewer is as good as
-// gone, which is [fs.ErrNotExist].
-func (d folder) open(name string, haveBytes int64) (*os.File, error) {
-	file, err := os.OpenFile(d.at(name), os.O_RDWR, 0)
-	if err != nil {
-		return nil, err
-	}
-	is, err := file.Stat()
-	if err == nil && is.Size() < haveBytes {
-		err = &os.PathError{Op: "open", Path: file.Name(), Err: fs.ErrNotExist}
-	}
-	if err != nil {
-		return nil, errors.Join(err, file.Close())
-	}
-	return file, nil
-}
+func (d folder) open(name string) (*os.File, error) { return os.OpenFile(d.at(name), os.O_RDWR, 0) }
 
 func (d folder) sync() error {
 	dir, err := os.Open(d.path)
@@ -104,21 +89,29 @@ func (d folder) room(needBytes int64) error {
 	return nil
 }
 
+// unreserved returns how much of the room that a file is to have isn't its own yet. One
+// that has fewer bytes than it should is as good as gone, which is [fs.ErrNotExist].
+func (d folder) unreserved(name string, haveBytes, sizeBytes int64) (int64, error) {
+	var now unix.Stat_t
+	err := unix.Stat(d.at(name), &now)
+	if err == nil && now.Size < haveBytes {
+		err = syscall.ENOENT
+	}
+	if err != nil {
+		return 0, &os.PathError{Op: "stat", Path: d.at(name), Err: err}
+	}
+	return max(0, sizeBytes-now.Blocks*512), nil
+}
+
 // reserve gives a file its room on the disk, so that others can't take it while the
 // bytes arrive, and lie in few pieces.
-func (d folder) reserve(file *os.File, sizeBytes int64) error {
-	var now unix.Stat_t
-	if err := unix.Fstat(int(file.Fd()), &now); err != nil {
-		return &os.PathError{Op: "stat", Path: file.Name(), Err: err}
-	}
-	missing := sizeBytes - now.Blocks*512
-	if missing <= 0 {
-		return nil
-	}
-	if err := d.room(missing); err != nil {
+func (d folder) reserve(name string, sizeBytes int64) error {
+	file, err := d.open(name)
+	if err != nil {
 		return err
 	}
-	err := unix.Fallocate(int(file.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, sizeBytes)
+	defer file.Close() // nothing was written
+	err = unix.Fallocate(int(file.Fd()), unix.FALLOC_FL_KEEP_SIZE, 0, sizeBytes)
 	if !errors.Is(err, syscall.ENOSPC) && !errors.Is(err, syscall.EDQUOT) {
 		return nil // not every file system can do it, and it need not be
 	}

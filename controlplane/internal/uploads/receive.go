@@ -54,16 +54,30 @@ func (s *Service) receive(ctx, turn context.Context, u *fleet.Upload, p Piece) e
 	return ended
 }
 
-// reserve gives the files of an upload that are not whole their room on the disk: the one
-// in which the next byte lies, of which so many are there, and those behind it. One of
-// which fewer are there is [fs.ErrNotExist].
+// reserve gives the files of an upload that are not whole their room on the disk, where it
+// has room for all of them: the one in which the next byte lies, of which so many are there,
+// and those behind it. One of which fewer are there is [fs.ErrNotExist].
 func (s *Service) reserve(u *fleet.Upload, first int, haveBytes int64) error {
+	var total int64
+	need := make([]int64, len(u.Files))
 	for i := first; i < len(u.Files); i, haveBytes = i+1, 0 {
-		file, err := s.folder.open(stagedName(u.ID, i), haveBytes)
-		if err != nil {
+		var err error
+		if need[i], err = s.folder.unreserved(stagedName(u.ID, i), haveBytes, u.Files[i].SizeBytes); err != nil {
 			return err
 		}
-		if err := errors.Join(s.folder.reserve(file, u.Files[i].SizeBytes), file.Close()); err != nil {
+		total += need[i]
+	}
+	if total == 0 {
+		return nil
+	}
+	if err := s.folder.room(total); err != nil {
+		return err
+	}
+	for i, bytes := range need {
+		if bytes == 0 {
+			continue
+		}
+		if err := s.folder.reserve(stagedName(u.ID, i), u.Files[i].SizeBytes); err != nil {
 			return err
 		}
 	}
@@ -107,7 +121,7 @@ func (f failing) Read([]byte) (int, error) { return 0, f.err }
 // fill adds to one file, and reports whether all of its bytes are there now.
 func (in *intake) fill(ctx context.Context, file int, haveBytes int64, memory *pieceSet) (whole bool, ended error) {
 	s, u, f := in.service, &in.upload, &in.upload.Files[file]
-	to, err := s.folder.open(stagedName(u.ID, file), haveBytes)
+	to, err := s.folder.open(stagedName(u.ID, file))
 	if err != nil {
 		return false, err
 	}

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/uploads"
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -296,6 +298,31 @@ func TestNothingIsLeftOfSeveralFiles(t *testing.T) {
 		t.Fatal(err)
 	}
 	again.wantTogether(s)
+}
+
+// Files that each fit, and together don't, take none of the disk: what they took would serve
+// nobody.
+func TestSeveralFilesThatDontFitTogether(t *testing.T) {
+	const half = 600 << 20
+	dir := t.TempDir()
+	f := startIn(t, dir, func(o *uploads.Options) { o.ReserveBytes = math.MinInt64 / 2 })
+	u := f.beginSeveral(slices.Concat(one("f", half), one("g", half)))
+	if err := f.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var disk unix.Statfs_t
+	if err := unix.Statfs(dir, &disk); err != nil {
+		t.Fatal(err)
+	}
+	f = startIn(t, dir, func(o *uploads.Options) { o.ReserveBytes = int64(disk.Bavail)*disk.Bsize - half - half/2 })
+	_, err := f.Append(t.Context(), u.ID, uploads.Piece{SizeBytes: -1, Body: strings.NewReader("x")})
+	wantKind(t, err, fault.NoSpace)
+	for i := range u.Files {
+		var is unix.Stat_t
+		if err := unix.Stat(filepath.Join(dir, "uploads", stagedAs(u.ID, i)), &is); err != nil || is.Blocks != 0 {
+			t.Errorf("a file has %d blocks, %v", is.Blocks, err)
+		}
+	}
 }
 
 // More than was announced is another thing than was announced, also where the last file is
