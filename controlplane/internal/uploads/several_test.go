@@ -300,6 +300,37 @@ func TestNothingIsLeftOfSeveralFiles(t *testing.T) {
 	again.wantTogether(s)
 }
 
+// Uploads that are begun and left don't take more and more of the server.
+func TestHowManyFilesAreKnown(t *testing.T) {
+	three := several{random(1), random(2), random(3)}.announced()
+	dir := t.TempDir()
+	f := startIn(t, dir, nil)
+	begin := func(want fault.Kind, files []fleet.UploadFile) fleet.Upload {
+		t.Helper()
+		u, err := f.Create(t.Context(), uploads.Start{Import: fleet.Import{Name: "m"}, Files: files})
+		if fault.KindOf(err) != want {
+			t.Fatalf("%v, want %v", err, want)
+		}
+		return u
+	}
+	f.HoldAtMost(5)
+	first := begin(fault.None, three)
+	begin(fault.RateLimited, three)
+	begin(fault.NoSpace, one("f", 1<<60)) // which leaves its place to the next ones
+	begin(fault.None, three[:2])
+	begin(fault.RateLimited, three[:1])
+	if err := f.store.Close(); err != nil {
+		t.Fatal(err)
+	}
+	f = startIn(t, dir, nil)
+	f.HoldAtMost(5)
+	begin(fault.RateLimited, three[:1])
+	if err := f.Remove(t.Context(), first.ID); err != nil {
+		t.Fatal(err)
+	}
+	begin(fault.None, three)
+}
+
 // Files that each fit, and together don't, take none of the disk: what they took would serve
 // nobody.
 func TestSeveralFilesThatDontFitTogether(t *testing.T) {

@@ -24,7 +24,9 @@ func (s *Service) Load(ctx context.Context) error {
 		return err
 	}
 	wanted := map[string]bool{}
+	files := 0
 	for i := range list {
+		files += len(list[i].Files)
 		if state := list[i].State; state == fleet.UploadReceiving || state == fleet.UploadReceived {
 			for _, name := range stagedNames(&list[i]) {
 				wanted[name] = true
@@ -32,6 +34,9 @@ func (s *Service) Load(ctx context.Context) error {
 			s.Sink.Changed(list[i], list[i].OffsetBytes)
 		}
 	}
+	s.mu.Lock()
+	s.files = files
+	s.mu.Unlock()
 	entries, err := os.ReadDir(s.Folder)
 	if err != nil {
 		return err

@@ -44,9 +44,11 @@ type Service struct {
 	turns      turns
 	memory     sync.Pool // of *pieceSet
 	flushBytes int64
+	mostFiles  int // that all uploads together may have
 
 	mu      sync.Mutex
 	batches map[string]context.CancelCauseFunc // those under way, by their ids
+	files   int                                // of all uploads that are known
 }
 
 // New returns a service; see [Service.Load].
@@ -57,7 +59,7 @@ func New(o Options) *Service {
 		turns:   turns{byID: map[string]*turn{}},
 		memory:  sync.Pool{New: func() any { return new(pieceSet) }},
 
-		flushBytes: flushBytes, batches: map[string]context.CancelCauseFunc{},
+		flushBytes: flushBytes, mostFiles: maxFilesKnown, batches: map[string]context.CancelCauseFunc{},
 	}
 }
 
@@ -87,16 +89,13 @@ func (s *Service) Create(ctx context.Context, start Start) (fleet.Upload, error)
 	}
 	if known {
 		u.State, u.OffsetBytes, u.Hash = fleet.UploadReceived, u.SizeBytes, nil
-	} else {
-		if err := s.folder.room(u.SizeBytes); err != nil {
-			return fleet.Upload{}, err
-		}
-		if err := s.folder.makeAll(stagedNames(&u)); err != nil {
-			return fleet.Upload{}, explain(err)
-		}
 	}
-	if err := s.Store.CreateUpload(ctx, u); err != nil {
-		return fleet.Upload{}, errors.Join(err, s.folder.removeAll(stagedNames(&u)))
+	if err := s.hold(len(u.Files)); err != nil {
+		return fleet.Upload{}, err
+	}
+	if err := s.record(ctx, &u, known); err != nil {
+		s.letGo(len(u.Files))
+		return fleet.Upload{}, err
 	}
 	s.Log.Info("upload begun", "upload", u.ID, "model", u.Name, "files", len(u.Files), "size", u.SizeBytes, "caller", u.OwnerID, "known", known)
 	s.Sink.Changed(u, u.OffsetBytes)
@@ -104,6 +103,44 @@ func (s *Service) Create(ctx context.Context, start Start) (fleet.Upload, error)
 		return s.Append(ctx, u.ID, Piece{OffsetBytes: u.OffsetBytes, Body: strings.NewReader("")})
 	}
 	return u, nil
+}
+
+// record stores a new upload, with files for its bytes unless the sink knows them.
+func (s *Service) record(ctx context.Context, u *fleet.Upload, known bool) error {
+	if !known {
+		if err := s.folder.room(u.SizeBytes); err != nil {
+			return err
+		}
+		if err := s.folder.makeAll(stagedNames(u)); err != nil {
+			return explain(err)
+		}
+	}
+	if err := s.Store.CreateUpload(ctx, *u); err != nil {
+		return errors.Join(err, s.folder.removeAll(stagedNames(u)))
+	}
+	return nil
+}
+
+// maxFilesKnown is how many files all uploads together may have that are known. Each takes
+// a place on the disk before any of its bytes are there, and memory whenever they are listed.
+const maxFilesKnown = 100 * maxFiles
+
+// hold counts the files of a new upload.
+func (s *Service) hold(files int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.files+files > s.mostFiles {
+		return fault.New(fault.RateLimited, "the uploads of the last %.0f hours have %d files, of %d at most; cancel those that nobody goes on with", s.KeepFor.Hours(), s.files, s.mostFiles).On(fault.Caller)
+	}
+	s.files += files
+	return nil
+}
+
+// letGo counts the files of an upload that is forgotten.
+func (s *Service) letGo(files int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.files -= files
 }
 
 // Checked returns the start in one form, with the names that go without saying, or
@@ -214,6 +251,7 @@ func (s *Service) remove(ctx context.Context, u fleet.Upload) error {
 	if err := s.Store.RemoveUpload(ctx, u.ID); err != nil {
 		return err
 	}
+	s.letGo(len(u.Files))
 	if u.State == fleet.UploadReceiving || u.State == fleet.UploadReceived {
 		u.State = fleet.UploadRemoved
 		s.Sink.Changed(u, u.OffsetBytes)
