@@ -24,8 +24,9 @@ type taking struct {
 
 // Take stores the files of a parcel, has a loader look at them, and has hosts get the
 // model. What may pass is tried again, until somebody cancels the operation, and what the
-// files may be to blame for a few times. It returns when all is done or has failed for good; [Service.Models] tells meanwhile how far it
-// is. A model of the name that is in the catalogue stays until the new one is there.
+// files may be to blame for a few times. It returns when all is done or has failed for
+// good; [Service.Models] tells meanwhile how far it is. A model of the name that is in the
+// catalogue stays until the new one is there.
 func (s *Service) Take(ctx context.Context, p Parcel) (err error) {
 	if err := p.Check(); err != nil {
 		return err
