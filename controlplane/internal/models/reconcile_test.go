@@ -41,8 +41,8 @@ func TestFailuresOnHosts(t *testing.T) {
 	}
 	b.await("it has failed", func() bool { return operation().State == fleet.OperationFailed })
 	before := len(h.done())
-	b.clock.pass(time.Hour)
-	h.set("a", func(v *fleet.HostView) { v.ConnectedAt = noon().Add(time.Hour); fails = nil })
+	b.clock.pass(collectEvery / 2) // longer than any pause, and before the host has anything else to do
+	h.set("a", func(v *fleet.HostView) { v.ConnectedAt = noon().Add(collectEvery / 2); fails = nil })
 	b.take("other", "GGUF two") // the service has looked at everything again since
 	if n := len(h.done()); n != before {
 		t.Errorf("tried %d times more", n-before)
