@@ -29,17 +29,18 @@ const (
 
 // sender uploads files by tus, as one upload. It belongs to one goroutine.
 type sender struct {
-	client  *Client
-	model   *ModelUpload
-	row     *fileRow
-	options UploadOptions
-	state   UploadState
-	resumed bool      // the upload is of a run before, and may be gone
-	known   bool      // offset is where the control plane is
-	offset  int64     // how many bytes it has, of all files
-	modelID string    // as the control plane says; empty where it does not
-	begun   bool      // the control plane had it
-	failing time.Time // since when nothing came through; zero while something does
+	client   *Client
+	model    *ModelUpload
+	row      *fileRow
+	options  UploadOptions
+	state    UploadState
+	resumed  bool      // the upload is of a run before, and may be gone
+	known    bool      // offset is where the control plane is
+	offset   int64     // how many bytes it has, of all files
+	modelID  string    // as the control plane says; empty where it does not
+	begun    bool      // the control plane had it
+	admitted bool      // it would take it
+	failing  time.Time // since when nothing came through; zero while something does
 }
 
 func (s *sender) run(ctx context.Context) (*Model, error) {
@@ -79,11 +80,13 @@ func (s *sender) tell(phase UploadPhase, doneBytes int64, err error) {
 	s.options.Progress(UploadProgress{Phase: phase, DoneBytes: doneBytes, TotalBytes: s.row.sizeBytes, Err: err})
 }
 
-// proceed does the next step: it reads the files for their digests, begins the upload, asks
+// proceed does the next step: it asks whether they would be taken, reads the files for their digests, begins the upload, asks
 // how far it is, or sends what is missing. It is done when the control plane has said that
 // nothing is.
 func (s *sender) proceed(ctx context.Context) (done bool, err error) {
 	switch {
+	case s.state.ID == "" && len(s.state.SHA256) < len(s.row.files) && !s.admitted:
+		return false, s.check(ctx)
 	case s.state.ID == "" && len(s.state.SHA256) < len(s.row.files):
 		return false, s.hash(ctx)
 	case s.state.ID == "":

@@ -17,25 +17,51 @@ type uploadStart struct {
 	Quantize    string      `json:"quantize,omitempty"`
 	From        string      `json:"from,omitempty"`
 	Files       []startFile `json:"files"`
+	Check       bool        `json:"check,omitempty"` // whether it would be refused; nothing is begun
 }
 
 type startFile struct {
 	Filename  string `json:"filename"`
 	SizeBytes int64  `json:"size"`
-	SHA256    string `json:"sha256"`
+	SHA256    string `json:"sha256,omitempty"`
 }
 
-// create begins the upload.
-func (s *sender) create(ctx context.Context) (done bool, err error) {
+// check asks whether the upload would be refused: that should be known before its files are
+// read for their digests, which takes minutes where they are large.
+func (s *sender) check(ctx context.Context) error {
+	what := post("api", "uploads")
+	start := s.start()
+	start.Check = true
+	what.body = start
+	ctx, cancel := context.WithTimeout(ctx, s.standstill())
+	defer cancel()
+	if _, err := s.ask(ctx, what); err != nil {
+		return s.older(err)
+	}
+	s.admitted = true
+	return nil
+}
+
+// start is what the upload begins with, with the digests that are known.
+func (s *sender) start() uploadStart {
 	start := uploadStart{
 		Name: s.model.Name, Description: s.model.Description, Storage: s.model.Storage,
 		Hosts: s.model.Hosts, Quantize: s.model.Quantize, From: s.model.From,
 	}
 	for i, f := range s.row.files {
-		start.Files = append(start.Files, startFile{Filename: f.Name, SizeBytes: f.SizeBytes, SHA256: s.state.SHA256[i]})
+		file := startFile{Filename: f.Name, SizeBytes: f.SizeBytes}
+		if i < len(s.state.SHA256) {
+			file.SHA256 = s.state.SHA256[i]
+		}
+		start.Files = append(start.Files, file)
 	}
+	return start
+}
+
+// create begins the upload.
+func (s *sender) create(ctx context.Context) (done bool, err error) {
 	what := post("api", "uploads")
-	what.body = start
+	what.body = s.start()
 	ctx, cancel := context.WithTimeout(ctx, s.standstill())
 	defer cancel()
 	res, err := s.ask(ctx, what)

@@ -93,8 +93,8 @@ func (o *Operation) Percent() int {
 
 // OperationStore keeps operations.
 type OperationStore interface {
-	// SaveOperation stores operations, each in the place of the one of its id, all or none.
-	SaveOperation(ctx context.Context, operations ...Operation) error
+	// SaveOperations stores operations, each in the place of the one of its id, all or none.
+	SaveOperations(ctx context.Context, operations ...Operation) error
 	// Operations returns all that have not ended, and the others among the latest so many;
 	// the one that was made last first.
 	Operations(ctx context.Context, limit int) ([]Operation, error)

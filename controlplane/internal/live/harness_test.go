@@ -169,7 +169,7 @@ func at() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
 // forgetful is a store of operations that keeps nothing.
 type forgetful struct{}
 
-func (forgetful) SaveOperation(context.Context, ...fleet.Operation) error    { return nil }
+func (forgetful) SaveOperations(context.Context, ...fleet.Operation) error   { return nil }
 func (forgetful) Operations(context.Context, int) ([]fleet.Operation, error) { return nil, nil }
 func (forgetful) PruneOperations(context.Context, time.Time) error           { return nil }
 

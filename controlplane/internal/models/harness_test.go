@@ -100,7 +100,7 @@ func (s *shelf) Unplace(_ context.Context, list []fleet.Placement) error {
 	return nil
 }
 
-func (s *shelf) SaveOperation(_ context.Context, operations ...fleet.Operation) error {
+func (s *shelf) SaveOperations(_ context.Context, operations ...fleet.Operation) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range operations {

@@ -56,7 +56,7 @@ func newStock(h *herd) *stock {
 // nobodyStores is a store of operations that keeps nothing.
 type nobodyStores struct{}
 
-func (nobodyStores) SaveOperation(context.Context, ...fleet.Operation) error { return nil }
+func (nobodyStores) SaveOperations(context.Context, ...fleet.Operation) error { return nil }
 
 func (nobodyStores) Operations(context.Context, int) ([]fleet.Operation, error) { return nil, nil }
 

@@ -9,8 +9,8 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 )
 
-// SaveOperation implements [fleet.OperationStore].
-func (s *State) SaveOperation(ctx context.Context, operations ...fleet.Operation) error {
+// SaveOperations implements [fleet.OperationStore].
+func (s *State) SaveOperations(ctx context.Context, operations ...fleet.Operation) error {
 	return s.write(ctx, "save operation", func(ctx context.Context, tx *sql.Tx) error {
 		for i := range operations {
 			if err := saveOperation(ctx, tx, &operations[i]); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"net/http"
 
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
@@ -24,7 +25,9 @@ type announcement struct {
 	Hosts       []string `json:"hosts"`
 	Quantize    string   `json:"quantize"`
 	From        string   `json:"from"`
-	Files       []struct {
+	// Check says that nothing is begun: it is only asked whether it would be refused.
+	Check bool `json:"check"`
+	Files []struct {
 		Filename string `json:"filename"`
 		Size     *int64 `json:"size"` // in bytes
 		SHA256   string `json:"sha256"`
@@ -36,9 +39,12 @@ func (a *API) begin(ctx context.Context, r *edge.Request) (*edge.Response, error
 	if mediaType(r) != "application/json" || r.Header("Upload-Length") != "" {
 		return tus(a.create)(ctx, r)
 	}
-	start, err := announced(r)
+	start, onlyCheck, err := announced(r)
 	if err != nil {
 		return nil, err
+	}
+	if onlyCheck {
+		return &edge.Response{Status: http.StatusNoContent}, a.uploads.Check(ctx, start)
 	}
 	u, err := a.uploads.Create(ctx, start)
 	if err != nil {
@@ -49,20 +55,21 @@ func (a *API) begin(ctx context.Context, r *edge.Request) (*edge.Response, error
 	return resp, nil
 }
 
-// announced reads what an upload begins with from the body of its request.
-func announced(r *edge.Request) (uploads.Start, error) {
+// announced reads what an upload begins with from the body of its request, and whether that
+// is only to be checked.
+func announced(r *edge.Request) (start uploads.Start, onlyCheck bool, err error) {
 	var said announcement
 	body, err := io.ReadAll(io.LimitReader(r.Stream, maxAnnouncementBytes+1))
 	if err != nil {
-		return uploads.Start{}, err
+		return start, false, err
 	}
 	if len(body) > maxAnnouncementBytes {
-		return uploads.Start{}, fault.New(fault.TooLarge, "the body has more than %d bytes", maxAnnouncementBytes).On(fault.Caller)
+		return start, false, fault.New(fault.TooLarge, "the body has more than %d bytes", maxAnnouncementBytes).On(fault.Caller)
 	}
 	if err := json.Unmarshal(body, &said); err != nil {
-		return uploads.Start{}, fault.Wrap(fault.Invalid, err, "the body has to be a JSON object with the field %q, a list of objects with %q and %q", "files", "filename", "size").On(fault.Caller)
+		return start, false, fault.Wrap(fault.Invalid, err, "the body has to be a JSON object with the field %q, a list of objects with %q and %q", "files", "filename", "size").On(fault.Caller)
 	}
-	start := uploads.Start{
+	start = uploads.Start{
 		Import: fleet.Import{
 			Name: said.Name, Description: said.Description, Storage: said.Storage, Hosts: said.Hosts, Quantize: said.Quantize, From: said.From,
 		},
@@ -70,9 +77,9 @@ func announced(r *edge.Request) (uploads.Start, error) {
 	}
 	for _, f := range said.Files {
 		if f.Size == nil {
-			return start, fault.New(fault.Invalid, "the field %q is missing: how many bytes the file %q has", "size", f.Filename).On(fault.Caller)
+			return start, false, fault.New(fault.Invalid, "the field %q is missing: how many bytes the file %q has", "size", f.Filename).On(fault.Caller)
 		}
 		start.Files = append(start.Files, fleet.UploadFile{Name: f.Filename, SizeBytes: *f.Size, SHA256: f.SHA256})
 	}
-	return start, nil
+	return start, said.Check, nil
 }

@@ -91,5 +91,12 @@ func TestAnnouncementsThatAreRefused(t *testing.T) {
 		}
 	}
 	f.wantNothingLeft()
+	wantStatus(t, "one that is only checked, and too large", f.announce(`{"check": true, "files": [{"filename": "f", "size": 1001}]}`), 413, "too_large")
+	res := f.announce(`{"check": true, "files": [{"filename": "f", "size": 1000}]}`)
+	wantStatus(t, "one that is only checked", res, 204, "")
+	if at := res.Header.Get("Location"); at != "" {
+		t.Errorf("it is begun at %s", at)
+	}
+	f.wantNothingLeft()
 	wantStatus(t, "a viewer", f.Do(edge.Infer, "POST", "/api/uploads", `{}`, "Content-Type: application/json"), 403, "forbidden")
 }

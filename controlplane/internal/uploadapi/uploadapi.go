@@ -17,6 +17,7 @@ const Path = "/api/uploads"
 // Uploads take files in, as [uploads.Service] does.
 type Uploads interface {
 	Create(ctx context.Context, start uploads.Start) (fleet.Upload, error)
+	Check(ctx context.Context, start uploads.Start) error
 	Append(ctx context.Context, id string, p uploads.Piece) (fleet.Upload, error)
 	Look(ctx context.Context, id string) (fleet.Upload, error)
 	Remove(ctx context.Context, id string) error

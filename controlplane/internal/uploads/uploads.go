@@ -105,6 +105,13 @@ func (s *Service) Create(ctx context.Context, start Start) (fleet.Upload, error)
 	return u, nil
 }
 
+// Check says why an upload would be refused that begins so, as far as that can be said
+// without the digests of its files: with them it may be done at once, whatever the disk has.
+func (s *Service) Check(ctx context.Context, start Start) error {
+	_, err := s.admit(ctx, start)
+	return err
+}
+
 // record stores a new upload, with files for its bytes unless the sink knows them.
 func (s *Service) record(ctx context.Context, u *fleet.Upload, known bool) error {
 	if !known {

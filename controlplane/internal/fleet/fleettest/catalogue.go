@@ -72,10 +72,10 @@ func operationSentences() []sentence {
 	return []sentence{
 		{"The latest come back, the newest first, and with every field", func(t *testing.T, s Stores) {
 			first, second, third := operation("a", 0), operation("b", 1), operation("c", 2)
-			must(t, s.Operations.SaveOperation(t.Context(), second, third))
-			must(t, s.Operations.SaveOperation(t.Context(), first))
+			must(t, s.Operations.SaveOperations(t.Context(), second, third))
+			must(t, s.Operations.SaveOperations(t.Context(), first))
 			third.State, third.EndedAt = fleet.OperationWaiting, time.Time{}
-			must(t, s.Operations.SaveOperation(t.Context(), third))
+			must(t, s.Operations.SaveOperations(t.Context(), third))
 			wantEqual(t, got(s.Operations.Operations(t.Context(), 2))(t), []fleet.Operation{third, second})
 		}},
 		{"What has not ended comes back however old it is", func(t *testing.T, s Stores) {
@@ -83,7 +83,7 @@ func operationSentences() []sentence {
 			waits.State, waits.EndedAt = fleet.OperationWaiting, time.Time{}
 			second, third := operation("b", 1), operation("c", 2)
 			for _, o := range []fleet.Operation{waits, second, third} {
-				must(t, s.Operations.SaveOperation(t.Context(), o))
+				must(t, s.Operations.SaveOperations(t.Context(), o))
 			}
 			wantEqual(t, got(s.Operations.Operations(t.Context(), 1))(t), []fleet.Operation{third, waits})
 		}},
@@ -92,7 +92,7 @@ func operationSentences() []sentence {
 			under.EndedAt = time.Time{}
 			late := operation("c", 2)
 			for _, o := range []fleet.Operation{under, operation("b", 1), late} {
-				must(t, s.Operations.SaveOperation(t.Context(), o))
+				must(t, s.Operations.SaveOperations(t.Context(), o))
 			}
 			must(t, s.Operations.PruneOperations(t.Context(), late.EndedAt))
 			wantEqual(t, got(s.Operations.Operations(t.Context(), 10))(t), []fleet.Operation{late, under})

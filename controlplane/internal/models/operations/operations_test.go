@@ -23,7 +23,7 @@ type shelf struct {
 	fails int // how many of the next saves fail
 }
 
-func (s *shelf) SaveOperation(_ context.Context, operations ...fleet.Operation) error {
+func (s *shelf) SaveOperations(_ context.Context, operations ...fleet.Operation) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.saves++

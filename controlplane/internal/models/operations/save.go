@@ -60,7 +60,7 @@ func (o *Operations) save(ctx context.Context, all bool) {
 	var failed []fleet.Operation
 	var err error
 	for part := range slices.Chunk(list, saveAtOnce) {
-		if e := o.store.SaveOperation(ctx, part...); e != nil {
+		if e := o.store.SaveOperations(ctx, part...); e != nil {
 			failed, err = append(failed, part...), e
 		}
 	}

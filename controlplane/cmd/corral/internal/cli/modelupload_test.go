@@ -39,6 +39,7 @@ type warehouse struct {
 // begunUpload is what an upload began with.
 type begunUpload struct {
 	Name  string
+	Check bool
 	Files []struct {
 		Filename string
 		Size     int64
@@ -62,12 +63,17 @@ func (h *warehouse) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusRequestEntityTooLarge)
 		io.WriteString(w, h.refuses)
 	case r.Method == http.MethodPost:
-		h.begun++
-		h.content.Reset()
-		h.start = begunUpload{}
-		if err := json.NewDecoder(r.Body).Decode(&h.start); err != nil {
+		var start begunUpload
+		if err := json.NewDecoder(r.Body).Decode(&start); err != nil {
 			h.t.Error(err)
 		}
+		if start.Check {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		h.begun++
+		h.content.Reset()
+		h.start = start
 		w.Header().Set("Location", "/api/uploads/u_1")
 		w.Header().Set("Upload-Offset", "0")
 		w.WriteHeader(http.StatusCreated)
