@@ -93,7 +93,9 @@ func (g *gauges) set(id string, r reading) {
 }
 
 func (g *gauges) newBar(label string, is *gauge) *mpb.Bar {
-	return g.bars.New(1, mpb.BarStyle(), mpb.BarWidth(barColumns),
+	// Without a total a bar ends only when it is told to: it would stay as it is otherwise
+	// from the first moment on at which as much is done as it began with.
+	return g.bars.New(0, mpb.BarStyle().Tip("="), mpb.BarWidth(barColumns),
 		mpb.PrependDecorators(decor.Name(label, decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return *is.text.Load() })))
 }

@@ -73,6 +73,30 @@ func TestBarsOnATerminal(t *testing.T) {
 	}
 }
 
+// TestABarGoesOn has a bar, once it was to be seen, follow what it shows to its end.
+func TestABarGoesOn(t *testing.T) {
+	person, program := terminal(t)
+	g := (&session{Program: Program{Stderr: program}}).gauges()
+	o := client.Operation{ID: "op_1", Kind: "store", Model: "tiny:latest", State: client.OperationRunning, Phase: "storing", DoneBytes: 50, TotalBytes: 200}
+	g.set("op_1", operationReading(&o))
+	var shown strings.Builder
+	for piece := make([]byte, 4096); !strings.Contains(shown.String(), "[======----------------] storing, 25% of 200 B"); {
+		n, err := person.Read(piece)
+		if err != nil {
+			t.Fatal(err)
+		}
+		shown.Write(piece[:n])
+	}
+	o.DoneBytes = 150
+	g.set("op_1", operationReading(&o))
+	o.State = client.OperationDone
+	g.set("op_1", operationReading(&o))
+	g.close()
+	if text, want := seen(t, person, program), "[======================] done, 200 B"; !strings.Contains(text, want) {
+		t.Errorf("%q is not to be seen in %q", want, text)
+	}
+}
+
 func TestATerminalIsAskedBeforeADeletion(t *testing.T) {
 	environment := map[string]string{"CORRAL_SERVER": controlPlane(t, fleetOfTwo()).URL, "CORRAL_KEY": "crl_test"}
 	for _, tc := range []struct {
