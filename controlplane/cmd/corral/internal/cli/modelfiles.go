@@ -120,15 +120,15 @@ func openModelFiles(paths []string) ([]localFile, error) {
 }
 
 func openModelFile(path string) (localFile, error) {
+	is, err := os.Stat(path)
+	if err == nil && !is.Mode().IsRegular() { // opening a pipe would wait for who writes to it
+		return localFile{}, fault.New(fault.Invalid, "%s is no regular file, which an upload has to be", path).On(fault.Caller)
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return localFile{}, fault.Wrap(fault.Invalid, err, "the file can't be read").On(fault.Caller)
 	}
-	is, err := f.Stat()
-	if err == nil && !is.Mode().IsRegular() {
-		err = fault.New(fault.Invalid, "%s is no regular file, which an upload has to be", path).On(fault.Caller)
-	}
-	if err != nil {
+	if is, err = f.Stat(); err != nil {
 		f.Close() // it was only opened
 		return localFile{}, err
 	}

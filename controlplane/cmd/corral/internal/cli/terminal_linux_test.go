@@ -3,8 +3,10 @@ package cli
 import (
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -94,6 +96,27 @@ func TestABarGoesOn(t *testing.T) {
 	g.close()
 	if text, want := seen(t, person, program), "[======================] done, 200 B"; !strings.Contains(text, want) {
 		t.Errorf("%q is not to be seen in %q", want, text)
+	}
+}
+
+func TestAPipeIsNotWaitedFor(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tiny.gguf")
+	if err := unix.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	opened := make(chan error, 1)
+	go func() {
+		files, err := openModelFiles([]string{path})
+		closeModelFiles(files)
+		opened <- err
+	}()
+	select {
+	case err := <-opened:
+		if err == nil || !strings.Contains(err.Error(), "tiny.gguf is no regular file") {
+			t.Errorf("a pipe was opened: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for somebody who writes to the pipe")
 	}
 }
 
