@@ -32,6 +32,7 @@ func sendNames(t *testing.T, b *besieged) {
 		what := fmt.Sprintf("the name %.20q", name)
 		wantRefused(t, what+" in a form", b.uploadFiles(t, map[string]string{"name": name}, map[string][]byte{"m.gguf": file}))
 		wantRefused(t, what+" by tus", b.tus("POST", "/api/uploads", "", "Upload-Length", "4", "Upload-Metadata", metadataOf("name", name)))
+		wantRefused(t, what+" in a list", b.operator.Post("/api/uploads", object{"name": name, "files": []object{{"filename": "m.gguf", "size": 4}}}))
 		wantRefused(t, what+" by Ollama's way", b.operator.Post("/api/create", object{"model": name, "files": object{"m.gguf": "sha256:" + strings.Repeat("0", 64)}}))
 		wantRefused(t, what+" of a file in a storage", b.operator.Post("/api/models", object{"name": name, "source": "storage://default/m.gguf"}))
 		for _, path := range []string{"", "/fit", "/download"} {

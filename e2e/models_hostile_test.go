@@ -137,6 +137,7 @@ const strangeFile = 1 << 20
 // sendFiles uploads what has brought an Ollama down, what no loader knows, and archives.
 func sendFiles(t *testing.T, b *besieged) {
 	bad := archives(t)
+	bad["a pickle"] = map[string][]byte{"pytorch_model.bin": []byte("\x80\x02cposix\nsystem\n")}
 	for _, sample := range loadertest.Corpus() {
 		if sample.Format != "" && (sample.Bad == "" || sample.Format != loadertest.GGUF) {
 			continue
@@ -173,6 +174,9 @@ func sendFiles(t *testing.T, b *besieged) {
 		m := awaitModel(t, b.operator, name, "is refused, which is "+what, func(m catalogued) bool { return m.Status == "failed" && m.Progress == nil })
 		if len(m.Problems) != 1 || len(m.Problems[0]) < 8 || strings.Contains(m.Problems[0], "something went wrong") {
 			t.Errorf("%s: the problems are %q", what, m.Problems)
+		}
+		if _, pickled := bad[what]["pytorch_model.bin"]; pickled && len(bad[what]) == 1 && !strings.Contains(m.Problems[0], "to read one is to run it") {
+			t.Errorf("%s is refused without the reason: %q", what, m.Problems)
 		}
 		wantRefused(t, "a download of "+what, b.operator.Post("/api/models/"+name+"/download", object{"hosts": []string{"one"}}))
 		b.purge(t, name)

@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -57,7 +58,7 @@ func (e *Error) After(wait time.Duration) *Error {
 	return &c
 }
 
-// Error returns the sentence followed by its cause.
+// Error returns the sentence followed by its cause, where that says more.
 func (e *Error) Error() string {
 	switch {
 	case e.Cause == nil:
@@ -65,7 +66,11 @@ func (e *Error) Error() string {
 	case e.Message == "":
 		return e.Cause.Error()
 	}
-	return e.Message + ": " + e.Cause.Error()
+	cause := e.Cause.Error()
+	if rest, again := strings.CutPrefix(cause, e.Message); again && (rest == "" || strings.HasPrefix(rest, ": ")) {
+		return cause // it was told already, before it came from another process, say
+	}
+	return e.Message + ": " + cause
 }
 
 // Unwrap returns the cause.

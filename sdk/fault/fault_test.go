@@ -87,3 +87,17 @@ func TestMessageNeverLeaksTheCause(t *testing.T) {
 		t.Errorf("MessageOf = %q", msg)
 	}
 }
+
+// What another process said is not said once for each that it passed.
+func TestASentenceIsNotRepeated(t *testing.T) {
+	const says = "the file is damaged"
+	for want, err := range map[string]error{
+		says:                                Wrap(Corrupt, New(Corrupt, says), says),
+		says + ": EOF":                      Wrap(Corrupt, Wrap(Corrupt, errors.New("EOF"), says), says),
+		says + ": " + says + " by somebody": Wrap(Corrupt, errors.New(says+" by somebody"), says),
+	} {
+		if err.Error() != want {
+			t.Errorf("it says %q, want %q", err, want)
+		}
+	}
+}

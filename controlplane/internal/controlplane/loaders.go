@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	"sync"
@@ -140,7 +141,21 @@ func (l *modelLoaders) surest(ctx context.Context, files []loader.File) (name st
 	case failed != nil:
 		return "", best, failed
 	}
-	return "", best, fault.New(fault.Invalid, "no loader of this server knows what these files are: %s", listOf(files)).On(fault.Caller)
+	err = fault.New(fault.Invalid, "no loader of this server knows what these files are: %s", listOf(files)).On(fault.Caller)
+	if slices.ContainsFunc(files, pickled) {
+		err = fault.New(fault.Invalid, "there are weights as pickles (%s), which are never taken, since to read one is to run it: save them as safetensors", listOf(files)).On(fault.Caller)
+	}
+	return "", best, err
+}
+
+// pickled reports whether a file is one of Python's pickles, by its name and its beginning: a
+// pickle's own or, as PyTorch writes them, that of a zip. Models of before GGUF end in .bin too.
+func pickled(f loader.File) bool {
+	switch strings.ToLower(path.Ext(f.Path)) {
+	case ".bin", ".pt", ".pth", ".ckpt", ".pkl":
+		return bytes.HasPrefix(f.Head, []byte("\x80")) || bytes.HasPrefix(f.Head, []byte("PK\x03\x04"))
+	}
+	return false
 }
 
 // shownFiles is how many names of files an error has.

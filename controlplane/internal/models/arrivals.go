@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/sdk/fault"
 )
 
 // Arrivals are parcels whose bytes are safe and that have yet to be taken: each is a
@@ -183,7 +184,10 @@ func (a *Arrivals) take(ctx context.Context, id string) {
 	if ctx.Err() != nil {
 		return // it is gone on with after the next start
 	}
-	if err != nil {
+	switch {
+	case err != nil && fault.SideOf(err) == fault.Caller:
+		a.service.Log.Warn("files are no model", "model", p.Name, "error", err)
+	case err != nil:
 		a.service.Log.Error("a model can't be stored", "model", p.Name, "error", err)
 	}
 	a.mu.Lock()

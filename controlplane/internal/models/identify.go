@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -20,15 +21,17 @@ import (
 // split. It is done once, here: Ollama has to be told a digest before the first byte, so
 // that each host would have to get all bytes twice, and none could get them from another.
 func (s *Service) identify(ctx context.Context, p *Parcel, files []fleet.ModelFile, info *loader.Info, job *operations.Job) error {
-	before := job.Now()
-	total := before.TotalBytes
 	unknown := slices.DeleteFunc(layersOf(info), func(l *loader.Layer) bool { return l.SHA256 != "" || hasDigest(l, files) || !ofFiles(l) })
+	var done, total int64
 	for _, l := range unknown {
 		total += l.SizeBytes
 	}
-	done := before.DoneBytes
+	stored := job.Now()
 	for _, l := range unknown {
-		sum, err := s.sumOf(ctx, l, p, files, func(n int64) { job.Progress("hashing", done+n, total, "") })
+		sum, err := s.sumOf(ctx, l, p, files, func(n int64) {
+			// Bytes that are stored are what the operation counts, and they all are.
+			job.Progress("hashing", stored.DoneBytes, stored.TotalBytes, fmt.Sprintf("the digest of the model in one is found out: %d%%", 100*(done+n)/total))
+		})
 		if err != nil {
 			return err
 		}

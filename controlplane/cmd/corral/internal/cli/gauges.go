@@ -96,8 +96,17 @@ func (g *gauges) newBar(label string, is *gauge) *mpb.Bar {
 	// Without a total a bar ends only when it is told to: it would stay as it is otherwise
 	// from the first moment on at which as much is done as it began with.
 	return g.bars.New(0, mpb.BarStyle().Tip("="), mpb.BarWidth(barColumns),
-		mpb.PrependDecorators(decor.Name(label, decor.WCSyncSpaceR)),
+		mpb.PrependDecorators(decor.Any(func(s decor.Statistics) string { return bounded(label, s.AvailableWidth/2) }, decor.WCSyncSpaceR)),
 		mpb.AppendDecorators(decor.Any(func(decor.Statistics) string { return *is.text.Load() })))
+}
+
+// bounded returns the beginning of a label where it has more columns than that: how far
+// something is says more than the end of a name.
+func bounded(label string, columns int) string {
+	if r := []rune(label); columns > 0 && len(r) > columns {
+		return string(r[:columns-1]) + "…"
+	}
+	return label
 }
 
 // line prints a line, unless there was one within the last second. g.mu is held.

@@ -99,6 +99,18 @@ func TestABarGoesOn(t *testing.T) {
 	}
 }
 
+func TestALabelLeavesRoomForHowFarItIs(t *testing.T) {
+	for want, is := range map[string]string{
+		"upload tiny.gguf":     bounded("upload tiny.gguf", 20),
+		"upload split-00001-…": bounded("upload split-00001-of-00003.gguf and 2 more", 20),
+		"store größer":         bounded("store größer", 12),
+	} {
+		if is != want {
+			t.Errorf("%q, want %q", is, want)
+		}
+	}
+}
+
 func TestAPipeIsNotWaitedFor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "tiny.gguf")
 	if err := unix.Mkfifo(path, 0o600); err != nil {
