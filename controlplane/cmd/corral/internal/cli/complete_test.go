@@ -12,17 +12,17 @@ func TestCompletion(t *testing.T) {
 		words string
 		want  []string
 	}{
-		{"model show ,", []string{"acme/loop:q4", "llama3:latest", "tiny:latest"}},
+		{"model show ,", []string{"acme/loop:q4", "half:latest", "llama3:latest", "tiny:latest"}},
 		{"model show acme/loop:q4 ,", nil},
-		{"model fit ,", []string{"acme/loop:q4", "llama3:latest", "tiny:latest"}},
+		{"model fit ,", []string{"acme/loop:q4", "half:latest", "llama3:latest", "tiny:latest"}},
 		{"model fit x --hosts ,", []string{"gpu-1", "gpu-2"}},
 		{"model fit x --cache-type ,", []string{"f16", "q8_0", "q4_0"}},
-		{"model alias ,", []string{"acme/loop:q4", "llama3:latest", "tiny:latest"}},
+		{"model alias ,", []string{"acme/loop:q4", "half:latest", "llama3:latest", "tiny:latest"}},
 		{"model download x --hosts ,", []string{"gpu-1", "gpu-2"}},
 		{"host drain ,", []string{"gpu-1", "gpu-2"}},
 		{"host label ,", []string{"gpu-1", "gpu-2"}},
 		{"host label gpu-1 ,", nil},
-		{"chat ,", []string{"acme/loop:q4", "llama3:latest", "tiny:latest"}},
+		{"chat ,", []string{"acme/loop:q4", "half:latest", "llama3:latest", "tiny:latest"}},
 		{"model upload x --storage ,", []string{"models"}},
 		{"op cancel ,", []string{"op_1\tdownload acme/loop:q4 to gpu-2", "op_2\tdelete old:latest from gpu-1", "op_3\tstore acme/loop:q4", "op_4\tdownload acme/loop:q4 to gpu-3"}},
 		{"model show --key crl_other ,", nil},

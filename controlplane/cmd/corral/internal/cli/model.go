@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -47,7 +48,20 @@ func (s *session) showModels(models []client.Model) error {
 		m := &models[i]
 		t.row(m.Name, size(m.SizeBytes), parametersOf(m), m.Quantized, statusOf(m), progressOf(m), hostsOf(m))
 	}
-	return t.flush()
+	return errors.Join(t.flush(), s.showFailed(models))
+}
+
+// showFailed says why models are none, which is too long for a cell.
+func (s *session) showFailed(models []client.Model) error {
+	failed := slices.DeleteFunc(slices.Clone(models), func(m client.Model) bool { return m.Status != "failed" || len(m.Problems) == 0 })
+	if len(failed) == 0 {
+		return nil
+	}
+	return s.section("FAILED\tWHY", func(t *table) {
+		for i := range failed {
+			t.row(failed[i].Name, failed[i].Problems[0])
+		}
+	})
 }
 
 // statusOf is how a model is, with what makes it more than that.
@@ -78,7 +92,7 @@ func parametersOf(m *client.Model) string {
 	case n >= 1e9:
 		return strconv.FormatFloat(n/1e9, 'f', 1, 64) + "B"
 	default:
-		return strconv.FormatFloat(n/1e6, 'f', 1, 64) + "M"
+		return strconv.FormatFloat(n/1e6, 'f', 2, 64) + "M"
 	}
 }
 

@@ -106,7 +106,8 @@ func modelRoutes(t *testing.T, mux *http.ServeMux, empty bool, onHosts func() []
 		if empty {
 			return onHosts()
 		}
-		return append([]fleet.Model{loop()}, onHosts()...)
+		half := fleet.Model{ID: "m_half", Name: "half:latest", Status: fleet.ModelFailed, Problems: []string{"files are missing: \x1bhalf-00002-of-00002.gguf"}}
+		return append([]fleet.Model{loop(), half}, onHosts()...)
 	}
 	operations := operationsOfFour()
 	if empty {
