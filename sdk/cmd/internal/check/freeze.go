@@ -82,6 +82,13 @@ func thaws(ctx context.Context, s *subject) error {
 		if err := b.ask(ctx); err != nil {
 			return fmt.Errorf("a call afterwards: %w", err)
 		}
+		select { // what ends for having been frozen may answer once more before it does
+		case <-time.After(frozenFor / 2):
+		case <-ctx.Done():
+		}
+		if err := b.ask(ctx); err != nil {
+			return fmt.Errorf("a call a moment afterwards: %w", err)
+		}
 		return nil
 	})
 }
