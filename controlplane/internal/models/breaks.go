@@ -21,7 +21,7 @@ const (
 // beside them: whose fault it is when it ends again is known then.
 func (s *Service) look(ctx context.Context, t *taking, files []fleet.ModelFile) (name string, info loader.Info, err error) {
 	places := int64(1)
-	if t.ended {
+	if t.loaderDied {
 		places = atOnce
 	}
 	if err := s.looks.Acquire(ctx, places); err != nil {
@@ -39,7 +39,7 @@ func (t *taking) broke(loaderName string, err error) error {
 		return err
 	}
 	t.breaks++
-	t.ended = fault.KindOf(err) == fault.Unavailable // else it failed at these alone
+	t.loaderDied = fault.KindOf(err) == fault.Unavailable // else it failed at these alone
 	if t.breaks < loaderBreaks {
 		return err
 	}

@@ -19,7 +19,8 @@ type taking struct {
 	parcel Parcel
 	files  []fleet.ModelFile // that are there already; they stay as long as it is taken
 	breaks int               // how often a loader broke down at them
-	ended  bool              // whether it ended over them the last time
+	// loaderDied is whether its process ended over them the last time.
+	loaderDied bool
 }
 
 // Take stores the files of a parcel, has a loader look at them, and has hosts get the
