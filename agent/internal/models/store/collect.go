@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,8 +23,8 @@ const (
 )
 
 // Collect deletes blobs that no model refers to and that are over an hour old, and what
-// unfinished downloads left over a day ago. While something is being downloaded or
-// created, blobs stay. It must not be called for a store that is [Store.Shared].
+// unfinished downloads and creations left over a day ago. While something is being
+// downloaded or created, blobs stay. It must not be called for a store that is [Store.Shared].
 func (s *Store) Collect(now time.Time) (freedBytes int64, err error) {
 	entries, err := os.ReadDir(s.blobs())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -32,8 +33,12 @@ func (s *Store) Collect(now time.Time) (freedBytes int64, err error) {
 	if err != nil {
 		return 0, collectFault(err)
 	}
+	busy, freedBytes, err := s.collectConverted(now)
+	if err != nil {
+		return freedBytes, err
+	}
 	var orphans []string
-	busy, latest := false, latestOf(entries, now)
+	latest := latestOf(entries, now)
 	for _, e := range entries {
 		name := e.Name()
 		age, size, ok := ageOf(e, now)
@@ -45,7 +50,7 @@ func (s *Store) Collect(now time.Time) (freedBytes int64, err error) {
 			if age > orphanGrace {
 				orphans = append(orphans, name)
 			}
-		case partialName.MatchString(name), tempName.MatchString(name), strings.HasPrefix(name, ourPrefix):
+		case partialName.MatchString(name), tempName.MatchString(name), quantisedName.MatchString(name), strings.HasPrefix(name, ourPrefix):
 			if came, ok := latest[blobOf(name)]; ok {
 				age = came
 			}
@@ -64,6 +69,57 @@ func (s *Store) Collect(now time.Time) (freedBytes int64, err error) {
 	}
 	freed, err := s.drop(orphans)
 	return freedBytes + freed, err
+}
+
+// collectConverted deletes the folders of conversions to which nothing came for a day, and
+// reports whether something comes to one.
+func (s *Store) collectConverted(now time.Time) (busy bool, freedBytes int64, err error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return false, 0, collectFault(err)
+	}
+	for _, e := range entries {
+		if !e.IsDir() || !convertedName.MatchString(e.Name()) {
+			continue
+		}
+		path := filepath.Join(s.dir, e.Name())
+		age, sizeBytes, err := treeAgeOf(path, now)
+		if err == nil {
+			busy = busy || age <= orphanGrace
+			if age <= partialGrace {
+				continue
+			}
+			err = os.RemoveAll(path)
+		}
+		if err != nil {
+			return busy, freedBytes, collectFault(err)
+		}
+		freedBytes += sizeBytes
+	}
+	return busy, freedBytes, nil
+}
+
+// treeAgeOf returns for how long nothing has come to a folder, and what deleting it frees.
+func treeAgeOf(dir string, now time.Time) (age time.Duration, sizeBytes int64, err error) {
+	age = math.MaxInt64
+	err = filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil // Ollama has just done with it
+		}
+		if err != nil {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return nil //nolint:nilerr // it has just gone
+		}
+		age = min(age, now.Sub(changedAt(info)))
+		if info.Mode().IsRegular() {
+			sizeBytes += sizeOf(info)
+		}
+		return nil
+	})
+	return age, sizeBytes, err
 }
 
 // latestOf returns how long ago something came of each blob that is or was being
@@ -186,13 +242,18 @@ func ageOf(e fs.DirEntry, now time.Time) (age time.Duration, sizeBytes int64, ok
 	if err != nil || !info.Mode().IsRegular() {
 		return 0, 0, false
 	}
+	return now.Sub(changedAt(info)), sizeOf(info), true
+}
+
+// changedAt is since when a file has been as it is, under its name too.
+func changedAt(info fs.FileInfo) time.Time {
 	changed := info.ModTime()
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		if at := time.Unix(st.Ctim.Unix()); at.After(changed) {
 			changed = at
 		}
 	}
-	return now.Sub(changed), sizeOf(info), true
+	return changed
 }
 
 // sizeOf is what deleting a file frees.

@@ -27,12 +27,19 @@ type Store struct {
 // nothing yet.
 func New(dir, host string) *Store { return &Store{dir: dir, host: host} }
 
-// Names in the folder of blobs.
+// Names in the folder of blobs. What Ollama creates is written to a name with a number at
+// its end: a layer's begins with "sha256-", one that is quantised with the type that was
+// asked for.
 var (
-	blobName    = regexp.MustCompile(`^sha256-[0-9a-f]{64}$`)
-	partialName = regexp.MustCompile(`^sha256-[0-9a-f]{64}-partial(-\d+)?$`)
-	tempName    = regexp.MustCompile(`^sha256-\d+$`) // Ollama's, of what is created
+	blobName      = regexp.MustCompile(`^sha256-[0-9a-f]{64}$`)
+	partialName   = regexp.MustCompile(`^sha256-[0-9a-f]{64}-partial(-\d+)?$`)
+	tempName      = regexp.MustCompile(`^sha256-\d+$`)
+	quantisedName = regexp.MustCompile(`^[A-Za-z]\w*\d$`)
 )
+
+// convertedName is a folder, beside that of blobs, in which Ollama before 0.30 converts
+// safetensors.
+var convertedName = regexp.MustCompile(`^ollama-safetensors\d+$`)
 
 // ourPrefix begins the names of files of ours.
 const ourPrefix = ".corral-"

@@ -4,6 +4,8 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -112,9 +114,43 @@ func TestOrphansGoAfterAnHour(t *testing.T) {
 	}
 }
 
+func TestAConversionThatBrokeOffGoesAfterADay(t *testing.T) {
+	s := newStore(t, strings.Fields(all), "config", "used")
+	dir := filepath.Join(s.dir, "ollama-safetensors0123")
+	if err := os.MkdirAll(filepath.Join(dir, "model"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{"fp16456": "half of it", "model/config.json": "{}"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink(s.blob(digestOf("orphan")), filepath.Join(dir, "model", "model.safetensors")); err != nil {
+		t.Fatal(err)
+	}
+	// In two hours the file that is converted is old, and the one of it was written just now.
+	later := time.Now().Add(2 * time.Hour)
+	if err := os.Chtimes(filepath.Join(dir, "fp16456"), later, later); err != nil {
+		t.Fatal(err)
+	}
+	if freed, err := s.Collect(later); err != nil || freed != 0 {
+		t.Errorf("while it converts %d bytes are freed, %v", freed, err)
+	}
+	freed, err := s.Collect(later.Add(25 * time.Hour))
+	if err != nil || freed != int64(len("half of it")+len("{}")+len("orphan")) {
+		t.Errorf("%d bytes are freed, %v", freed, err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder: %v", err)
+	}
+	if diff := cmp.Diff([]string{"config", "used"}, left(t, s, strings.Fields(all)...)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestNothingGoesWhileSomethingComes(t *testing.T) {
 	partial := "sha256-" + digestOf("more") + "-partial"
-	for _, name := range []string{partial, partial + "-3", "sha256-1234567", ourPrefix + "place-1"} {
+	for _, name := range []string{partial, partial + "-3", "sha256-1234567", "Q8_03562453063", "q4_K_M77", ourPrefix + "place-1"} {
 		t.Run(name, func(t *testing.T) {
 			blobs := strings.Fields(all)
 			s := newStore(t, blobs, "config", "used")
