@@ -92,6 +92,10 @@ func (a *Authority) loadAuthority() (identity, error) {
 // that one's is returned.
 func (a *Authority) makeAuthority() (identity, error) {
 	if _, err := os.Lstat(a.path(serverFile)); err == nil {
+		// Another process may have made both since this one looked; the authority comes first.
+		if ca, err := readIdentity(a.path(authorityFile)); !errors.Is(err, fs.ErrNotExist) {
+			return ca, err
+		}
 		return identity{}, fault.New(fault.Corrupt,
 			"%s is missing but a certificate that it signed is there; restore it from a backup, or remove %s as well and let every agent join anew",
 			a.path(authorityFile), a.path(serverFile))

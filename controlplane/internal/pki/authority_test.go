@@ -90,6 +90,16 @@ func TestFirstStartsAtOnceGetOneAuthority(t *testing.T) {
 	loadAt(t, dir, noon())
 }
 
+func TestAStartThatFoundNothingTakesWhatAnotherHasMade(t *testing.T) {
+	dir := t.TempDir()
+	late := &Authority{dir: dir, now: noon, logger: hclog.NewNullLogger()}
+	first := loadAt(t, dir, noon())
+	made, err := late.makeAuthority()
+	if err != nil || !made.certificate.Equal(first.Certificate()) {
+		t.Errorf("it has another authority, %v", err)
+	}
+}
+
 func TestAnAuthorityMadeWithAWrongClockIsGoodLater(t *testing.T) {
 	dir := t.TempDir()
 	wrong := loadAt(t, dir, time.Unix(1000, 0))
