@@ -267,11 +267,11 @@ func TestOutputOfAUnitGoesOnWhereItWas(t *testing.T) {
 	obeying(bus)
 	c := unitConfig(t, bus)
 	entries := func(cursors ...string) {
-		text := "#!/bin/sh\ncat <<'X'\n"
+		text := "#!/bin/sh\necho \"$@\" > " + c.DataDir + "/args\ncat <<'X'\n"
 		for _, cursor := range cursors {
 			text += fmt.Sprintf(`{"__CURSOR":%q,"MESSAGE":"at %s","_SYSTEMD_INVOCATION_ID":"%c"}`+"\n", cursor, cursor, cursor[0])
 		}
-		text += "X\necho \"$@\" > " + c.DataDir + "/args\nexec sleep 1000\n"
+		text += "X\nexec sleep 1000\n"
 		if err := os.WriteFile(c.Unit.Journalctl, []byte(text), 0o700); err != nil {
 			t.Fatal(err)
 		}
