@@ -30,7 +30,7 @@ import (
 // fragileFile is what the file of a loader is called that ends over some files.
 const fragileFile = trust.Prefix + "loader-fragile"
 
-// fragile takes every file for a model, and does what some say.
+// fragile takes every file for a model, several for one in parts, and does what some say.
 type fragile struct{}
 
 func fragileKind() plugin.Kind {
@@ -57,23 +57,24 @@ func (fragile) Inspect(ctx context.Context, files loader.Files) (loader.Info, er
 	case "panic":
 		panic("oh")
 	}
-	part := loader.Part{File: f.Path, LengthBytes: f.SizeBytes}
-	return loader.Info{
-		Kind: loader.KindModel, Format: "plain", Name: string(text),
-		Layers: []loader.Layer{{Role: loader.RoleModel, Parts: []loader.Part{part}, SizeBytes: f.SizeBytes}},
-	}, nil
+	whole := loader.Layer{Role: loader.RoleModel}
+	for _, f := range files.List() {
+		whole.Parts = append(whole.Parts, loader.Part{File: f.Path, LengthBytes: f.SizeBytes})
+		whole.SizeBytes += f.SizeBytes
+	}
+	return loader.Info{Kind: loader.KindModel, Format: "plain", Name: string(text), Layers: []loader.Layer{whole}}, nil
 }
 
 func (fragile) Plan(_ context.Context, r loader.Request) (loader.Recipe, error) {
 	return loader.Recipe{Layers: r.Info.Layers}, nil
 }
 
-// nobody is a fleet without hosts.
-type nobody struct{}
+// hosts are a fleet in which nothing changes.
+type hosts []fleet.HostView
 
-func (nobody) Hosts() []fleet.HostView                 { return nil }
-func (nobody) Changed() <-chan struct{}                { return nil }
-func (nobody) Prefer(map[string]string, fleet.Aliases) {}
+func (h hosts) Hosts() []fleet.HostView               { return h }
+func (hosts) Changed() <-chan struct{}                { return nil }
+func (hosts) Prefer(map[string]string, fleet.Aliases) {}
 
 // parcel is a model of one file with this content.
 func parcel(t *testing.T, name, content string) models.Parcel {
@@ -99,7 +100,7 @@ func TestFilesThatEndTheirLoader(t *testing.T) {
 	}
 	log := hclog.NewNullLogger()
 	catalogue := models.New(models.Options{
-		Store: s.state, View: nobody{}, Storages: &modelStorages{Service: s.Service, log: log}, Loaders: newModelLoaders(s.plugins.manager, s.Service, log),
+		Store: s.state, View: hosts{}, Storages: &modelStorages{Service: s.Service, log: log}, Loaders: newModelLoaders(s.plugins.manager, s.Service, log),
 		Operations: operations.New(s.state, time.Now, log), Log: log, Now: time.Now,
 	})
 	whys := map[string]string{"exit": "has ended by itself: exit status 7", "panic": "its log has the cause", "good": ""}

@@ -36,6 +36,9 @@ type shelf struct {
 	files      map[string]string // sha256 by storage and key
 	contents   map[string]string // of some of them
 	failing    error             // of storages
+	away       bool              // as storages say of themselves
+	opened     []string          // keys
+	opening    func(key string)  // before a file is read; nil is nothing
 	// touched, where it isn't nil, is called when a file has been stored, and before one is
 	// deleted. What it returns is what the storage says of that.
 	touched func(key string) error
@@ -154,6 +157,15 @@ func (s *shelf) touch(key string) error {
 func (s *shelf) Open(_ context.Context, name, key string, part storage.Range) (io.ReadCloser, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.opened = append(s.opened, key)
+	if opening := s.opening; opening != nil {
+		s.mu.Unlock()
+		opening(key)
+		s.mu.Lock()
+	}
+	if s.failing != nil {
+		return nil, s.failing
+	}
 	content, ok := s.contents[name+"/"+key]
 	if !ok {
 		return nil, fault.New(fault.NotFound, "there is no file %q", key)
@@ -162,6 +174,12 @@ func (s *shelf) Open(_ context.Context, name, key string, part storage.Range) (i
 		content = content[part.OffsetBytes:][:part.LengthBytes]
 	}
 	return io.NopCloser(strings.NewReader(content)), nil
+}
+
+func (s *shelf) Ready(string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.away
 }
 
 func (s *shelf) Delete(_ context.Context, storage, key string) error {

@@ -20,18 +20,16 @@ import (
 // identify finds out the digests of a model's layers that no file has, as of one that was
 // split. It is done once, here: Ollama has to be told a digest before the first byte, so
 // that each host would have to get all bytes twice, and none could get them from another.
-func (s *Service) identify(ctx context.Context, p *Parcel, files []fleet.ModelFile, info *loader.Info, job *operations.Job) error {
-	unknown := slices.DeleteFunc(layersOf(info), func(l *loader.Layer) bool { return l.SHA256 != "" || hasDigest(l, files) || !ofFiles(l) })
+//
+// Files that have arrived are read here; arrived has one for each that is stored.
+func (s *Service) identify(ctx context.Context, arrived []ParcelFile, files []fleet.ModelFile, info *loader.Info, told func(doneBytes, totalBytes int64)) error {
+	unknown := undigested(info, files)
 	var done, total int64
 	for _, l := range unknown {
 		total += l.SizeBytes
 	}
-	stored := job.Now()
 	for _, l := range unknown {
-		sum, err := s.sumOf(ctx, l, p, files, func(n int64) {
-			// Bytes that are stored are what the operation counts, and they all are.
-			job.Progress("hashing", stored.DoneBytes, stored.TotalBytes, fmt.Sprintf("the digest of the model in one is found out: %d%%", 100*(done+n)/total))
-		})
+		sum, err := s.sumOf(ctx, l, arrived, files, func(n int64) { told(done+n, total) })
 		if err != nil {
 			return err
 		}
@@ -41,10 +39,21 @@ func (s *Service) identify(ctx context.Context, p *Parcel, files []fleet.ModelFi
 	return nil
 }
 
-func layersOf(info *loader.Info) []*loader.Layer {
-	layers := make([]*loader.Layer, len(info.Layers))
-	for i := range layers {
-		layers[i] = &info.Layers[i]
+// identifying tells an operation how much has been read for the digest.
+func identifying(job *operations.Job) func(doneBytes, totalBytes int64) {
+	stored := job.Now()
+	return func(done, total int64) {
+		// Bytes that are stored are what the operation counts, and they all are.
+		job.Progress("hashing", stored.DoneBytes, stored.TotalBytes, fmt.Sprintf("the digest of the model in one is found out: %d%%", 100*done/max(1, total)))
+	}
+}
+
+// undigested returns the layers of a model that have a digest which nobody knows.
+func undigested(info *loader.Info, files []fleet.ModelFile) (layers []*loader.Layer) {
+	for i := range info.Layers {
+		if l := &info.Layers[i]; l.SHA256 == "" && !hasDigest(l, files) && ofFiles(l) {
+			layers = append(layers, l)
+		}
 	}
 	return layers
 }
@@ -61,7 +70,7 @@ func hasDigest(l *loader.Layer, files []fleet.ModelFile) bool {
 }
 
 // sumOf returns the sha256 of a layer, in hexadecimal.
-func (s *Service) sumOf(ctx context.Context, l *loader.Layer, p *Parcel, files []fleet.ModelFile, told func(doneBytes int64)) (string, error) {
+func (s *Service) sumOf(ctx context.Context, l *loader.Layer, arrived []ParcelFile, files []fleet.ModelFile, told func(doneBytes int64)) (string, error) {
 	sum := sha256.New()
 	into := counted{sum, told, new(int64)}
 	piece := make([]byte, 1<<20)
@@ -79,7 +88,7 @@ func (s *Service) sumOf(ctx context.Context, l *loader.Layer, p *Parcel, files [
 		if part.LengthBytes == 0 {
 			continue
 		}
-		if err := s.copyRange(ctx, into, &p.Files[i], &files[i], part, piece); err != nil {
+		if err := s.copyRange(ctx, into, &arrived[i], &files[i], part, piece); err != nil {
 			return "", err
 		}
 	}

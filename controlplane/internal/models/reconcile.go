@@ -70,7 +70,7 @@ func (s *Service) reconcile(ctx context.Context, working *sync.WaitGroup) time.D
 		working.Go(func() { s.perform(ctx, t) })
 	}
 	s.collect(ctx, hosts, working)
-	return min(next, s.purge(ctx, working))
+	return min(next, s.purge(ctx, working), s.catchUp(ctx, working))
 }
 
 // spread has hosts get what is for all of them.

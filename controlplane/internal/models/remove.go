@@ -236,6 +236,7 @@ func (s *Service) empty(ctx context.Context, name string) error {
 	delete(s.models, fleet.CanonicalModel(name))
 	delete(s.said, fleet.CanonicalModel(name))
 	delete(s.based, fleet.CanonicalModel(name))
+	delete(s.overdue, fleet.CanonicalModel(name))
 	s.prefer()
 	s.announce()
 	s.Log.Info("model deleted", "model", m.Name)

@@ -39,6 +39,8 @@ type Storages interface {
 	Put(ctx context.Context, storage, key, localPath, sha256 string) (string, error)
 	// Open reads a range of a file; the zero range is all of it.
 	Open(ctx context.Context, storage, key string, part storage.Range) (io.ReadCloser, error)
+	// Ready reports whether a storage serves, as far as is known.
+	Ready(storage string) bool
 	// Delete removes a file. That there is none is no error.
 	Delete(ctx context.Context, storage, key string) error
 	// Source returns from where a host can read a file.
@@ -103,6 +105,9 @@ type Service struct {
 	taking   map[string]*taking // by canonical name
 	runs     map[place]*run     // what is being done, or has failed, on hosts
 	changed  chan struct{}      // closed and replaced at each change of the catalogue
+
+	overdue   map[string]*run // finding out the digests of models that have none of a layer, by canonical name
+	overdoing bool            // it is done for one of them
 }
 
 // place is an instance and a model there.
@@ -118,7 +123,7 @@ func placeOf(p *fleet.Placement) place {
 func New(o Options) *Service {
 	return &Service{
 		Options: o, waking: make(chan struct{}, 1), looks: semaphore.NewWeighted(atOnce), seed: maphash.MakeSeed(), changed: make(chan struct{}),
-		models: map[string]fleet.StoredModel{}, said: map[string]loader.Info{}, based: map[string]string{}, placed: map[place]fleet.Placement{}, hosted: map[string]*hosted{}, taking: map[string]*taking{}, runs: map[place]*run{},
+		models: map[string]fleet.StoredModel{}, said: map[string]loader.Info{}, based: map[string]string{}, placed: map[place]fleet.Placement{}, hosted: map[string]*hosted{}, taking: map[string]*taking{}, runs: map[place]*run{}, overdue: map[string]*run{},
 	}
 }
 
@@ -150,8 +155,9 @@ func (s *Service) know(m fleet.StoredModel) {
 	if len(m.Info) > 0 && json.Unmarshal(m.Info, &said) != nil {
 		said = loader.Info{} // nothing of it is shown
 	}
-	said.Geometry, said.Layers = nil, nil // which are large, and read where they are needed
 	name := fleet.CanonicalModel(m.Name)
+	s.noteOverdue(name, len(undigested(&said, m.Files)) > 0)
+	said.Geometry, said.Layers = nil, nil // which are large, and read where they are needed
 	s.models[name], s.said[name] = m, said
 	delete(s.based, name)
 	if base := basedOn(&m); base != "" {

@@ -177,7 +177,7 @@ func (s *Service) inspect(ctx context.Context, name string, t *taking, files []f
 	if err := s.circular(name, p.Options.From); err != nil {
 		return err
 	}
-	if err := s.identify(ctx, p, files, &info, t.job); err != nil {
+	if err := s.identify(ctx, p.Files, files, &info, identifying(t.job)); err != nil {
 		return err
 	}
 	return s.enter(ctx, name, p, files, loaderName, &info)

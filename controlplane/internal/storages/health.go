@@ -86,6 +86,12 @@ func (s *Service) Check(ctx context.Context, name string) (View, error) {
 	return e.view(s.present(ctx, e)), nil
 }
 
+// Ready reports whether a storage serves, as far as is known.
+func (s *Service) Ready(name string) bool {
+	e, err := s.find(name)
+	return err == nil && e.instance.Condition().State == Ready
+}
+
 // view is the storage with a form of its configuration.
 func (e *entry) view(c Configuration) View {
 	is := e.instance.Condition()
