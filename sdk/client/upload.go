@@ -46,11 +46,14 @@ type UploadOptions struct {
 // UploadState is what is needed to go on with an upload. It can be kept as JSON.
 type UploadState struct {
 	SHA256 []string `json:"sha256,omitempty"` // of the files that were read so far, in their order, in hexadecimal
-	ID     string   `json:"id,omitempty"`     // of the upload at the control plane; empty before it began
+	// Key is what the upload is begun under: where the answer to that is lost, the same is
+	// begun again, and no second one.
+	Key string `json:"key,omitempty"`
+	ID  string `json:"id,omitempty"` // of the upload at the control plane; empty before it began
 }
 
 // IsZero reports whether there is nothing to go on with.
-func (s UploadState) IsZero() bool { return len(s.SHA256) == 0 && s.ID == "" }
+func (s UploadState) IsZero() bool { return len(s.SHA256) == 0 && s.Key == "" && s.ID == "" }
 
 // UploadPhase is what an upload is doing.
 type UploadPhase string

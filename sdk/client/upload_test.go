@@ -42,6 +42,13 @@ func read(files ...[]byte) (s client.UploadState) {
 	return s
 }
 
+// beginning is the state of one that is to begin, and that the control plane may have begun.
+func beginning(u *tusUpload, files ...[]byte) client.UploadState {
+	s := read(files...)
+	s.Key = strings.Trim(u.key, `"`)
+	return s
+}
+
 // begun is the state of one that the control plane knows.
 func begun(id string, files ...[]byte) client.UploadState {
 	s := read(files...)
@@ -111,7 +118,7 @@ func TestUploadModel(t *testing.T) {
 	if last.Phase != client.UploadSending || last.DoneBytes != int64(len(file)) {
 		t.Errorf("the last progress is %+v", last)
 	}
-	if diff := cmp.Diff([]client.UploadState{read(file), begun("u_1", file), {}}, states); diff != "" {
+	if diff := cmp.Diff([]client.UploadState{read(file), beginning(u, file), begun("u_1", file), {}}, states); diff != "" {
 		t.Errorf("states (-want +got)\n%s", diff)
 	}
 }
@@ -220,6 +227,37 @@ func TestTheAnswerToTheLastByteIsLost(t *testing.T) {
 	}
 	if u := server.only(); !bytes.Equal(u.content.Bytes(), file) {
 		t.Error("other bytes came")
+	}
+}
+
+// Where the answer to an announcement is lost, the same is announced again, also by a
+// later run, and the control plane has one upload.
+func TestTheAnswerToTheBeginningIsLost(t *testing.T) {
+	server, file := newTus(t), content(1000)
+	c := serve(t, server.ServeHTTP)
+	var state client.UploadState
+	keep := func(s client.UploadState) { state = s }
+	server.unanswered = 3
+	ctx, interrupt := context.WithCancel(t.Context())
+	_, err := c.UploadModel(ctx, upload(file), client.UploadOptions{Keep: keep, Progress: func(p client.UploadProgress) {
+		if p.Phase == client.UploadWaiting {
+			interrupt()
+		}
+	}})
+	if fault.KindOf(err) != fault.Canceled || !cmp.Equal(state, beginning(server.only(), file)) {
+		t.Fatalf("interrupted when it had begun: %v, and left is %+v", err, state)
+	}
+	if _, err := c.UploadModel(t.Context(), upload(file), client.UploadOptions{State: state, Keep: keep}); err != nil {
+		t.Fatal(err)
+	}
+	if u := server.only(); !bytes.Equal(u.content.Bytes(), file) {
+		t.Error("other bytes came")
+	}
+	if n := server.count("POST"); n != 5 { // to check, three without an answer, and one with
+		t.Errorf("it was announced %d times", n)
+	}
+	if !state.IsZero() {
+		t.Errorf("%+v is left to go on with", state)
 	}
 }
 

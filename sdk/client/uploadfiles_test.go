@@ -73,7 +73,7 @@ func TestUploadOfSeveralFiles(t *testing.T) {
 	for i := range files {
 		want = append(want, read(files[:i+1]...))
 	}
-	if diff := cmp.Diff(append(want, begun("u_1", files...), client.UploadState{}), states); diff != "" {
+	if diff := cmp.Diff(append(want, beginning(server.only(), files...), begun("u_1", files...), client.UploadState{}), states); diff != "" {
 		t.Errorf("states (-want +got)\n%s", diff)
 	}
 }

@@ -120,6 +120,8 @@ func (s *sender) giveUp(ctx context.Context, err error) error {
 			err = s.whyGone(ctx, err)
 		}
 		s.keep(UploadState{})
+	case kind == fault.Conflict && s.state.ID == "": // what was begun under this key is over
+		s.keep(UploadState{SHA256: s.state.SHA256})
 	case kind == fault.Invalid && fault.SideOf(err) == fault.Service: // and not a file that can't be read just now
 		s.keep(UploadState{})
 	}

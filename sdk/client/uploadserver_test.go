@@ -27,6 +27,8 @@ type tusServer struct {
 	known []string
 	// refuse is why what is announced is refused; empty takes it.
 	refuse string
+	// unanswered is how many announcements are taken of which the answer is lost.
+	unanswered int
 
 	mu       sync.Mutex
 	uploads  map[string]*tusUpload
@@ -35,6 +37,7 @@ type tusServer struct {
 }
 
 type tusUpload struct {
+	key       string // under which it was begun
 	announced announced
 	size      int64
 	content   bytes.Buffer
@@ -120,7 +123,7 @@ func (s *tusServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *tusServer) create(w http.ResponseWriter, r *http.Request) {
-	u := &tusUpload{}
+	u := &tusUpload{key: r.Header.Get("Idempotency-Key")}
 	said := json.NewDecoder(r.Body)
 	said.DisallowUnknownFields()
 	if err := said.Decode(&u.announced); err != nil || r.Header.Get("Content-Type") != "application/json" || r.URL.Path != "/api/uploads" {
@@ -135,6 +138,9 @@ func (s *tusServer) create(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
+	if len(u.key) < 20 || u.key[0] != '"' || u.key[len(u.key)-1] != '"' {
+		s.t.Errorf("it is begun under %s", u.key)
+	}
 	known := true
 	for _, f := range u.announced.Files {
 		u.size += f.Size
@@ -143,7 +149,15 @@ func (s *tusServer) create(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	id := fmt.Sprintf("u_%d", len(s.uploads)+1)
+	for begun, other := range s.uploads {
+		if other.key == u.key {
+			id, u = begun, other
+		}
+	}
 	s.uploads[id] = u
+	if s.unanswered--; s.unanswered >= 0 {
+		panic(http.ErrAbortHandler)
+	}
 	w.Header().Set("Location", "http://elsewhere.example/k/crl_test/api/uploads/"+id)
 	w.Header().Set("Upload-Offset", "0")
 	if known {

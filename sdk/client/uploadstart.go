@@ -2,7 +2,10 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
+	"net/http"
 	gopath "path"
+	"strconv"
 	"strings"
 
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -58,10 +61,14 @@ func (s *sender) start() uploadStart {
 	return start
 }
 
-// create begins the upload.
+// create begins the upload. One whose beginning was not answered before is the same.
 func (s *sender) create(ctx context.Context) (done bool, err error) {
+	if s.state.Key == "" {
+		s.keep(UploadState{SHA256: s.state.SHA256, Key: rand.Text()})
+	}
 	what := post("api", "uploads")
 	what.body = s.start()
+	what.header = http.Header{"Idempotency-Key": {strconv.Quote(s.state.Key)}}
 	ctx, cancel := context.WithTimeout(ctx, s.standstill())
 	defer cancel()
 	res, err := s.ask(ctx, what)

@@ -46,7 +46,11 @@ type Upload struct {
 	Files     []UploadFile
 	SizeBytes int64  // of all files
 	OwnerID   string // of the key or session that began it; empty without one
-	State     UploadState
+	// BegunUnder is what the owner calls the beginning of this upload: no two of an owner's
+	// are begun under the same. Empty is nothing. BegunWith is the digest of all that it was
+	// begun with then.
+	BegunUnder, BegunWith string
+	State                 UploadState
 	// OffsetBytes is how many bytes of all files are on the disk for good, and Hash the
 	// state of the sha256 of the file in which the next one lies, from which it goes on; nil
 	// where nothing more comes.
@@ -60,10 +64,13 @@ type Upload struct {
 
 // UploadStore keeps uploads.
 type UploadStore interface {
-	// CreateUpload stores a new one; an id that is taken is fault.Conflict.
+	// CreateUpload stores a new one; an id that is taken is fault.Conflict, as is a
+	// BegunUnder that the owner has another one of.
 	CreateUpload(ctx context.Context, u Upload) error
 	// Upload returns one; one that is not there is fault.NotFound.
 	Upload(ctx context.Context, id string) (Upload, error)
+	// UploadBegunUnder returns the one that an owner began so; none is fault.NotFound.
+	UploadBegunUnder(ctx context.Context, ownerID, begunUnder string) (Upload, error)
 	// Uploads returns all of them, the oldest first.
 	Uploads(ctx context.Context) ([]Upload, error)
 	// SaveUpload stores how an upload is now: Files, State, OffsetBytes, Hash, Problem,

@@ -11,7 +11,7 @@ import (
 )
 
 const uploadColumns = `id, name, description, storage, hosts, quantize, files, size_bytes, owner_id,
-	state, offset_bytes, hash, problem, created_at, changed_at, expires_at, based_on`
+	state, offset_bytes, hash, problem, created_at, changed_at, expires_at, based_on, begun_under, begun_with`
 
 // CreateUpload implements [fleet.UploadStore].
 func (s *State) CreateUpload(ctx context.Context, u fleet.Upload) error {
@@ -26,11 +26,11 @@ func (s *State) CreateUpload(ctx context.Context, u fleet.Upload) error {
 	return s.write(ctx, "create upload", func(ctx context.Context, tx *sql.Tx) error {
 		created, err := changed(ctx, tx,
 			`INSERT INTO uploads (`+uploadColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (id) DO NOTHING`,
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) ON CONFLICT DO NOTHING`,
 			u.ID, u.Name, u.Description, u.Storage, string(hosts), u.Quantize, string(files), u.SizeBytes, u.OwnerID,
-			u.State, u.OffsetBytes, u.Hash, u.Problem, column(u.CreatedAt), column(u.ChangedAt), column(u.ExpiresAt), u.From)
+			u.State, u.OffsetBytes, u.Hash, u.Problem, column(u.CreatedAt), column(u.ChangedAt), column(u.ExpiresAt), u.From, u.BegunUnder, u.BegunWith)
 		if err == nil && !created {
-			return fault.New(fault.Conflict, "an upload %q exists already", u.ID)
+			return fault.New(fault.Conflict, "an upload %q exists already, or one that was begun under the same", u.ID)
 		}
 		return err
 	})
@@ -42,6 +42,20 @@ func (s *State) Upload(ctx context.Context, id string) (u fleet.Upload, err erro
 		u, err = scanUpload(pool.QueryRowContext(ctx, `SELECT `+uploadColumns+` FROM uploads WHERE id = $1`, id))
 		if errors.Is(err, sql.ErrNoRows) {
 			return fault.New(fault.NotFound, "there is no upload %q", id).On(fault.Caller)
+		}
+		return err
+	})
+	return u, err
+}
+
+// UploadBegunUnder implements [fleet.UploadStore].
+func (s *State) UploadBegunUnder(ctx context.Context, ownerID, begunUnder string) (u fleet.Upload, err error) {
+	err = s.read(ctx, "read upload", func(ctx context.Context, pool *sql.DB) error {
+		// What the index is of is said once more, or it is not used.
+		u, err = scanUpload(pool.QueryRowContext(ctx,
+			`SELECT `+uploadColumns+` FROM uploads WHERE owner_id = $1 AND begun_under = $2 AND begun_under <> ''`, ownerID, begunUnder))
+		if errors.Is(err, sql.ErrNoRows) {
+			return fault.New(fault.NotFound, "no upload was begun under %q", begunUnder).On(fault.Caller)
 		}
 		return err
 	})
@@ -90,7 +104,7 @@ func scanUpload(row scanner) (fleet.Upload, error) {
 		created, changed, expires int64
 	)
 	if err := row.Scan(&u.ID, &u.Name, &u.Description, &u.Storage, &hosts, &u.Quantize, &files, &u.SizeBytes, &u.OwnerID,
-		&u.State, &u.OffsetBytes, &u.Hash, &u.Problem, &created, &changed, &expires, &u.From); err != nil {
+		&u.State, &u.OffsetBytes, &u.Hash, &u.Problem, &created, &changed, &expires, &u.From, &u.BegunUnder, &u.BegunWith); err != nil {
 		return u, err
 	}
 	u.CreatedAt, u.ChangedAt, u.ExpiresAt = timeOf(created), timeOf(changed), timeOf(expires)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
@@ -47,10 +48,13 @@ func (a *API) begin(ctx context.Context, r *edge.Request) (*edge.Response, error
 		return &edge.Response{Status: http.StatusNoContent}, a.uploads.Check(ctx, start)
 	}
 	u, err := a.uploads.Create(ctx, start)
-	if err != nil {
+	resp := answerOf(err)
+	switch {
+	case err == nil:
+		resp = created(&u)
+	case resp == nil:
 		return nil, err
 	}
-	resp := created(&u)
 	resp.Header = append(resp.Header, edge.HeaderField{Name: "Tus-Resumable", Value: version})
 	return resp, nil
 }
@@ -75,6 +79,9 @@ func announced(r *edge.Request) (start uploads.Start, onlyCheck bool, err error)
 		},
 		OwnerID: r.Caller.ID,
 	}
+	if start.Key, err = keyOf(r); err != nil {
+		return start, false, err
+	}
 	for _, f := range said.Files {
 		if f.Size == nil {
 			return start, false, fault.New(fault.Invalid, "the field %q is missing: how many bytes the file %q has", "size", f.Filename).On(fault.Caller)
@@ -82,4 +89,26 @@ func announced(r *edge.Request) (start uploads.Start, onlyCheck bool, err error)
 		start.Files = append(start.Files, fleet.UploadFile{Name: f.Filename, SizeBytes: *f.Size, SHA256: f.SHA256})
 	}
 	return start, said.Check, nil
+}
+
+// maxKeyBytes is how long an Idempotency-Key may be.
+const maxKeyBytes = 255
+
+// keyOf returns the Idempotency-Key of a request, empty for none: a string of structured
+// fields, RFC 9651, or what most clients send, the same without its quotes.
+func keyOf(r *edge.Request) (string, error) {
+	said := r.Header("Idempotency-Key")
+	if said == "" {
+		return "", nil
+	}
+	key := said
+	if inner, opened := strings.CutPrefix(said, `"`); opened {
+		if inner, closed := strings.CutSuffix(inner, `"`); closed {
+			key = inner
+		}
+	}
+	if key == "" || len(key) > maxKeyBytes || strings.ContainsFunc(key, func(c rune) bool { return c < ' ' || c > '~' || c == '"' || c == '\\' }) {
+		return "", fault.New(fault.Invalid, `the header Idempotency-Key has to be a string such as "9f0c1a", of at most %d letters, digits and signs`, maxKeyBytes).On(fault.Caller)
+	}
+	return key, nil
 }

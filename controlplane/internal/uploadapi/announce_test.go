@@ -14,9 +14,9 @@ import (
 )
 
 // announce begins an upload by a body.
-func (f *fixture) announce(body string) relaytest.Result {
+func (f *fixture) announce(body string, header ...string) relaytest.Result {
 	f.t.Helper()
-	return f.Do(edge.Operate, "POST", "/api/uploads", body, "Content-Type: application/json; charset=utf-8")
+	return f.Do(edge.Operate, "POST", "/api/uploads", body, append([]string{"Content-Type: application/json; charset=utf-8"}, header...)...)
 }
 
 // Files that are announced in a body are one upload of tus.
@@ -99,4 +99,51 @@ func TestAnnouncementsThatAreRefused(t *testing.T) {
 	}
 	f.wantNothingLeft()
 	wantStatus(t, "a viewer", f.Do(edge.Infer, "POST", "/api/uploads", `{}`, "Content-Type: application/json"), 403, "forbidden")
+}
+
+// An announcement whose answer was lost is made again, and finds what it began.
+func TestAnAnnouncementThatIsMadeAgain(t *testing.T) {
+	f := start(t)
+	begun := make(chan string, 1)
+	f.sink.Tell = func(u fleet.Upload, _ int64) {
+		select {
+		case begun <- u.ID:
+		default:
+		}
+	}
+	const body = `{"name": "big", "files": [{"filename": "a", "size": 3}, {"filename": "b", "size": 2}]}`
+	line := f.send(fmt.Sprintf("POST /api/uploads HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nIdempotency-Key: \"k 1\"\r\n"+
+		"Content-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", edge.Operate, len(body), body))
+	id := relaytest.Await(t, begun, "the upload to begin")
+	if err := line.Close(); err != nil { // without its answer being read
+		t.Fatal(err)
+	}
+	const key = `Idempotency-Key: "k 1"`
+	at := "/api/uploads/" + id
+	res := f.announce(body, key)
+	wantStatus(t, "again", res, 201, "")
+	wantFields(t, "again", res, map[string]string{"Location": at, "Upload-Offset": "0", "Tus-Resumable": "1.0.0", "Corral-Model": fleet.ModelID("big")})
+	wantStatus(t, "a piece", f.patch(at, 0, "abc"), 204, "")
+	res = f.announce(` {"files": [{"size": 3, "filename": "a"}, {"filename": "b", "size": 2}], "name": "big:latest"}`, key)
+	wantStatus(t, "in other words", res, 201, "")
+	wantFields(t, "in other words", res, map[string]string{"Location": at, "Upload-Offset": "3"})
+	wantStatus(t, "of something else", f.announce(strings.Replace(body, "3", "4", 1), key), 422, "invalid")
+	wantStatus(t, "the rest", f.patch(at, 3, "de"), 204, "")
+	res = f.announce(body, key)
+	wantStatus(t, "when it is done", res, 201, "")
+	wantFields(t, "when it is done", res, map[string]string{"Location": at, "Upload-Offset": "5"})
+	if took := f.sink.Took(); len(took) != 1 {
+		t.Errorf("taken: %+v", took)
+	}
+	if other := f.announce(body, "Idempotency-Key: k2"); other.Status != 201 || other.Header.Get("Location") == at {
+		t.Errorf("by another key it is %+v", other)
+	}
+
+	failing := strings.Replace(body, `"size": 2`, `"size": 2, "sha256": "`+digest("no")+`"`, 1)
+	at = f.announce(failing, "Idempotency-Key: k3").Header.Get("Location")
+	wantStatus(t, "other bytes", f.patch(at, 0, "abcde"), 400, "invalid")
+	wantStatus(t, "of one that has failed", f.announce(failing, "Idempotency-Key: k3"), 410, "conflict")
+	for _, bad := range []string{`""`, `"a`, `a"b`, `"a\b"`, "ä", strings.Repeat("x", 256)} {
+		wantStatus(t, "the key "+bad, f.announce(body, "Idempotency-Key: "+bad), 400, "invalid")
+	}
 }

@@ -57,6 +57,8 @@ func answerOf(err error) *edge.Response {
 		return problem(statusLocked, err)
 	case errors.Is(err, uploads.ErrDamaged):
 		return problem(statusChecksum, err)
+	case errors.Is(err, uploads.ErrKeyTaken):
+		return problem(http.StatusUnprocessableEntity, err)
 	case errors.Is(err, uploads.ErrOver):
 		return problem(http.StatusGone, err)
 	case errors.Is(err, errType):

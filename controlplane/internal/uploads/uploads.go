@@ -70,6 +70,9 @@ type Start struct {
 	// any. A single one may be without a name where the model has one.
 	Files   []fleet.UploadFile
 	OwnerID string // of the key or session
+	// Key is what the owner calls this beginning: the same again is the same upload. Empty
+	// is nothing.
+	Key string
 }
 
 // newID returns an id that nobody can guess, safe in URLs and as a file's name.
@@ -78,7 +81,15 @@ func newID() string { return "u_" + strings.ToLower(rand.Text()) }
 // Create begins an upload. It is refused before a byte was taken where it could come to
 // nothing: fault.Invalid, fault.TooLarge, fault.NoSpace, or what the sink says. One of content
 // that the sink knows is done at once.
+//
+// One that its owner began before under the same key is returned as it is now, or is
+// [ErrKeyTaken] where it was begun with something else.
 func (s *Service) Create(ctx context.Context, start Start) (fleet.Upload, error) {
+	if start.Key != "" {
+		if u, err := s.begunBefore(ctx, start); fault.KindOf(err) != fault.NotFound {
+			return u, err
+		}
+	}
 	u, err := s.admit(ctx, start)
 	if err != nil {
 		return fleet.Upload{}, err
@@ -95,14 +106,22 @@ func (s *Service) Create(ctx context.Context, start Start) (fleet.Upload, error)
 	}
 	if err := s.record(ctx, &u, known); err != nil {
 		s.letGo(len(u.Files))
+		if start.Key != "" && fault.KindOf(err) == fault.Conflict { // somebody else was faster
+			return s.begunBefore(ctx, start)
+		}
 		return fleet.Upload{}, err
 	}
 	s.Log.Info("upload begun", "upload", u.ID, "model", u.Name, "files", len(u.Files), "size", u.SizeBytes, "caller", u.OwnerID, "known", known)
 	s.Sink.Changed(u, u.OffsetBytes)
-	if known || u.SizeBytes == 0 {
-		return s.Append(ctx, u.ID, Piece{OffsetBytes: u.OffsetBytes, Body: strings.NewReader("")})
+	return s.begun(ctx, u)
+}
+
+// begun returns an upload that has begun, once what needs no bytes for that is done.
+func (s *Service) begun(ctx context.Context, u fleet.Upload) (fleet.Upload, error) {
+	if u.State == fleet.UploadReceiving && u.OffsetBytes < u.SizeBytes {
+		return u, nil
 	}
-	return u, nil
+	return s.Append(ctx, u.ID, Piece{OffsetBytes: u.OffsetBytes, Body: strings.NewReader("")})
 }
 
 // Check says why an upload would be refused that begins so, as far as that can be said
@@ -181,7 +200,7 @@ func (s *Service) admit(ctx context.Context, start Start) (fleet.Upload, error) 
 	}
 	now := s.Now().UTC()
 	return fleet.Upload{
-		ID: newID(), Import: start.Import, Files: start.Files, SizeBytes: size, OwnerID: start.OwnerID,
+		ID: newID(), Import: start.Import, Files: start.Files, SizeBytes: size, OwnerID: start.OwnerID, BegunUnder: start.Key, BegunWith: start.digest(),
 		State: fleet.UploadReceiving, Hash: stateOf(sha256.New()), CreatedAt: now, ChangedAt: now, ExpiresAt: now.Add(s.KeepFor),
 	}, s.Sink.Check(ctx, start.Import, start.Files)
 }

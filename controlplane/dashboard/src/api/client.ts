@@ -45,20 +45,24 @@ interface Options {
   body?: unknown;
   /** Sent as it is, in place of body. */
   file?: Blob;
+  /** What is the same when it is sent once more: the control plane then does it once. */
+  idempotencyKey?: string;
   signal?: AbortSignal | undefined;
 }
 
 /** Sends a request and returns the response once it is a good one. */
-export async function request(path: string, { method = 'GET', body, file, signal }: Options = {}): Promise<Response> {
-  const init: RequestInit = { method, credentials: 'same-origin', cache: 'no-store', signal: signal ?? null };
+export async function request(path: string, { method = 'GET', body, file, idempotencyKey, signal }: Options = {}): Promise<Response> {
+  const headers: Record<string, string> = {};
+  const init: RequestInit = { method, credentials: 'same-origin', cache: 'no-store', headers, signal: signal ?? null };
   if (body !== undefined) {
     init.body = JSON.stringify(body);
-    init.headers = { 'Content-Type': 'application/json' };
+    headers['Content-Type'] = 'application/json';
   }
   if (file !== undefined) {
     init.body = file;
-    init.headers = { 'Content-Type': 'application/octet-stream' };
+    headers['Content-Type'] = 'application/octet-stream';
   }
+  if (idempotencyKey !== undefined) headers['Idempotency-Key'] = `"${idempotencyKey}"`;
   let response: Response;
   try {
     response = await fetch(path, init);

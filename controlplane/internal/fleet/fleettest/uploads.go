@@ -14,7 +14,7 @@ func uploadSentences() []sentence {
 			ID:     id,
 			Import: fleet.Import{Name: "tiny:latest", Description: "d", Storage: "s3", Hosts: []string{"a", "b"}, Quantize: "q4_0", From: "base:1b"},
 			Files:  []fleet.UploadFile{{Name: "a.gguf", SizeBytes: 1 << 39, SHA256: "ab"}, {Name: "b.gguf", SizeBytes: 1 << 39}}, SizeBytes: 1 << 40,
-			OwnerID: "k1", State: fleet.UploadReceiving, OffsetBytes: 7, Hash: []byte{0, 1, 255}, Problem: "p",
+			OwnerID: "k1", BegunUnder: "under " + id, BegunWith: "cd", State: fleet.UploadReceiving, OffsetBytes: 7, Hash: []byte{0, 1, 255}, Problem: "p",
 			CreatedAt: created, ChangedAt: created.Add(time.Second), ExpiresAt: created.Add(time.Hour),
 		}
 	}
@@ -33,6 +33,28 @@ func uploadSentences() []sentence {
 			other.OwnerID = "other"
 			wantKind(t, s.Uploads.CreateUpload(t.Context(), other), fault.Conflict)
 			wantEqual(t, got(s.Uploads.Upload(t.Context(), "a"))(t).OwnerID, "k1")
+		}},
+		{"An owner begins one under a key, and finds it by that", func(t *testing.T, s Stores) {
+			first, again, other := upload("a", noon()), upload("b", noon()), upload("c", noon())
+			again.BegunUnder, other.BegunUnder, other.OwnerID = first.BegunUnder, first.BegunUnder, "k2"
+			must(t, s.Uploads.CreateUpload(t.Context(), first))
+			wantKind(t, s.Uploads.CreateUpload(t.Context(), again), fault.Conflict)
+			must(t, s.Uploads.CreateUpload(t.Context(), other))
+			wantEqual(t, got(s.Uploads.UploadBegunUnder(t.Context(), "k1", first.BegunUnder))(t), first)
+			wantEqual(t, got(s.Uploads.UploadBegunUnder(t.Context(), "k2", first.BegunUnder))(t), other)
+			must(t, s.Uploads.RemoveUpload(t.Context(), "a"))
+			_, err := s.Uploads.UploadBegunUnder(t.Context(), "k1", first.BegunUnder)
+			wantKind(t, err, fault.NotFound)
+			must(t, s.Uploads.CreateUpload(t.Context(), again))
+		}},
+		{"Many are begun under nothing, and none is found by that", func(t *testing.T, s Stores) {
+			for _, id := range []string{"a", "b"} {
+				u := upload(id, noon())
+				u.BegunUnder, u.BegunWith = "", ""
+				must(t, s.Uploads.CreateUpload(t.Context(), u))
+			}
+			_, err := s.Uploads.UploadBegunUnder(t.Context(), "k1", "")
+			wantKind(t, err, fault.NotFound)
 		}},
 		{"Saving replaces how it is, and not what it was begun as", func(t *testing.T, s Stores) {
 			was := upload("a", noon())

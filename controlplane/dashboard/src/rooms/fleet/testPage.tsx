@@ -47,6 +47,7 @@ type Answers = Record<string, unknown>;
 export interface Asked {
   query: string;
   body: unknown;
+  headers: Headers;
 }
 
 class SilentSocket {
@@ -84,7 +85,7 @@ export async function openPage(path: string, { role = 'operator', hosts = [], an
     const what = `${init?.method ?? 'GET'} ${asks}`;
     asked.push(what);
     const answer = all[what];
-    const given: unknown = typeof answer === 'function' ? (answer as (asked: Asked) => unknown)({ query, body: bodyOf(init) }) : answer;
+    const given: unknown = typeof answer === 'function' ? (answer as (asked: Asked) => unknown)({ query, body: bodyOf(init), headers: new Headers(init?.headers) }) : answer;
     if (given instanceof Error) return Promise.resolve(Response.json({ code: 'unavailable', error: given.message }, { status: 503 }));
     if (given === undefined) return Promise.resolve(Response.json({ code: 'not_found', error: `nobody answers ${what}` }, { status: 404 }));
     return Promise.resolve(given instanceof Response ? given : Response.json(given));

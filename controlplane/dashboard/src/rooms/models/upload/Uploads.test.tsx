@@ -174,7 +174,7 @@ it('leaves nothing when it is cancelled before it has begun', async () => {
   await open();
   let answer = (): void => undefined;
   vi.stubGlobal('fetch', (_: string, init: RequestInit) => new Promise((resolve) => {
-    answer = () => resolve(server.begin({ query: '', body: JSON.parse(init.body as string) }));
+    answer = () => resolve(server.begin({ query: '', body: JSON.parse(init.body as string), headers: new Headers(init.headers) }));
   }));
   upload(first(), second());
   await uploads().findByText('Uploading');
@@ -196,6 +196,22 @@ it('goes on by itself after a broken line', async () => {
   server.lineLasts = Infinity;
   click('Go on with the upload of big');
   await uploads().findByText('Uploaded');
+  expect(only()).toEqual(['first,second']);
+});
+
+it.each([
+  ['by itself', 2],
+  ['by hand', 4],
+])('begins once though the answer to that is lost, and goes on %s', async (how, unanswered) => {
+  server.unanswered = unanswered;
+  await open();
+  upload(first(), second());
+  if (how === 'by hand') {
+    await told('The control plane can’t be reached. Go on when it is back.');
+    click('Go on with the upload of big');
+  }
+  await uploads().findByText('Uploaded');
+  expect(server.asked.filter((what) => what === 'POST')).toHaveLength(unanswered + 1);
   expect(only()).toEqual(['first,second']);
 });
 

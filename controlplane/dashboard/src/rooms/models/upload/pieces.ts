@@ -1,6 +1,6 @@
 import type { DetailedError, PreviousUpload, Upload } from 'tus-js-client';
 
-import { ApiError, request } from '../../../api/client';
+import { ApiError, isUnreachable, request } from '../../../api/client';
 import type { Carrier, Reports, Wanted } from './carrier';
 import { failureOf, refusalOf, sentenceIn } from './failure';
 
@@ -11,6 +11,9 @@ const path = '/api/uploads';
 
 /** What an interruption may last before somebody has to go on by hand, in milliseconds: pauses between tries. */
 const retryDelays = [500, 1000, 2000, 4000, 8000, 15_000, 30_000, 30_000, 30_000];
+
+/** The pauses before an upload is announced again whose announcement nobody answered, in milliseconds. */
+const announcePauses = [250, 750];
 
 /** An upload that this browser knows of and did not come to an end. */
 export interface Unfinished {
@@ -37,6 +40,7 @@ export function carryInPieces(files: readonly File[], wanted: Wanted, reports: R
   const announced = JSON.stringify(announcement);
   let before = from?.stored;
   let opened: Promise<Upload> | undefined;
+  let key = newKey(); // of the announcement, of which the answer may be lost
   let turn = 0; // counts starts and stops, of which the last one holds
 
   const open = async (): Promise<Upload> => {
@@ -64,12 +68,13 @@ export function carryInPieces(files: readonly File[], wanted: Wanted, reports: R
         }
         opened = undefined;
         before = undefined;
+        key = newKey();
         forgetHere(upload.url).then(resumed ? start : stopped, stopped);
       },
     });
     before ??= (await upload.findPreviousUploads())[0];
     if (before === undefined) {
-      upload.url = await announce(announcement);
+      upload.url = await announce(announcement, key);
     } else {
       upload.resumeFromPreviousUpload(before);
       resumed = true;
@@ -111,9 +116,25 @@ interface Announcement extends Wanted {
   files: readonly FileSaid[];
 }
 
-/** Announces an upload, and returns where its bytes go. */
-async function announce(announcement: Announcement): Promise<string> {
-  const answer = await request(path, { method: 'POST', body: announcement });
+function newKey(): string {
+  return [...crypto.getRandomValues(new Uint32Array(4))].map((part) => part.toString(36)).join('-');
+}
+
+/** Announces an upload, and returns where its bytes go. Under the same key it is the same upload. */
+async function announce(announcement: Announcement, key: string): Promise<string> {
+  for (const pause of announcePauses) {
+    try {
+      return await announceOnce(announcement, key);
+    } catch (error) {
+      if (!isUnreachable(error)) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+  return announceOnce(announcement, key);
+}
+
+async function announceOnce(announcement: Announcement, key: string): Promise<string> {
+  const answer = await request(path, { method: 'POST', body: announcement, idempotencyKey: key });
   const url = answer.headers.get('Location');
   if (url === null) throw new ApiError(answer.status, 'internal', 'The control plane does not say where the bytes go.');
   return url;

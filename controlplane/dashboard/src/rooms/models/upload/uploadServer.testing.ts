@@ -14,16 +14,23 @@ export class UploadServer {
   lineLasts = Infinity;
   /** What answers in place of what there is, once. */
   next: { status: number; body: string } | undefined;
-  private last = 0;
+  /** How many announcements are taken of which the answer is lost. */
+  unanswered = 0;
+  private readonly begun = new Map<string, string>(); // their addresses, by their keys
 
   /** Answers POST /api/uploads, as testPage has its answers. */
-  readonly begin = ({ body }: Asked): Response => {
+  readonly begin = ({ body, headers }: Asked): Response => {
     this.asked.push('POST');
     const refused = this.taken();
     if (refused !== undefined) return new Response(refused.body, { status: refused.status });
-    const url = `/api/uploads/u_${++this.last}`;
-    const { files } = body as { files: { size: number }[] };
-    this.held.set(url, { announced: body, length: files.reduce((sum, { size }) => sum + size, 0), bytes: '' });
+    const key = headers.get('Idempotency-Key') ?? '';
+    const url = this.begun.get(key) ?? `/api/uploads/u_${this.begun.size + 1}`;
+    if (!this.begun.has(key)) {
+      const { files } = body as { files: { size: number }[] };
+      this.held.set(url, { announced: body, length: files.reduce((sum, { size }) => sum + size, 0), bytes: '' });
+      this.begun.set(key, url);
+    }
+    if (this.unanswered-- > 0) throw new TypeError('Failed to fetch');
     return new Response(null, { status: 201, headers: { Location: url, 'Upload-Offset': '0', 'Corral-Model': 'm_1' } });
   };
 
