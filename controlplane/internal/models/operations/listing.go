@@ -84,16 +84,14 @@ func (o *Operations) find(id string) (*record, error) {
 func (o *Operations) Since(version uint64) ([]fleet.Operation, uint64, <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	var list []*record
-	for _, r := range o.byID {
-		if r.version > version {
-			list = append(list, r)
+	changes := []fleet.Operation{}
+	for at := o.latest.Front(); at != nil; at = at.Next() {
+		r := at.Value.(*record)
+		if r.version <= version {
+			break
 		}
+		changes = append(changes, r.Operation)
 	}
-	slices.SortFunc(list, func(a, b *record) int { return cmp.Compare(a.version, b.version) })
-	changes := make([]fleet.Operation, len(list))
-	for i, r := range list {
-		changes[i] = r.Operation
-	}
+	slices.Reverse(changes)
 	return changes, o.version, o.changed
 }

@@ -4,6 +4,7 @@
 package operations
 
 import (
+	"container/list"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -29,6 +30,7 @@ type Operations struct {
 	mu      sync.Mutex
 	byID    map[string]*record
 	open    map[string]map[subject][]*record // those that have not ended, by their hosts' ids
+	latest  *list.List                       // the records that have changed since the start, the one that did last in front
 	changed chan struct{}                    // closed and replaced at each change
 	version uint64                           // counts the changes
 	unsaved map[string]bool                  // the ids of those that are to be stored: at once where it is true
@@ -46,8 +48,9 @@ type subject struct {
 type record struct {
 	fleet.Operation
 
-	version uint64 // of the last change
-	begun   bool   // since the program started
+	version uint64        // of the last change
+	change  *list.Element // in Operations.latest; nil before the first
+	begun   bool          // since the program started
 	rate    rate
 	cancel  context.CancelCauseFunc     // nil where nobody is at it
 	retry   func(context.Context) error // nil where it can't be tried again now
@@ -57,7 +60,7 @@ type record struct {
 // New returns no operations; see [Operations.Load].
 func New(store fleet.OperationStore, now func() time.Time, log hclog.Logger) *Operations {
 	return &Operations{
-		store: store, now: now, log: log, byID: map[string]*record{}, open: map[string]map[subject][]*record{}, changed: make(chan struct{}),
+		store: store, now: now, log: log, byID: map[string]*record{}, open: map[string]map[subject][]*record{}, latest: list.New(), changed: make(chan struct{}),
 		unsaved: map[string]bool{}, saving: make(chan struct{}, 1),
 	}
 }
@@ -65,13 +68,13 @@ func New(store fleet.OperationStore, now func() time.Time, log hclog.Logger) *Op
 // Load reads what was stored. What was under way waits now: for a host, a caller, or
 // whoever else goes on with it.
 func (o *Operations) Load(ctx context.Context) error {
-	list, err := o.store.Operations(ctx, kept)
+	stored, err := o.store.Operations(ctx, kept)
 	if err != nil {
 		return err
 	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, op := range list {
+	for _, op := range stored {
 		if op.State == fleet.OperationRunning {
 			op.State, op.BytesPerSecond = fleet.OperationWaiting, 0
 		}

@@ -57,7 +57,7 @@ type bench struct {
 	at    time.Time
 }
 
-func newBench(t *testing.T, store *shelf) *bench {
+func newBench(t testing.TB, store *shelf) *bench {
 	t.Helper()
 	if store == nil {
 		store = &shelf{saved: map[string]fleet.Operation{}}

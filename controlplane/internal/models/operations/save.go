@@ -89,12 +89,20 @@ func (o *Operations) prune(ctx context.Context) {
 	slices.SortFunc(ended, func(a, b *record) int { return b.EndedAt.Compare(a.EndedAt) })
 	for i, r := range ended {
 		if i >= kept || r.EndedAt.Before(before) {
-			delete(o.byID, r.ID)
+			o.forget(r)
 		}
 	}
 	o.mu.Unlock()
 	if err := o.store.PruneOperations(ctx, before); err != nil && ctx.Err() == nil {
 		o.log.Warn("old operations not pruned", "error", err)
+	}
+}
+
+// forget forgets a record. o.mu is held.
+func (o *Operations) forget(r *record) {
+	delete(o.byID, r.ID)
+	if r.change != nil {
+		o.latest.Remove(r.change)
 	}
 }
 
@@ -110,6 +118,11 @@ func (o *Operations) touch(r *record, now bool) {
 	r.ChangedAt = o.now().UTC()
 	o.version++
 	r.version = o.version
+	if r.change == nil {
+		r.change = o.latest.PushFront(r)
+	} else {
+		o.latest.MoveToFront(r.change)
+	}
 	close(o.changed)
 	o.changed = make(chan struct{})
 }
