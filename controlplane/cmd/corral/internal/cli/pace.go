@@ -25,14 +25,13 @@ type paceMark struct {
 // after notes how many bytes were done by then, and returns the pace in bytes a second; 0
 // is unknown. A count that falls begins anew.
 func (p *pace) after(at time.Time, bytes int64) int64 {
-	n := len(p.marks)
-	if n > 0 && bytes < p.marks[n-1].bytes {
-		p.marks, n = p.marks[:0], 0
+	if n := len(p.marks); n > 0 && bytes < p.marks[n-1].bytes {
+		p.marks = p.marks[:0]
 	}
 	for len(p.marks) > 1 && at.Sub(p.marks[1].at) >= paceWindow {
 		p.marks = p.marks[1:]
 	}
-	if n == 0 || at.Sub(p.marks[n-1].at) >= paceStep {
+	if n := len(p.marks); n == 0 || at.Sub(p.marks[n-1].at) >= paceStep {
 		p.marks = append(p.marks, paceMark{at, bytes})
 	}
 	passed := at.Sub(p.marks[0].at).Seconds()
