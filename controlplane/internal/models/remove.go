@@ -2,6 +2,7 @@ package models
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -66,6 +67,28 @@ func (s *Service) Delete(ctx context.Context, name string, d Deletion) error {
 			return err
 		}
 	}
+	return s.place(ctx, list)
+}
+
+// LetGo has hosts no longer keep a model of the catalogue, which stays there: those with
+// these ids, or all where none is named. It does nothing for one that is not in the
+// catalogue, and does not wait until they have let go.
+func (s *Service) LetGo(ctx context.Context, name string, hostIDs ...string) error {
+	s.changing.Lock()
+	defer s.changing.Unlock()
+	m, err := s.Stored(name)
+	if err != nil {
+		return nil // fault.NotFound: nobody is to have it
+	}
+	if m.Everywhere {
+		m.Everywhere = false
+		if err := s.save(ctx, m); err != nil {
+			return err
+		}
+	}
+	list := slices.DeleteFunc(s.letGo(name), func(p fleet.Placement) bool {
+		return len(hostIDs) > 0 && !slices.Contains(hostIDs, p.HostID)
+	})
 	return s.place(ctx, list)
 }
 

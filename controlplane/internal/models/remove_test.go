@@ -61,3 +61,33 @@ func TestAStorageThatFailsWhileItsFilesAreDeleted(t *testing.T) {
 	b.wake()
 	b.await("it is gone", func() bool { return b.model("tiny").Status == "" && len(b.shelf.keys()) == 0 })
 }
+
+func TestHostsLetGoOfAModelThatTheCatalogueKeeps(t *testing.T) {
+	h := newHosts("a", "b", "c")
+	b := newBench(t, newShelf(), h)
+	if err := b.LetGo(t.Context(), "tiny"); err != nil { // which the catalogue doesn't have
+		t.Fatal(err)
+	}
+	b.take("tiny", "GGUF one")
+	if _, err := b.Want(t.Context(), "tiny", Where{All: true}); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitOn("tiny", "a", "b", "c")
+	h.set("b", func(v *fleet.HostView) { v.State = fleet.HostAway })
+	if err := b.LetGo(t.Context(), "tiny", "id-a"); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitOn("tiny", "c")
+	if got := b.WantedOn("tiny"); !slices.Equal(got, []string{"id-b", "id-c"}) {
+		t.Errorf("after one let go of it, it is wanted on %v", got)
+	}
+	if err := b.LetGo(t.Context(), "tiny"); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitOn("tiny")
+	h.set("b", func(v *fleet.HostView) { v.State = fleet.HostOnline })
+	b.await("the host that was away lets go of it", func() bool { return len(b.letGo("tiny")) == 0 })
+	if m := b.model("tiny"); m.Status != fleet.ModelStored || len(b.WantedOn("tiny")) > 0 {
+		t.Errorf("in the end it is %+v, wanted on %v", m, b.WantedOn("tiny"))
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
@@ -67,6 +68,8 @@ func (a *API) noAlias(name string) error {
 
 // deleteModel removes a model from every instance that has it, or from those of
 // the host that the caller names. It goes by the names that hosts have: an alias stays.
+// A model of the catalogue stays there, and those hosts are no longer to have it: they would
+// get it again.
 func (a *API) deleteModel(ctx context.Context, req *edge.Request) (*edge.Response, error) {
 	e := deleting()
 	var body struct {
@@ -92,15 +95,42 @@ func (a *API) deleteModel(ctx context.Context, req *edge.Request) (*edge.Respons
 		}
 		return e.Refuse(404, fmt.Sprintf(e.NotFound, model)), nil
 	}
+	letGo, err := a.letGo(ctx, req, model, places)
+	if err != nil {
+		return nil, err
+	}
 	call := fleet.Call{Method: req.Method, Path: e.Path, Fields: relay.Fields(req)}
 	replies := a.everywhere(ctx, places, call, func(at place) ([]byte, error) {
 		return nameAt(req.Body, "model", model, at)
 	})
+	for i := range replies {
+		if r := &replies[i]; r.status == 404 && letGo[r.HostID] { // the catalogue was there first
+			r.status, r.body = 200, nil
+		}
+	}
 	a.settle(ctx, replies, func(at place) bool {
 		holds, known := a.holds(at.Target, at.name, "")
 		return !holds || !known
 	})
 	return merge(fmt.Sprintf("deleting model %q", model), replies)
+}
+
+// letGo has the hosts of places no longer keep a model of the catalogue, and returns the
+// ids of those that were to. Where the caller names neither a host nor a digest, that is
+// all hosts, also such as are away.
+func (a *API) letGo(ctx context.Context, req *edge.Request, model string, places []place) (map[string]bool, error) {
+	name := places[0].name
+	var named []string
+	if _, digest := fleet.SplitDigest(model); namedHost(req) != "" || digest != "" {
+		for _, at := range places {
+			named = append(named, at.HostID)
+		}
+	}
+	were := map[string]bool{}
+	for _, id := range a.catalogue.WantedOn(name) {
+		were[id] = len(named) == 0 || slices.Contains(named, id)
+	}
+	return were, a.catalogue.LetGo(ctx, name, named...)
 }
 
 // validRef reports whether a name, which may have a digest, is one.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
@@ -80,6 +81,29 @@ func TestAliases(t *testing.T) {
 	h.registry.Prefer(nil, fleet.Aliases{"tiny:latest": {Name: "tiny:latest", Model: "other:latest"}})
 	h.do("DELETE", "/api/delete", `{"model":"tiny"}`) // what hosts have under it by themselves
 	h.wantCalls(`alpha DELETE /api/delete {"model":"tiny"}`, `beta DELETE /api/delete {"model":"tiny"}`)
+}
+
+// Hosts are no longer to have a model of the catalogue that somebody deletes there: those
+// that are meant, of which some have let go of it before they are asked.
+func TestDeletingTakesBackWhatIsWanted(t *testing.T) {
+	wanted := func(h *herd, want ...string) {
+		t.Helper()
+		if diff := cmp.Diff(want, h.stock.WantedOn("tiny"), cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("wanted (-want +got)\n%s", diff)
+		}
+	}
+	h := newHerd(t, three())
+	h.stock.wanted["tiny:latest"] = []string{"h_alpha", "h_gamma"}
+	h.do("DELETE", "/api/delete?host=alpha", `{"model":"tiny"}`)
+	wanted(h, "h_gamma")
+	h.wantListed("hf.co/Acme/Loop:Q4", "other:latest", "tiny:latest") // beta has it by itself
+	h.stock.wanted["tiny:latest"] = []string{"h_beta", "h_gamma"}
+	h.do("DELETE", "/api/delete", `{"model":"tiny@sha256:d2"}`)
+	wanted(h, "h_gamma")
+	h.put("alpha", "tiny:latest", "d1")
+	h.do("DELETE", "/api/delete", `{"model":"tiny"}`)
+	wanted(h)
+	h.wantListed("hf.co/Acme/Loop:Q4", "other:latest")
 }
 
 // A digest, an id or a named host narrows it down.

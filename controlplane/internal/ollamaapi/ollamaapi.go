@@ -37,6 +37,8 @@ type Catalogue interface {
 	Choose(name string, w models.Where) ([]fleet.HostView, error)
 	// Want has hosts get a model of the catalogue, and keep it.
 	Want(ctx context.Context, name string, w models.Where) ([]fleet.HostView, error)
+	// LetGo has hosts no longer keep a model of the catalogue: those with these ids, or all.
+	LetGo(ctx context.Context, name string, hostIDs ...string) error
 	// WantedOn returns the ids of the hosts that are to have a model of the catalogue.
 	WantedOn(name string) []string
 	// Known returns the size of a file of the catalogue by its sha256, or fault.NotFound;

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -88,6 +89,23 @@ func (s *stock) WantedOn(name string) []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.wanted[fleet.CanonicalModel(name)]
+}
+
+// LetGo has hosts delete a model at once, before anybody asks them to.
+func (s *stock) LetGo(_ context.Context, name string, hostIDs ...string) error {
+	s.mu.Lock()
+	wanted := s.wanted[fleet.CanonicalModel(name)]
+	s.wanted[fleet.CanonicalModel(name)] = slices.DeleteFunc(slices.Clone(wanted), func(id string) bool {
+		return len(hostIDs) == 0 || slices.Contains(hostIDs, id)
+	})
+	s.mu.Unlock()
+	for _, id := range wanted {
+		if host := strings.TrimPrefix(id, "h_"); len(hostIDs) == 0 || slices.Contains(hostIDs, id) {
+			s.h.change(host, "/api/delete", "", "", name)
+			s.h.report(host)
+		}
+	}
+	return nil
 }
 
 func (s *stock) Want(_ context.Context, name string, w models.Where) (hosts []fleet.HostView, err error) {
