@@ -145,11 +145,16 @@ func nameAt(raw []byte, field, asked string, at place) ([]byte, error) {
 	if fleet.SameModel(asked, at.name) {
 		return raw, nil
 	}
+	return renamed(raw, field, at.name)
+}
+
+// renamed returns a body in which a field has another name of a model.
+func renamed(raw []byte, field, to string) ([]byte, error) {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &fields); err != nil {
 		return nil, fault.Wrap(fault.Invalid, err, "the body is not a JSON object").On(fault.Caller)
 	}
-	name, err := json.Marshal(at.name)
+	name, err := json.Marshal(to)
 	if err != nil {
 		return nil, fault.Wrap(fault.Internal, err, "")
 	}

@@ -76,18 +76,14 @@ func (a *API) create(ctx context.Context, req *edge.Request, hosts []fleet.HostV
 	case want.From == "":
 		return plain(400, wrong{"neither 'from' or 'files' was specified"})
 	}
-	if of := a.view.Aliases().Of(want.From); of != want.From {
-		if raw, err = nameAt(raw, "from", want.From, place{name: of}); err != nil {
-			return nil, err
-		}
-		want.From = of
-	}
+	asked := want.From
+	want.From = a.view.Aliases().Of(asked)
 	if err := a.maker.Check(models.Parcel{Name: want.model(), Quantize: want.quantize()}); err != nil {
 		return nil, err
 	}
 	return answer(ctx, want.streams(), func(ctx context.Context, tell func(report)) error {
 		call := fleet.Call{Method: req.Method, Path: e.Path, Fields: relay.Fields(req), Body: raw}
-		return a.createOfModel(ctx, &want, call, hosts, tell)
+		return a.createOfModel(ctx, &want, asked, call, hosts, tell)
 	})
 }
 
@@ -95,8 +91,8 @@ func (c *creation) quantize() string { return cmp.Or(c.Quantize, c.Quantized) }
 
 // createOfModel has every host that has the model beneath make the new one of it. Where
 // none has it, one of them gets it: from the catalogue or, as an Ollama does it by itself,
-// from where it comes from.
-func (a *API) createOfModel(ctx context.Context, want *creation, call fleet.Call, hosts []fleet.HostView, tell func(report)) error {
+// from where it comes from. asked is what the caller calls the model beneath.
+func (a *API) createOfModel(ctx context.Context, want *creation, asked string, call fleet.Call, hosts []fleet.HostView, tell func(report)) error {
 	if len(placesOf(hosts, want.From)) == 0 && a.stored(want.From) {
 		if err := a.bring(ctx, want.From, tell); err != nil {
 			return err
@@ -107,7 +103,14 @@ func (a *API) createOfModel(ctx context.Context, want *creation, call fleet.Call
 	if err != nil {
 		return err
 	}
-	if err := a.natively(ctx, fmt.Sprintf("creating model %q", want.model()), places, call, tell); err != nil {
+	// What a model is made of an Ollama finds by its very name alone, in its very case.
+	bodyAt := func(at place) ([]byte, error) {
+		if fleet.ShownModel(asked) == fleet.ShownModel(at.name) {
+			return call.Body, nil
+		}
+		return renamed(call.Body, "from", at.name)
+	}
+	if err := a.natively(ctx, fmt.Sprintf("creating model %q", want.model()), places, call, bodyAt, tell); err != nil {
 		return err
 	}
 	return a.agree(ctx, want.model(), places)

@@ -171,6 +171,13 @@ func TestCreateOfAModel(t *testing.T) {
 		t.Errorf("%d %s", got.Status, got.Body)
 	}
 	h.wantCalls(`beta POST /api/create {"model":"brief","from":"mine","stream":false}`)
+
+	// An Ollama would look elsewhere for one that it has in another case.
+	got = h.server.Do(edge.Operate, "POST", "/api/create", `{"model":"brief","from":"HF.co/acme/loop:q4","stream":false}`)
+	if got.Status != 200 || got.Body != `{"status":"success"}` {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+	h.wantCalls(`alpha POST /api/create {"from":"hf.co/Acme/Loop:Q4","model":"brief","stream":false}`)
 }
 
 func TestCreationsThatFail(t *testing.T) {

@@ -23,13 +23,20 @@ const (
 )
 
 // natively has the Ollamas at places do the same, each by itself, and tells how far they
-// are together.
-func (a *API) natively(ctx context.Context, doing string, places []place, call fleet.Call, tell func(report)) error {
+// are together. bodyAt makes the body for a place.
+func (a *API) natively(ctx context.Context, doing string, places []place, call fleet.Call, bodyAt func(place) ([]byte, error), tell func(report)) error {
 	together := newGathering(len(places), tell)
 	replies := make([]reply, len(places))
 	var calls sync.WaitGroup
 	for i, at := range places {
 		calls.Go(func() {
+			body, err := bodyAt(at)
+			if err != nil {
+				replies[i] = reply{place: at, err: err}
+				return
+			}
+			call := call
+			call.Body = body
 			replies[i] = a.followAt(ctx, at, call, func(r report) { together.hear(i, r) })
 		})
 	}

@@ -49,8 +49,9 @@ func (a *API) pull(ctx context.Context, req *edge.Request, hosts []fleet.HostVie
 		if err != nil {
 			return err
 		}
-		call := fleet.Call{Method: req.Method, Path: e.Path, Fields: relay.Fields(req), Body: raw}
-		if err := a.natively(ctx, fmt.Sprintf("pulling model %q", model), places, call, tell); err != nil {
+		call := fleet.Call{Method: req.Method, Path: e.Path, Fields: relay.Fields(req)}
+		same := func(place) ([]byte, error) { return raw, nil }
+		if err := a.natively(ctx, fmt.Sprintf("pulling model %q", model), places, call, same, tell); err != nil {
 			return err
 		}
 		return a.agree(ctx, model, places)
