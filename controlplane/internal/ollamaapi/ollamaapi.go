@@ -112,6 +112,7 @@ func (a *API) Routes() []edge.Route {
 		a.onHost("POST", pulling().Path, a.pull),
 		a.onHost("POST", creating().Path, a.create),
 		a.onHost("POST", pushing().Path, a.push),
+		a.onHost("POST", "/api/me", a.me),
 		a.onHost("HEAD", "/api/blobs/{digest}", a.hasBlob),
 		a.onHost("POST", "/api/blobs/{digest}", a.takeBlob),
 	}

@@ -29,7 +29,7 @@ func TestWorkOnOneHost(t *testing.T) {
 	for name := range three() {
 		h.instead[name] = reports(progress)
 	}
-	for _, path := range []string{"/api/pull", "/api/create", "/api/push", "/api/blobs/sha256:abc"} {
+	for _, path := range []string{"/api/pull", "/api/create", "/api/push", "/api/me", "/api/blobs/sha256:abc"} {
 		for _, c := range []struct {
 			query  string
 			header string

@@ -169,6 +169,11 @@ func TestAPullOfWhatTheCatalogueHas(t *testing.T) {
 // A push goes to a host that has the model, wherever that is.
 func TestAPushThatNobodyNamesAHostFor(t *testing.T) {
 	h := newHerd(t, three())
+	// What the command line asks before it pushes to ollama.com.
+	if got := h.server.Do(edge.Operate, "POST", "/api/me", ""); got.Status != 501 || !strings.Contains(got.Body, "on a host itself") {
+		t.Errorf("whose account it is: %d %s", got.Status, got.Body)
+	}
+	h.wantCalls()
 	for name := range three() {
 		h.instead[name] = reports(progress)
 	}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
+	"github.com/corral-fleet/corral/sdk/fault"
 )
 
 // push has a host that has the model push it. Where none has it, the first host says so,
@@ -34,6 +35,12 @@ func (a *API) push(ctx context.Context, req *edge.Request, hosts []fleet.HostVie
 		return nil, err
 	}
 	return a.direct(ctx, e.Path, to, again(req, raw))
+}
+
+// me says whose account at ollama.com it is, which Ollama's command line asks before it
+// pushes something there. Each host has one of its own, so that a fleet of several has none.
+func (a *API) me(context.Context, *edge.Request, []fleet.HostView) (*edge.Response, error) {
+	return nil, fault.New(fault.NotImplemented, "models are pushed to ollama.com on a host itself, whose Ollama has the key for it; other registries take them from here, as in ollama push REGISTRY/NAME").On(fault.Caller)
 }
 
 func instanceNamed(host *fleet.HostView, name string) *fleet.Instance {
