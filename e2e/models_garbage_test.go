@@ -223,7 +223,7 @@ func sendFrames(t *testing.T, b *besieged) {
 		``, `null`, `[]`, `5`, `{"name":5}`, `{"name":"a"}`, `{"name":"a","size":-1}`, `{"name":"a","size":"1"}`, `{"name":"a","size":1e30}`, `{"name":"a","content":"?"}`, `{"name":"a","content":5}`,
 		`{"name":"a","content":"R0dVRg==","size":5}`, `{"name":"a","content":"R0dVRg==","sha256":"x"}`, `{"name":"a","content":"R0dVRg==","sha256":"` + strings.Repeat("0", 64) + `"}`,
 		`{"name":"../a","content":"R0dVRg=="}`, `{"name":"a:b:c","size":1}`, `{"name":"` + strings.Repeat("x", 300) + `","size":1}`, `{"name":"a","filename":"..","size":1}`, `{"name":"a","size":1,"hosts":"all"}`,
-		`{"name":"a","size":1,"hosts":["nobody"]}`, `{"name":"a","size":1,"storage":"nowhere"}`, `{"name":"a","size":1,"quantize":"; rm"}`, `{"name":"a","source":"file:///etc/passwd"}`,
+		`{"name":"a","size":1,"hosts":["nobody"]}`, `{"name":"a","size":1,"storage":"nowhere"}`, `{"name":"a","size":1,"quantize":"; rm"}`, `{"name":"a","size":1,"quantize":"q9_9"}`, `{"name":"a","source":"file:///etc/passwd"}`,
 		`{"name":"a","content":"` + strings.Repeat("A", 100_000) + `","size":3}`,
 	} {
 		frame := `{"event":"upload_model","data":` + data + `,"id":1}`

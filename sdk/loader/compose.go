@@ -98,16 +98,24 @@ func checkBase(r Request) error {
 	return nil
 }
 
+// CheckQuantize says of what weights are to be quantised to that Ollama doesn't do it,
+// whatever they are. Empty is not to be quantised.
+func CheckQuantize(to string) error {
+	switch strings.ToUpper(to) {
+	case "", "F16", "F32", "Q8_0", "Q4_K_S", "Q4_K_M":
+		return nil
+	}
+	return fault.New(fault.NotImplemented, "Ollama does not quantise to %s: it does to q8_0, q4_K_S, q4_K_M and f16", to).On(fault.Caller)
+}
+
 // quantize returns what Ollama is to quantise the weights to.
 func quantize(r Request, d Defaults) (string, error) {
 	want := strings.ToUpper(r.Options.Quantize)
 	if want == "" || want == strings.ToUpper(r.Info.Quantization) {
 		return "", nil
 	}
-	switch want {
-	case "F16", "F32", "Q8_0", "Q4_K_S", "Q4_K_M":
-	default:
-		return "", fault.New(fault.NotImplemented, "Ollama does not quantise to %s: it does to q8_0, q4_K_S, q4_K_M and f16", r.Options.Quantize).On(fault.Caller)
+	if err := CheckQuantize(r.Options.Quantize); err != nil {
+		return "", err
 	}
 	if r.Info.Kind != KindModel {
 		return "", fault.New(fault.NotImplemented, "Ollama quantises models alone").On(fault.Caller)

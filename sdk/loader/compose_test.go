@@ -147,3 +147,11 @@ func TestWhatFilesSayIsReplacedByWhatSomebodyWants(t *testing.T) {
 		}
 	}
 }
+
+func TestWhatOllamaQuantisesTo(t *testing.T) {
+	for to, ok := range map[string]bool{"": true, "q8_0": true, "Q4_k_m": true, "f16": true, "q9_9": false, "q4_0": false} {
+		if err := CheckQuantize(to); ok != (err == nil) {
+			t.Errorf("%q: %v", to, err)
+		}
+	}
+}

@@ -121,12 +121,15 @@ func (s *modelSink) Check(ctx context.Context, want fleet.Import, files []fleet.
 	if want.Quantize != "" && !s.settings.Current().Models.QuantizationEnabled {
 		return fault.New(fault.Forbidden, "the setting models.quantization_enabled keeps models from being quantised here").On(fault.Caller)
 	}
+	if err := loader.CheckQuantize(want.Quantize); err != nil {
+		return fault.Wrap(fault.Invalid, err, "the field %q is wrong: %s", "quantize", fault.MessageOf(err)).On(fault.Caller)
+	}
 	from := s.registry.Aliases().Of(want.From)
 	if from != "" && !slices.ContainsFunc(s.known.Models(), func(m fleet.Model) bool { return fleet.SameModel(m.Name, from) }) {
 		return fault.New(fault.NotFound, "there is no model %q for it to be put on: neither in the catalogue nor on a host", want.From).On(fault.Caller)
 	}
-	if want.Storage != "" {
-		if _, err := s.storages.Storage(ctx, want.Storage); err != nil {
+	if want.Storage != "" || len(files) > 0 {
+		if err := s.storages.Writable(want.Storage); err != nil {
 			return err
 		}
 	}

@@ -163,6 +163,16 @@ func (s *Service) Delete(ctx context.Context, name, path string) error {
 	return explain(e.Name, e.instance.Delete(ctx, path))
 }
 
+// Writable says of a storage that files can't be kept there: there is none of this name, or
+// it can only be read. The empty name is that of the one that is meant where none is named.
+func (s *Service) Writable(name string) error {
+	e, err := s.find(name)
+	if err != nil {
+		return err
+	}
+	return e.writable()
+}
+
 // onlyReads reports whether nothing can be stored there.
 func (e *entry) onlyReads() bool {
 	return storage.CapabilitiesOf(e.instance)&storage.OnlyReads != 0

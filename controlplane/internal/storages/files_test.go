@@ -215,10 +215,16 @@ func TestWhatCanOnlyBeReadIsSaidToBe(t *testing.T) {
 	}
 	_, write := l.Write(t.Context(), "hub", "a", storages.Upload{Content: neverRead{t}, SizeBytes: 1 << 40})
 	_, keep := l.Keep(t.Context(), "hub", "a", "/nowhere", strings.Repeat("0", 64))
-	for what, err := range map[string]error{"Write": write, "Keep": keep, "Delete": l.Delete(t.Context(), "hub", "a")} {
+	for what, err := range map[string]error{"Write": write, "Keep": keep, "Delete": l.Delete(t.Context(), "hub", "a"), "Writable": l.Writable("hub")} {
 		if fault.KindOf(err) != fault.NotImplemented || !strings.Contains(fault.MessageOf(err), "can only be read") {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+	if err := l.Writable(""); err != nil {
+		t.Errorf("the one that is meant where none is named: %v", err)
+	}
+	if err := l.Writable("nope"); fault.KindOf(err) != fault.NotFound {
+		t.Errorf("one that there isn't: %v", err)
 	}
 	if address, err := l.Presign(t.Context(), "hub", "a", time.Minute); address != "" || err != nil {
 		t.Errorf("%q, %v", address, err)

@@ -30,7 +30,7 @@ func checkImport(want fleet.Import) (fleet.Import, error) {
 	want.Name, want.From = strings.TrimSpace(want.Name), strings.TrimSpace(want.From)
 	switch {
 	case want.Name != "" && !fleet.ValidModel(want.Name):
-		return want, invalid("name", "is no name of a model; such a name has letters, digits, dots, hyphens and underscores, at most 80 of them, and may have a tag behind a colon")
+		return want, invalid("name", "is no name of a model; such a name has letters, digits, dots, hyphens and underscores, at most 80 of them, and may have a namespace before a slash and a tag behind a colon")
 	case len(want.Description) > maxDescriptionBytes || !isText(want.Description, "\n\t"):
 		return want, invalid("description", "has to be a text of at most %d bytes", maxDescriptionBytes)
 	case want.Storage != "" && !fleet.GoodStorageName(want.Storage):
