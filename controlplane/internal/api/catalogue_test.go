@@ -173,7 +173,7 @@ func TestWhatIsWrongWithARequestForAModel(t *testing.T) {
 		{"POST", "/api/models/mine/download", `{"hosts":["nowhere"]}`, 404, `there is no host`},
 		{"POST", "/api/models/mine/download", `{"hosts":7}`, 400, `hosts`},
 		{"POST", "/api/models/mine/download", `{"count":-1}`, 400, `count`},
-		{"POST", "/api/models/mine/download", `{"count":9}`, 503, `of the 9 hosts`},
+		{"POST", "/api/models/mine/download", `{"count":9}`, 503, `9 hosts are wanted, and 1 could`},
 		{"POST", "/api/models/mine/download", `{"labels":{"a":"b"}}`, 503, `no host`},
 		{"POST", "/api/models/tiny/download", ``, 404, `the catalogue has no model`}, // only a host has it
 		{"GET", "/api/models/mine/fit", ``, 409, `doesn't say how it is built`},

@@ -33,6 +33,14 @@ func TestAStorageThatFailsWhileAModelIsStored(t *testing.T) {
 		if m := b.model(name); m.Status != fleet.ModelUploading {
 			t.Errorf("accepted it is %+v", m)
 		}
+		for what, err := range map[string]error{
+			"bringing":   second(b.Want(t.Context(), name, Where{})),
+			"describing": second(b.Describe(t.Context(), name, Patch{Pinned: new(true)})),
+		} {
+			if fault.KindOf(err) != fault.Conflict || !strings.Contains(fault.MessageOf(err), "stored first") {
+				t.Errorf("%s it: %v", what, err)
+			}
+		}
 	}
 	failing := func(name string) (id string) {
 		b.await(name+" is to be tried again", func() bool {
@@ -53,6 +61,8 @@ func TestAStorageThatFailsWhileAModelIsStored(t *testing.T) {
 	b.shelf.fail(nil)
 	b.await("the other is stored", func() bool { return b.model("stored").Status == fleet.ModelStored })
 }
+
+func second[T any](_ T, err error) error { return err }
 
 func TestVersionsThatArriveTogether(t *testing.T) {
 	b := newBench(t, newShelf(), newHosts())

@@ -34,7 +34,7 @@ func (s *Service) Describe(ctx context.Context, name string, p Patch) (lost []st
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	m, err := s.Stored(name)
+	m, err := s.meant(name)
 	if err != nil {
 		return nil, err
 	}

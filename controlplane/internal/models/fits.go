@@ -12,7 +12,7 @@ import (
 // catalogue fits there; without any, for all hosts. Where nothing is known of how the model
 // is built that is fault.Conflict.
 func (s *Service) Fits(name string, hosts []string, a fit.Ask) ([]fit.Fit, error) {
-	stored, err := s.Stored(name)
+	stored, err := s.meant(name)
 	if err != nil {
 		return nil, err
 	}

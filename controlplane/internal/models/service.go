@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"hash/maphash"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -213,11 +214,25 @@ func (s *Service) Stored(name string) (fleet.StoredModel, error) {
 	return fleet.StoredModel{}, fault.New(fault.NotFound, "the catalogue has no model %q", name).On(fault.Caller)
 }
 
+// meant returns a model of the catalogue with which somebody wants something done, who may
+// have uploaded it a moment ago.
+func (s *Service) meant(name string) (fleet.StoredModel, error) {
+	m, err := s.Stored(name)
+	if err == nil {
+		return m, nil
+	}
+	comes := func(o fleet.Operation) bool { return arriving(o) && fleet.SameModel(o.Model, name) }
+	if slices.ContainsFunc(s.Operations.UnderWay(), comes) {
+		return m, fault.Wrap(fault.Conflict, err, "the model %q is still on its way into the catalogue: it has to be stored first", name).On(fault.Caller)
+	}
+	return m, err
+}
+
 // change changes a model of the catalogue, and stores it.
 func (s *Service) change(ctx context.Context, name string, f func(*fleet.StoredModel) error) (fleet.StoredModel, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	m, err := s.Stored(name)
+	m, err := s.meant(name)
 	if err != nil {
 		return m, err
 	}

@@ -33,7 +33,7 @@ func (s *Service) Want(ctx context.Context, name string, w Where) ([]fleet.HostV
 	}
 	s.changing.Lock()
 	defer s.changing.Unlock()
-	m, err := s.Stored(name)
+	m, err := s.meant(name)
 	switch {
 	case err != nil:
 		return nil, err
@@ -140,7 +140,7 @@ func (s *Service) choose(m *fleet.StoredModel, w Where) ([]fleet.HostView, error
 		if oldest := s.requires(m); slices.ContainsFunc(able, func(h fleet.HostView) bool { return olderThan(&h, oldest) }) {
 			why = fmt.Sprintf("; it needs Ollama %s or newer", oldest)
 		}
-		return nil, fault.New(fault.Unavailable, "%d of the %d hosts that are wanted could get the model now%s", len(ranked), count, why)
+		return nil, fault.New(fault.Unavailable, "%d hosts are wanted, and %d could get the model now%s", count, len(ranked), why)
 	}
 	return ranked[:count], nil
 }
