@@ -3,6 +3,7 @@ package operations
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -50,9 +51,10 @@ func (o *Operations) those(are func(*record) bool) []fleet.Operation {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	list := []fleet.Operation{}
+	now := o.now()
 	for _, r := range o.byID {
 		if are(r) {
-			list = append(list, r.Operation)
+			list = append(list, r.seen(now))
 		}
 	}
 	slices.SortFunc(list, func(a, b fleet.Operation) int {
@@ -69,7 +71,16 @@ func (o *Operations) Get(id string) (fleet.Operation, error) {
 	if err != nil {
 		return fleet.Operation{}, err
 	}
-	return r.Operation, nil
+	return r.seen(o.now()), nil
+}
+
+// seen returns a record as it is shown at a time.
+func (r *record) seen(at time.Time) fleet.Operation {
+	op := r.Operation
+	if op.BytesPerSecond > 0 && !r.rate.known(at) { // such as of an upload that was broken off
+		op.BytesPerSecond = 0
+	}
+	return op
 }
 
 func (o *Operations) find(id string) (*record, error) {
@@ -85,12 +96,13 @@ func (o *Operations) Since(version uint64) ([]fleet.Operation, uint64, <-chan st
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	changes := []fleet.Operation{}
+	now := o.now()
 	for at := o.latest.Front(); at != nil; at = at.Next() {
 		r := at.Value.(*record)
 		if r.version <= version {
 			break
 		}
-		changes = append(changes, r.Operation)
+		changes = append(changes, r.seen(now))
 	}
 	slices.Reverse(changes)
 	return changes, o.version, o.changed

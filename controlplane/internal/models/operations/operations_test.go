@@ -86,6 +86,12 @@ func TestAJobFromItsBeginToItsEnd(t *testing.T) {
 	if now.State != fleet.OperationRunning || now.DoneBytes != 40 || now.BytesPerSecond != 10 || now.Percent() != 40 || now.Attempts != 1 {
 		t.Errorf("under way it is %+v", now)
 	}
+	b.at = b.at.Add(window) // without news of it, as where a client has left
+	got, err := b.Get(j.ID())
+	changes, _, _ := b.Since(0)
+	if err != nil || got.BytesPerSecond != 0 || b.List()[0].BytesPerSecond != 0 || changes[0].BytesPerSecond != 0 || got.DoneBytes != 40 {
+		t.Errorf("after a while without news it is %+v, %v", got, err)
+	}
 	j.Progress("fetching", 20, 100, "") // begun again somewhere
 	if now := j.Now(); now.DoneBytes != 40 {
 		t.Errorf("it went back to %d bytes", now.DoneBytes)

@@ -33,3 +33,10 @@ func (r *rate) after(at time.Time, bytes int64) int64 {
 	}
 	return int64(float64(bytes-first.bytes) / passed)
 }
+
+// known reports whether there was news of it in the window before: where there was none, it
+// is not what it was.
+func (r *rate) known(at time.Time) bool {
+	n := len(r.marks)
+	return n > 0 && at.Sub(r.marks[n-1].at) < window
+}
