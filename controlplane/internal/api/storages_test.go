@@ -50,6 +50,7 @@ func (p *memoryPlugin) Migrate(_ context.Context, _ string, c storages.Configura
 func (p *memoryPlugin) Open(string, string, storages.Configuration) storages.Instance { return p }
 func (*memoryPlugin) Changed() <-chan struct{}                                        { return nil }
 func (*memoryPlugin) Close() error                                                    { return nil }
+func (*memoryPlugin) Opened(context.Context) error                                    { return nil }
 func (*memoryPlugin) Condition() storages.Condition {
 	return storages.Condition{State: storages.Ready, Since: noon(), CheckedAt: noon()}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/sdk/config"
@@ -32,6 +33,9 @@ const (
 	Offline Trial = false // is it a configuration at all
 	Online  Trial = true  // and does its service serve
 )
+
+// openingTime is how long who saves a storage waits until it is open.
+const openingTime = 3 * time.Second
 
 // Create makes a storage. What is wrong with it is a [*config.Faults], each with the
 // field; a name that is taken is fault.Conflict.
@@ -129,6 +133,11 @@ func (s *Service) saveAs(ctx context.Context, st fleet.Storage) (View, error) {
 	s.saved[st.Name] = st
 	s.mu.Unlock()
 	s.settle(st.Name)
+	if e, err := s.find(st.Name); err == nil { // whoever saved it is to see how it is
+		opening, cancel := context.WithTimeout(ctx, openingTime)
+		_ = e.instance.Opened(opening) // which its condition says
+		cancel()
+	}
 	return s.Storage(ctx, st.Name)
 }
 

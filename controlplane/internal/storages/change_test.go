@@ -137,6 +137,20 @@ func TestAConfigurationIsTriedBeforeItIsSaved(t *testing.T) {
 	}
 }
 
+func TestWhoSavesAStorageSeesItOpen(t *testing.T) {
+	l := open(t, empty())
+	l.plugins.opens = storages.Ready
+	made, err := l.Create(t.Context(), spec("disk", "mem", "{}"), storages.Online)
+	if err != nil || made.Status != storages.Ready {
+		t.Errorf("made it is %+v, %v", made, err)
+	}
+	l.plugins.opens = storages.Failed
+	changed, err := l.Change(t.Context(), "disk", spec("disk", "mem", `{"size": 2}`), storages.Offline)
+	if err != nil || changed.Status != storages.Failed {
+		t.Errorf("changed it is %+v, %v", changed, err)
+	}
+}
+
 func TestTheFilesStoragesArePinned(t *testing.T) {
 	saved := empty()
 	saved.list["a"] = fleet.Storage{Name: "a", Plugin: "mem", Config: []byte(`{"from":"saved"}`)}

@@ -61,8 +61,9 @@ type plugins struct {
 	tried   int                  // configurations that were tried online
 	refused error                // what the service says of any
 	wrap    func(storages.Instance) storages.Instance
-	stuck   error // what comes of migrating
-	older   bool  // mem was rolled back to version 2
+	stuck   error          // what comes of migrating
+	opens   storages.State // what a storage becomes when somebody waits for it; empty is what it is
+	older   bool           // mem was rolled back to version 2
 }
 
 func newPlugins() *plugins {
@@ -154,6 +155,16 @@ func (i *instance) Close() error {
 	i.plugins.mu.Lock()
 	defer i.plugins.mu.Unlock()
 	i.closed = true
+	return nil
+}
+
+func (i *instance) Opened(context.Context) error {
+	i.plugins.mu.Lock()
+	opens := i.plugins.opens
+	i.plugins.mu.Unlock()
+	if opens != "" {
+		i.become(opens, "")
+	}
 	return nil
 }
 

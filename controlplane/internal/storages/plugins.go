@@ -51,6 +51,8 @@ type Instance interface {
 	storage.Backend
 	io.Closer
 
+	// Opened waits until it has been opened, or could not be, which is what it returns.
+	Opened(ctx context.Context) error
 	// Condition returns how it is. Its service is asked so often that its going away
 	// and coming back are seen within ten seconds.
 	Condition() Condition

@@ -72,6 +72,9 @@ func (i *instance) Status() InstanceStatus {
 		c = Condition{State: plugin.State, Reason: plugin.Reason, Side: plugin.Side, Since: plugin.Since}
 		if plugin.State == Ready { // and the instance is not open yet
 			c.State = Starting
+			if i.condition.Since.After(c.Since) { // the plugin runs for longer than there is the instance
+				c.Since = i.condition.Since
+			}
 		}
 	}
 	i.unit.mu.Unlock()

@@ -335,6 +335,21 @@ func TestAnInstanceThatCantBeOpenedIsTriedAgain(t *testing.T) {
 	})
 }
 
+func TestAnInstanceBeginsLaterThanItsPlugin(t *testing.T) {
+	inBubble(t, func(t *testing.T, f *fixture, _ *fakeWorld) {
+		f.trustFake("a", "1.0.0")
+		f.run()
+		if err := f.storage("a", nil).Opened(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Hour)
+		began := time.Now()
+		if s := f.storage("a", nil).Status(); s.Since.Before(began) { // open or not
+			t.Errorf("right after it was made it is %+v, and now it is %v", s, began)
+		}
+	})
+}
+
 func TestCallsAreFewerThanTheyMayBe(t *testing.T) {
 	inBubble(t, func(t *testing.T, f *fixture, w *fakeWorld) {
 		f.trustFake("a", "1.0.0")
