@@ -2,6 +2,7 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,23 +28,54 @@ func (s *session) modelShowCommand() *cobra.Command {
 			if s.output == outputJSON {
 				return s.json(m)
 			}
-			named := map[string]string{}
-			if len(m.WantedOn) > 0 {
-				hosts, err := c.Hosts(cmd.Context())
-				if err != nil {
-					return err
-				}
-				for i := range hosts {
-					named[hosts[i].ID] = hosts[i].Name
-				}
+			to, err := coming(cmd.Context(), c, m)
+			if err != nil {
+				return err
 			}
-			return s.showModel(m, named)
+			return s.showModel(m, to)
 		},
 	}
 }
 
-// showModel shows a model; named are the names of hosts by their ids.
-func (s *session) showModel(m *client.Model, named map[string]string) error {
+// comingTo is what is known of the hosts that are to have a model and don't have it.
+type comingTo struct {
+	name string // of the host; empty is unknown
+	how  string // how it gets there, in words; empty is unknown
+}
+
+// coming returns what is known of the hosts to which a model is to come, by their ids.
+func coming(ctx context.Context, c *client.Client, m *client.Model) (map[string]comingTo, error) {
+	to := map[string]comingTo{}
+	if toCome(m) == 0 {
+		return to, nil
+	}
+	hosts, err := c.Hosts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	operations, err := c.Operations(ctx, client.OperationQuery{Model: m.ID})
+	if err != nil {
+		return nil, err
+	}
+	for i := range hosts {
+		is := comingTo{name: hosts[i].Name}
+		for o := range operations { // the latest first
+			op := &operations[o]
+			if op.Kind != "download" || op.HostID != hosts[i].ID {
+				continue
+			}
+			if op.State != client.OperationDone { // else the host had it, and it is brought again
+				is.how = operationReading(op).text
+			}
+			break
+		}
+		to[hosts[i].ID] = is
+	}
+	return to, nil
+}
+
+// showModel shows a model, and what is known of the hosts to which it is to come.
+func (s *session) showModel(m *client.Model, to map[string]comingTo) error {
 	t := newTable(s.Stdout)
 	t.row("name", m.Name)
 	t.row("id", m.ID)
@@ -86,14 +118,14 @@ func (s *session) showModel(m *client.Model, named map[string]string) error {
 	if err := t.flush(); err != nil {
 		return err
 	}
-	if err := s.showModelHosts(m, named); err != nil {
+	if err := s.showModelHosts(m, to); err != nil {
 		return err
 	}
 	return s.showModelFiles(m)
 }
 
 // showModelHosts shows where a model is, and where it is to be.
-func (s *session) showModelHosts(m *client.Model, named map[string]string) error {
+func (s *session) showModelHosts(m *client.Model, to map[string]comingTo) error {
 	type line struct{ host, instance, status, digest string }
 	var lines []line
 	for _, r := range m.Residencies {
@@ -105,7 +137,7 @@ func (s *session) showModelHosts(m *client.Model, named map[string]string) error
 	}
 	for _, id := range m.WantedOn {
 		if !slices.ContainsFunc(m.Residencies, func(r client.Residency) bool { return r.HostID == id }) {
-			lines = append(lines, line{host: cmp.Or(named[id], id), status: "to come"})
+			lines = append(lines, line{host: cmp.Or(to[id].name, id), status: cmp.Or(to[id].how, "to come")})
 		}
 	}
 	if len(lines) == 0 {
