@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -29,6 +30,29 @@ func atLeast(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		return exactly(names...)(cmd, args[:min(len(args), len(names))])
 	}
+}
+
+// upTo is the rule for commands that need one argument each for these names, and take one
+// more.
+func upTo(more string, names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) <= len(names) {
+			return exactly(names...)(cmd, args)
+		}
+		return exactly(append(slices.Clone(names), more)...)(cmd, args)
+	}
+}
+
+// noneOfThese is the rule for commands that only have others below them.
+func noneOfThese(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := ""
+	if like := cmd.SuggestionsFor(args[0]); len(like) > 0 {
+		hint = fmt.Sprintf(": is %s meant", strings.Join(like, " or "))
+	}
+	return fmt.Errorf("unknown command %q for %q%s", args[0], cmd.CommandPath(), hint)
 }
 
 // path is a command's name with those above it, but for the program's.

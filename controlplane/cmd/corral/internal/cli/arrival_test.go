@@ -115,7 +115,7 @@ func TestWatchingAllDoesNotWaitForWhatIsAway(t *testing.T) {
 	t.Parallel()
 	h := &hauling{t: t, steps: []step{{}}, asked: true}
 	o := h.run("op", "watch")
-	if o.exit != 0 || o.stdout != "nothing is under way\n" || o.stderr != "download tiny:latest to gpu-3: not waited for: the host is asleep\n" {
+	if o.exit != 0 || o.stdout != "nothing else is under way\n" || o.stderr != "download tiny:latest to gpu-3: not waited for: the host is asleep\n" {
 		t.Errorf("exit %d\n%s%s", o.exit, o.stdout, o.stderr)
 	}
 }

@@ -37,16 +37,16 @@ func TestGolden(t *testing.T) {
 			"gpu release gpu-1 --for 90s", "gpu acquire gpu-1", "host logs gpu-1", "host logs gpu-1 --instance second -n 5 -f",
 			"storage add models --plugin s3 bucket=b part.size=8 note=7up", "storage set models bucket=c secret=", "storage check models", "storage remove models", "storage get models a/b.gguf -", "storage put models - a/b.gguf", "storage rm models a/b.gguf", "plugin rollback storage/fs", "plugin install /dev/null", "plugin approve aa", "plugin remove aa",
 			"model import s3://models/tiny.gguf --name tiny --hosts gpu-1,gpu-2", "model download acme/loop:q4", "model download acme/loop:q4 --all", "model download acme/loop:q4 --hosts gpu-1,gpu-2", "model download acme/loop:q4 --label rack=a7 --count 2",
-			"model delete acme/loop:q4 --yes", "model delete acme/loop:q4 -y --purge", "model delete acme/loop:q4 -y --hosts gpu-1,gpu-3", "model restore acme/loop:q4", "model pin llama3:latest", "model unpin llama3:latest",
+			"model delete acme/loop:q4 --yes", "model delete acme/loop:q4 -y --purge", "model delete acme/loop:q4 -y --hosts gpu-1,gpu-3", "model delete half:latest --yes", "model restore acme/loop:q4", "model pin llama3:latest", "model unpin llama3:latest",
 			"model label acme/loop:q4 shift=3 team-", "model alias acme/loop:q4 prod Night-", "model alias acme/loop:q4 night:latest-", "model describe acme/loop:q4 Anything", "model pin tiny:latest -o json", "op cancel op_1", "op retry op_4", "op retry op_4 -o json", "op watch op_3",
 			"breaker reset", "breaker reset --host gpu-1 --instance default --model llama3", "breaker reset --output json",
 		}},
 		{"chat", environment, []string{"chat tiny Hello there", "chat tiny Hello --output json"}},
 		{"complaints", environment, []string{
-			"bogus", "host bogus", "--bogus", "host show", "host show gpu-1 gpu-2", "status now", "chat", "host logs gpu-1 -n 0", "host label gpu-2", "host label gpu-2 rack", "host rename gpu-2", "gpu release", "gpu release gpu-1 --for ever",
+			"bogus", "host bogus", "host lst", "--bogus", "host show", "host show gpu-1 gpu-2", "status now", "chat", "host logs gpu-1 -n 0", "host label gpu-2", "host label gpu-2 rack", "host rename gpu-2", "gpu release", "gpu release gpu-1 --for ever",
 			"explain", "explain r1-1", "status --output xml", "status --server gpu-1", "chat tiny", "host show gpu-3", "status --key crl_other", "storage add models", "storage add models bucket", "storage set models", "storage put models -", "storage put models /nowhere", "storage show none", "plugin rollback fs", "plugin show", "plugin show none", "plugin show s3", "plugin install /nowhere", "plugin approve",
 			"model show", "model show none", "model fit", "model fit none", "model fit acme/loop:q4 --context -1", "model upload", "model import", "model upload /nowhere", "model upload /dev/null", "model download acme/loop:q4 --all --hosts gpu-1", "model download acme/loop:q4 --label rack", "model download acme/loop:q4 --count -1",
-			"model delete acme/loop:q4", "model delete none --yes", "model delete acme/loop:q4 --yes --hosts gpu-1 --purge", "model label acme/loop:q4", "model alias acme/loop:q4", "model label acme/loop:q4 x", "op show none", "op watch op_4", "op watch none", "op list --ended -1",
+			"model delete acme/loop:q4", "model delete none --yes", "model delete acme/loop:q4 --yes --hosts gpu-1 --purge", "model label acme/loop:q4", "model alias acme/loop:q4", "model label acme/loop:q4 x", "op show none", "op watch op_4", "op watch none", "op list --ended -1", "op list --state over", "storage ls", "storage ls a b c", "storage get a", "storage put a",
 		}},
 	}
 	for _, tc := range cases {

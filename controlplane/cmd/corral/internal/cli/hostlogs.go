@@ -17,6 +17,7 @@ func (s *session) hostLogsCommand() *cobra.Command {
 			if o.Lines < 1 {
 				return fault.New(fault.Invalid, "--lines is 1 or more, not %d", o.Lines).On(fault.Caller)
 			}
+			s.endless = o.Follow
 			c, err := s.client()
 			if err != nil {
 				return err

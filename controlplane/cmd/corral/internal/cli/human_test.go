@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/corral-fleet/corral/sdk/client"
 )
 
 func TestDuration(t *testing.T) {
@@ -49,5 +51,17 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 	}
 	if got, want := printable("é\u202e\n\t\x1b \u009b🐑"), "é???? ?🐑"; got != want {
 		t.Errorf("printable = %q, want %q", got, want)
+	}
+}
+
+func TestStatusOfAModelInTheTrash(t *testing.T) {
+	at := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
+	m := client.Model{Status: "deleting", PurgeAt: at, Files: []client.ModelFile{{Path: "m.gguf"}}}
+	if got := statusOf(&m); got != "deleted, kept until 2026-03-02 12:00:00" {
+		t.Errorf("where its files are left it is %q", got)
+	}
+	m.Residencies = []client.Residency{{Host: "gpu-1"}}
+	if got := statusOf(&m); got != "deleting" {
+		t.Errorf("where a host has it yet it is %q", got)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -67,6 +68,9 @@ func (s *session) showFailed(models []client.Model) error {
 // statusOf is how a model is, with what makes it more than that.
 func statusOf(m *client.Model) string {
 	status := m.Status
+	if !m.PurgeAt.IsZero() && len(m.Residencies) == 0 && len(m.Files) > 0 {
+		status = "deleted, kept until " + m.PurgeAt.UTC().Format(time.DateTime)
+	}
 	if m.Conflict {
 		status += ", differs between hosts"
 	}

@@ -39,8 +39,10 @@ there is none, --yes has to say that it is meant.`,
 				switch {
 				case len(d.Hosts) > 0:
 					return fmt.Sprintf("model %s goes from %s", m.Name, strings.Join(d.Hosts, ", "))
-				case len(m.Files) == 0:
+				case len(m.Files) == 0 && len(m.Residencies) > 0:
 					return fmt.Sprintf("model %s goes from its hosts", m.Name)
+				case len(m.Files) == 0:
+					return fmt.Sprintf("model %s is deleted", m.Name)
 				case d.Purge:
 					return fmt.Sprintf("model %s is deleted, for good", m.Name)
 				}

@@ -116,7 +116,7 @@ func (s *session) upload(ctx context.Context, c *client.Client, u *client.ModelU
 	}
 	m, err := c.UploadModel(ctx, *u, o)
 	if err == nil {
-		g.set("upload", reading{label: label, text: "done, " + size(total(u.Files)), done: 1, total: 1, ended: true})
+		g.set("upload", reading{label: label, text: join(", ", "done", size(total(u.Files))), done: 1, total: 1, ended: true})
 	}
 	g.close()
 	if err != nil {

@@ -34,7 +34,11 @@ func (s *session) operationListCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			q.State = client.OperationState(state)
+			switch q.State = client.OperationState(state); q.State {
+			case "", client.OperationWaiting, client.OperationRunning, client.OperationDone, client.OperationFailed, client.OperationCancelled:
+			default:
+				return fault.New(fault.Invalid, "--state is waiting, running, done, failed or cancelled, not %q", state).On(fault.Caller)
+			}
 			all, err := c.Operations(cmd.Context(), q)
 			if err != nil {
 				return err
@@ -42,6 +46,10 @@ func (s *session) operationListCommand() *cobra.Command {
 			list := latest(all, limit)
 			if s.output == outputJSON {
 				return s.json(list)
+			}
+			if len(list) == 0 && (q.Model != "" || state != "") {
+				_, err := fmt.Fprintln(s.Stdout, "there is no such operation")
+				return err
 			}
 			return s.showOperations(list)
 		},

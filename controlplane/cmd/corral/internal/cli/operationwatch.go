@@ -53,6 +53,7 @@ func (s *session) waitFor(ctx context.Context, timeout time.Duration, wait func(
 
 // watch follows operations, and shows them as they are in the end.
 func (s *session) watch(ctx context.Context, c *client.Client, ids []string) error {
+	nothing := "nothing is under way; corral op list shows what has ended"
 	if len(ids) == 0 {
 		all, err := c.Operations(ctx, client.OperationQuery{})
 		if err != nil {
@@ -60,11 +61,16 @@ func (s *session) watch(ctx context.Context, c *client.Client, ids []string) err
 		}
 		for _, o := range latest(all, 0) {
 			if o.Reason == client.WaitsForHost {
+				nothing = "nothing else is under way"
 				fmt.Fprintf(s.Stderr, "%s: not waited for: %s\n", printable(operationLabel(&o)), printable(operationMessage(&o)))
 				continue
 			}
 			ids = append(ids, o.ID)
 		}
+	}
+	if len(ids) == 0 && s.output != outputJSON {
+		_, err := fmt.Fprintln(s.Stdout, nothing)
+		return err
 	}
 	g := s.gauges()
 	ended := make([]client.Operation, len(ids))

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -42,17 +43,17 @@ func (p Program) Run(ctx context.Context) int {
 	root.SetIn(p.Stdin)
 	root.SetOut(p.Stdout)
 	root.SetErr(p.Stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	switch {
 	case err == nil:
 		return exitDone
-	case ctx.Err() != nil && s.unfinished == "":
+	case ctx.Err() != nil && s.endless:
 		return exitDone
 	case ctx.Err() != nil:
-		fmt.Fprintf(p.Stderr, "corral: %s\n", s.unfinished)
+		fmt.Fprintf(p.Stderr, "corral: %s\n", cmp.Or(s.unfinished, "interrupted"))
 		return exitInterrupted
 	case !s.began: // cobra's own words about what was typed
-		fmt.Fprintf(p.Stderr, "corral: %v; see corral --help\n", err)
+		fmt.Fprintf(p.Stderr, "corral: %v; see %s --help\n", err, cmd.CommandPath())
 		return exitUsage
 	}
 	fmt.Fprintf(p.Stderr, "corral: %s\n", s.explain(err))
@@ -90,7 +91,7 @@ have the same.`
 // group returns a command that only has others below it.
 func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	cmd := &cobra.Command{
-		Use: use, Short: short, Args: cobra.NoArgs,
+		Use: use, Short: short, Args: noneOfThese, SuggestionsMinimumDistance: 2,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(commands...)

@@ -58,21 +58,33 @@ func TestChatReadsStandardInput(t *testing.T) {
 	}
 }
 
-// TestAnInterruptStops: a run that was stopped ends, without a complaint.
+// TestAnInterruptStops: what has no end of its own is done when it is stopped, and all else
+// is not.
 func TestAnInterruptStops(t *testing.T) {
-	ctx, interrupt := context.WithCancel(t.Context())
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		interrupt()
-		<-r.Context().Done()
-	}))
-	defer server.Close()
-	var stdout, stderr strings.Builder
-	exit := Program{
-		Args: []string{"host", "logs", "gpu-1", "--follow", "--server", server.URL}, Getenv: func(string) string { return "" },
-		Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Now: now,
-	}.Run(ctx)
-	if exit != exitDone || stderr.String() != "" {
-		t.Errorf("exit %d, stderr %q", exit, stderr.String())
+	for command, want := range map[string]struct {
+		exit   int
+		stderr string
+	}{
+		"host logs gpu-1 --follow":  {exitDone, ""},
+		"host logs gpu-1":           {exitInterrupted, "corral: interrupted\n"},
+		"model list":                {exitInterrupted, "corral: interrupted\n"},
+		"storage get disk a.gguf -": {exitInterrupted, "corral: interrupted\n"},
+		"op watch op_1":             {exitInterrupted, "corral: interrupted; what was begun goes on, as corral op list shows\n"},
+	} {
+		ctx, interrupt := context.WithCancel(t.Context())
+		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			interrupt()
+			<-r.Context().Done()
+		}))
+		var stdout, stderr strings.Builder
+		exit := Program{
+			Args: append(strings.Fields(command), "--server", server.URL), Getenv: func(string) string { return "" },
+			Stdin: strings.NewReader(""), Stdout: &stdout, Stderr: &stderr, Now: now,
+		}.Run(ctx)
+		if exit != want.exit || stderr.String() != want.stderr {
+			t.Errorf("%s: exit %d, stderr %q", command, exit, stderr.String())
+		}
+		server.Close()
 	}
 }
 

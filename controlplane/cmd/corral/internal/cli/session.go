@@ -30,8 +30,9 @@ type session struct {
 	key    string
 	output string
 	began  bool // the command line was understood
-	// unfinished is what to say to who interrupts a command that was to come to an end.
+	// unfinished is what to say to who interrupts the command; empty is nothing more than that.
 	unfinished string
+	endless    bool // the command has no end but an interrupt
 }
 
 // begin checks the flags that every command has and fills in what the

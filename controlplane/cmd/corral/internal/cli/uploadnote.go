@@ -47,9 +47,15 @@ func (s *session) takeNote(files []localFile, u *client.ModelUpload) (*note, err
 		n.complain(err)
 		return n, nil
 	}
-	if err := lock(n.file); err != nil {
+	switch taken, err := lock(n.file); {
+	case taken:
 		n.file.Close() // it was only opened
-		return nil, fault.Wrap(fault.Conflict, err, "another corral uploads %s just now", named(u.Files))
+		return nil, fault.New(fault.Conflict, "another corral uploads %s just now", named(u.Files))
+	case err != nil:
+		n.complain(err)
+		n.file.Close() // as above
+		n.file = nil
+		return n, nil
 	}
 	text, err := io.ReadAll(io.LimitReader(n.file, maxNote))
 	if err != nil || len(text) > 0 && json.Unmarshal(text, &n.state) != nil {
