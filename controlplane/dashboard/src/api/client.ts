@@ -1,3 +1,4 @@
+import { asSentence } from '../ui/sentences';
 import type { FieldFault } from './types.gen';
 
 /** What the control plane answered when it did not do what was asked. */
@@ -29,7 +30,7 @@ export function isUnreachable(error: unknown): boolean {
 
 /** A sentence for people, whatever went wrong. */
 export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return asSentence(error instanceof Error ? error.message : String(error));
 }
 
 const listeners = new Set<() => void>();

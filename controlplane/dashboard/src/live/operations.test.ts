@@ -14,9 +14,17 @@ describe('the progress of a model', () => {
     const before = [operation('a'), operation('b')];
     const [a, b] = withProgress(before, told);
     expect(a).toBe(before[0]);
-    expect(b).toMatchObject({ state: 'done', progress: 100, done_bytes: 1 });
+    expect(b).toMatchObject({ state: 'done', progress: 100, done_bytes: 10 });
     expect(b).not.toHaveProperty('error');
     expect(b).not.toHaveProperty('phase');
+  });
+
+  it('has as many bytes as the share says, and never fewer than there were', () => {
+    const told = (progress: number) => ({ operations: [{ operation_id: 'a', kind: 'download', state: 'running', progress }] }) as ModelProgress;
+    const before = operation('a', { done_bytes: 250, total_bytes: 1000, progress: 25 });
+    expect(withProgress([before], told(40))[0]).toMatchObject({ done_bytes: 400 });
+    expect(withProgress([before], told(25))[0]).toMatchObject({ done_bytes: 250 });
+    expect(withProgress([operation('a', { done_bytes: 7, total_bytes: 0 })], told(0))[0]).toMatchObject({ done_bytes: 7 });
   });
 
   it('says what they wait for, and nothing of what they waited for before', () => {

@@ -6,7 +6,9 @@ export function withProgress(operations: readonly Operation[], { operations: ste
   return operations.map((operation) => {
     const step = told.get(operation.id);
     if (step === undefined) return operation;
-    const now: Operation = { ...operation, state: step.state, progress: step.progress };
+    // The bytes themselves come with the list; until then they are as many as the share says.
+    const done_bytes = Math.max(operation.done_bytes, Math.floor((operation.total_bytes * step.progress) / 100));
+    const now: Operation = { ...operation, state: step.state, progress: step.progress, done_bytes };
     delete now.reason;
     delete now.phase;
     delete now.error;

@@ -18,12 +18,9 @@ export function Meter({ label, value, text, warnAt = 85, badAt = 95 }: Props) {
   return (
     <span
       className={styles.meter}
-      role="meter"
-      aria-label={label}
-      aria-valuemin={0}
-      aria-valuemax={100}
-      aria-valuenow={value === undefined ? undefined : Math.round(value)}
-      aria-valuetext={value === undefined ? 'not known' : (text ?? percent(value))}
+      {...(value === undefined
+        ? { role: 'img', 'aria-label': `${label}: not known` } // a meter has to have a value
+        : { role: 'meter', 'aria-label': label, 'aria-valuemin': 0, 'aria-valuemax': 100, 'aria-valuenow': Math.round(value), 'aria-valuetext': text ?? percent(value) })}
     >
       <span className={styles.track} aria-hidden>
         <span className={`${styles.bar} ${styles[tone]}`} style={{ transform: `scaleX(${(value ?? 0) / 100})` }} />

@@ -22,9 +22,9 @@ export function percent(n: number): string {
   return `${n.toFixed(0)} %`;
 }
 
-/** A length of time such as "3 d 4 h", "2 min 5 s" or "0.8 s". */
+/** A length of time such as "3 d 4 h", "2 min 5 s", "7 s" or "0.8 s". */
 export function duration(seconds: number): string {
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
+  if (seconds < 10) return `${Number.isInteger(seconds) ? seconds : seconds.toFixed(1)} s`;
   if (seconds < 60) return `${Math.floor(seconds)} s`;
   const parts: [number, string][] = [
     [86_400, 'd'],
@@ -41,6 +41,12 @@ export function duration(seconds: number): string {
     })
     .join(' ')
     .trim();
+}
+
+/** How long something that is measured still takes, no finer than it can be told: "8 s", "1 min 5 s", "12 min". */
+export function remaining(seconds: number): string {
+  const grain = seconds < 60 ? 1 : seconds < 600 ? 5 : 60;
+  return duration(Math.max(1, Math.ceil(seconds / grain) * grain));
 }
 
 /** What is not known is shown so, and never as nought. */

@@ -160,7 +160,7 @@ describe('what is done with a host', () => {
     await openPage('/hosts/alpha', { hosts: [aHost('alpha')], answers: { 'POST /api/hosts/h_alpha/ollama/default/restart': refused } });
     fireEvent.click(await screen.findByRole('button', { name: 'Restart Ollama' }));
     fireEvent.click(screen.getByRole('button', { name: 'Restart' }));
-    await waitFor(() => expect(screen.getByRole('alert').textContent).toBe(refused.message));
+    await waitFor(() => expect(screen.getByRole('alert').textContent).toBe(`${refused.message.replace('host', 'Host')}.`));
     expect(screen.getByRole('button', { name: 'Try again' })).toBeTruthy();
   });
 

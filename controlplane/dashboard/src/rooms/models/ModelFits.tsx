@@ -50,7 +50,7 @@ export function ModelFits({ model }: { model: ModelInfo }) {
         </label>
       </div>
       {fits.isError ? (
-        <p className="quiet">{asSentence(messageOf(fits.error))}</p>
+        <p className="quiet">{messageOf(fits.error)}</p>
       ) : fits.data === undefined ? (
         <p className="quiet" role="status">
           Working it out…

@@ -32,7 +32,7 @@ export function ModelHosts({ model, hosts, operations, role }: Props) {
       <h2 id="model-hosts">Hosts</h2>
       {drifted > 0 && (
         <p>
-          <Status tone="warn" label={`${drifted} of ${places.length} ${places.length === 1 ? 'is' : 'are'} not as they should be`} />
+          <Status tone="warn" label={`${drifted} of ${places.length} ${drifted === 1 ? 'is not as it should be' : 'are not as they should be'}`} />
         </p>
       )}
       {places.length === 0 ? (

@@ -74,14 +74,14 @@ describe('the page of a model', () => {
     expect(screen.getByText('Its template is missing.')).toBeTruthy();
     const hosts = within(screen.getByRole('table', { name: 'Hosts' }));
     await waitFor(() => expect(hosts.getAllByRole('row').slice(1).map((row) => row.textContent)).toEqual(['a○On diskYesaaaaaaaaaaaa––Remove', 'b○On its way, 25 %Yes–––Remove']));
-    expect(screen.getByText('1 of 2 are not as they should be')).toBeTruthy();
+    expect(screen.getByText('1 of 2 is not as it should be')).toBeTruthy();
     expect(within(screen.getByRole('table', { name: 'Files' })).getAllByRole('link').map((link) => link.getAttribute('href'))).toEqual([
       '/api/storage/default/file?path=models%2Ftiny.gguf',
       '/storage?name=default',
     ]);
     const operation = screen.getByRole('table', { name: 'Operations on this model' }).textContent;
     expect(operation).toContain('Bring to b●Fetching');
-    expect(operation).toContain('512 B of 2.0 KiB, 256 B/s, 6.0 s left');
+    expect(operation).toContain('512 B of 2.0 KiB, 256 B/s, 6 s left');
   });
 
   it('can only be looked at by viewers', async () => {
@@ -110,7 +110,7 @@ describe('the page of a model', () => {
     expect((await screen.findByRole('alert')).textContent).toBe('Choose a host.');
     fireEvent.click(screen.getByRole('checkbox', { name: 'b' }));
     send();
-    expect(await screen.findByText('there is no host that could get the model')).toBeTruthy();
+    expect(await screen.findByText('There is no host that could get the model.')).toBeTruthy();
     refusal = { ...aModel(), chosen: [{ host_id: 'h_a', host: 'a', operation: null }, { host_id: 'h_b', host: 'b', operation: fetching }] };
     send();
     await waitFor(() => expect(screen.queryByRole('dialog')).toBeNull());
@@ -181,7 +181,7 @@ describe('the page of a model', () => {
 });
 
 describe('the operations', () => {
-  const failed: Operation = { ...fetching, id: 'o_2', state: 'failed', error: 'the disk of b is full', progress: 40 };
+  const failed: Operation = { ...fetching, id: 'o_2', host_id: 'h_c', host: 'c', state: 'failed', error: 'the disk of c is full', progress: 40 };
 
   it('say what became of them, and can be tried again and cancelled', async () => {
     const page = await openPage('/operations', {
@@ -189,9 +189,9 @@ describe('the operations', () => {
     });
     const table = within(await screen.findByRole('table', { name: 'Operations' }));
     const [going, ended] = table.getAllByRole('row').slice(1) as [HTMLElement, HTMLElement];
-    expect(going.textContent).toContain('6.0 s left');
-    expect(ended.textContent).toContain('The disk of b is full.');
-    fireEvent.click(within(ended).getByRole('button', { name: 'Try again: Bring to b, tiny:latest' }));
+    expect(going.textContent).toContain('6 s left');
+    expect(ended.textContent).toContain('The disk of c is full.');
+    fireEvent.click(within(ended).getByRole('button', { name: 'Try again: Bring to c, tiny:latest' }));
     fireEvent.click(within(going).getByRole('button', { name: 'Cancel: Bring to b, tiny:latest' }));
     await waitFor(() => expect(page.asked.filter((what) => what.startsWith('POST'))).toEqual(['POST /api/operations/o_2/retry', 'POST /api/operations/o_1/cancel']));
     fireEvent.click(screen.getByRole('link', { name: 'Under way 1' }));

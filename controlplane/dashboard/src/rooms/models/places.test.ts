@@ -38,6 +38,21 @@ describe('the places of a model', () => {
     ]);
   });
 
+  it('say what became of the last try, where nobody tries any more', () => {
+    const operations = [
+      operation('a', { state: 'failed', error: 'its Ollama is too old' }),
+      operation('a', { state: 'cancelled' }),
+      operation('b', { state: 'cancelled' }),
+      operation('c', { state: 'done' }),
+      operation('c', { state: 'failed', error: 'it was full' }),
+    ];
+    expect(said({ wanted_on: ['h_a', 'h_b', 'h_c'] }, operations)).toEqual([
+      ['a', 'Missing', true, true, 'Its Ollama is too old.'],
+      ['b', 'Missing', true, true, 'Somebody cancelled that. It is brought there when that is tried again.'],
+      ['c', 'Missing', true, true, 'It is brought there as soon as that can be done.'],
+    ]);
+  });
+
   it('go with a deletion, and do not heed what has ended', () => {
     expect(said({ residencies: [residency('a')], deleted_at: '2026-01-01T00:00:00Z' })).toEqual([['a', 'To be deleted', false, true, '']]);
     expect(said({ residencies: [residency('a')] }, [operation('a', { kind: 'delete', state: 'done' })])).toEqual([['a', 'On disk', false, false, '']]);

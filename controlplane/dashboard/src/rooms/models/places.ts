@@ -23,7 +23,8 @@ export interface Place {
 
 /** The hosts that have a model or are to have it, by name: what is there, and what should be. */
 export function placesOf(model: ModelInfo, hosts: readonly Host[], operations: readonly Operation[]): Place[] {
-  const under = operations.filter((one) => one.model_id === model.id && one.host_id !== undefined && !ended(one));
+  const all = operations.filter((one) => one.model_id === model.id && one.host_id !== undefined);
+  const under = all.filter((one) => !ended(one));
   const wanted = new Set(model.wanted_on);
   const deleted = model.deleted_at !== undefined;
   const places = model.residencies.map((residency): Place => {
@@ -41,20 +42,21 @@ export function placesOf(model: ModelInfo, hosts: readonly Host[], operations: r
   });
   for (const hostId of wanted) {
     if (places.some((place) => place.hostId === hostId)) continue;
-    places.push(missing(hostId, hosts.find(({ id }) => id === hostId), under.find((one) => one.host_id === hostId)));
+    places.push(missing(hostId, hosts.find(({ id }) => id === hostId), all.find((one) => one.host_id === hostId)));
   }
   return places.map((place) => ({ ...place, sentence: place.sentence === '' ? '' : asSentence(place.sentence) })).sort((a, b) => compareNames(a.host, b.host));
 }
 
-/** A host that is to have a model and has it not. */
-function missing(hostId: string, host: Host | undefined, doing: Operation | undefined): Place {
-  const at = { key: hostId, hostId, host: host?.name ?? doing?.host ?? hostId, wanted: true, drift: true };
+/** A host that is to have a model and has it not; last is what was last done about that. */
+function missing(hostId: string, host: Host | undefined, last: Operation | undefined): Place {
+  const at = { key: hostId, hostId, host: host?.name ?? last?.host ?? hostId, wanted: true, drift: true };
   if (host === undefined || !reachable(host.state)) {
     return { ...at, tone: 'warn', label: 'Missing', sentence: 'The host is away, and gets it when it is back.' };
   }
-  if (doing?.error !== undefined && doing.error !== '') return { ...at, tone: 'bad', label: 'Missing', sentence: doing.error };
-  if (doing?.state === 'waiting') return { ...at, ...stateOf(doing), sentence: doing.message ?? '' };
-  if (doing !== undefined) return { ...at, tone: 'idle', label: `On its way, ${doing.progress} %`, sentence: doing.message ?? '' };
+  if (last?.state === 'cancelled') return { ...at, tone: 'warn', label: 'Missing', sentence: 'Somebody cancelled that. It is brought there when that is tried again.' };
+  if (last?.error !== undefined && last.error !== '') return { ...at, tone: 'bad', label: 'Missing', sentence: last.error };
+  if (last?.state === 'waiting') return { ...at, ...stateOf(last), sentence: last.message ?? '' };
+  if (last?.state === 'running') return { ...at, tone: 'idle', label: `On its way, ${last.progress} %`, sentence: last.message ?? '' };
   return { ...at, tone: 'warn', label: 'Missing', sentence: 'It is brought there as soon as that can be done.' };
 }
 

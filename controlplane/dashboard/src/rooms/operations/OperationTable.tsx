@@ -13,7 +13,7 @@ import { Status } from '../../ui/Status';
 import { Table } from '../../ui/Table';
 import { Ago } from '../../ui/Time';
 import { toast } from '../../ui/toasts';
-import { bytes, bytesPerSecond, duration } from '../../ui/units';
+import { bytes, bytesPerSecond, remaining } from '../../ui/units';
 import { Until } from '../../ui/Until';
 import styles from './Operations.module.css';
 import { ended, mayRetry, stateOf, taskOf } from './words';
@@ -28,19 +28,20 @@ interface Props {
 /** Operations with how far they are. Operators can cancel them and try them again. */
 export function OperationTable({ caption, operations, ofOne = false }: Props) {
   const { data: session } = useQuery(sessionQuery);
+  const { data: all = operations } = useQuery(operationsQuery);
   const operates = session !== undefined && may(session.role, 'operator');
   return (
-    <Table caption={caption} columns={[...(ofOne ? [] : ['Model']), 'What', 'State', 'Progress', 'When']} actions={operates}>
+    <Table caption={caption} columns={[...(ofOne ? [] : ['Model']), 'What', 'State', 'Progress', 'When']} actions={operates} stacks>
       {operations.map((operation) => (
         <tr key={operation.id}>
           {!ofOne && (
-            <td>
+            <td className={styles.of}>
               <Link to="/models/$model" params={{ model: operation.model_id }} className={styles.model}>
                 {operation.model}
               </Link>
             </td>
           )}
-          <td>{taskOf(operation)}</td>
+          <td className={styles.what}>{taskOf(operation)}</td>
           <td>
             <State operation={operation} />
           </td>
@@ -52,7 +53,7 @@ export function OperationTable({ caption, operations, ofOne = false }: Props) {
           </td>
           {operates && (
             <td>
-              <Actions operation={operation} />
+              <Actions operation={operation} again={mayRetry(operation, all)} />
             </td>
           )}
         </tr>
@@ -86,13 +87,13 @@ function Progress({ operation }: { operation: Operation }) {
       <span className={form.message}>
         {total > 0 && `${bytes(done)} of ${bytes(total)}`}
         {rate > 0 && `, ${bytesPerSecond(rate)}`}
-        {left !== undefined && left > 0 && `, ${duration(left)} left`}
+        {left !== undefined && left > 0 && `, ${remaining(left)} left`}
       </span>
     </span>
   );
 }
 
-function Actions({ operation }: { operation: Operation }) {
+function Actions({ operation, again }: { operation: Operation; again: boolean }) {
   const queries = useQueryClient();
   const act = useMutation({
     mutationFn: (what: 'cancel' | 'retry') => (what === 'cancel' ? cancelOperation : retryOperation)(operation.id),
@@ -102,7 +103,7 @@ function Actions({ operation }: { operation: Operation }) {
   const about = `${taskOf(operation)}, ${operation.model}`;
   return (
     <span className={styles.actions}>
-      {mayRetry(operation) && (
+      {again && (
         <Button disabled={act.isPending} aria-label={`Try again: ${about}`} onClick={() => act.mutate('retry')}>
           Try again
         </Button>

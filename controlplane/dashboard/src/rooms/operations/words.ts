@@ -57,7 +57,12 @@ export function stateOf({ state, phase = '', reason }: Operation): { tone: Tone;
   }
 }
 
-/** Whether asking again for it may help. An upload is for whoever has the bytes to go on with. */
-export function mayRetry({ kind, state, retry_at }: Operation): boolean {
-  return kind !== 'upload' && (state === 'failed' || state === 'cancelled' || (state === 'waiting' && retry_at !== undefined));
+/**
+ * Whether asking again for it may help. What is uploaded or stored is for whoever has the
+ * bytes to go on with, and of what was done about a model on a host only the last counts:
+ * all are the operations that there are, the latest first.
+ */
+export function mayRetry({ id, model_id, host_id, state, retry_at }: Operation, all: readonly Operation[]): boolean {
+  if (host_id === undefined || !(state === 'failed' || state === 'cancelled' || (state === 'waiting' && retry_at !== undefined))) return false;
+  return all.find((one) => one.model_id === model_id && one.host_id === host_id)?.id === id;
 }

@@ -9,7 +9,7 @@ import { Meter } from '../../../ui/Meter';
 import { Status, type Tone } from '../../../ui/Status';
 import { Ago } from '../../../ui/Time';
 import { toast } from '../../../ui/toasts';
-import { bytes, bytesPerSecond, duration } from '../../../ui/units';
+import { bytes, bytesPerSecond, remaining } from '../../../ui/units';
 import { chosenAgain, listed, sizeOf } from './files';
 import { forget, type Unfinished, unfinished } from './pieces';
 import { beginTransfer, cancelTransfer, dismissTransfer, pauseTransfer, resumeTransfer, type Transfer, useTransfers } from './transfers';
@@ -80,7 +80,7 @@ function Going({ transfer }: { transfer: Transfer }) {
           <span className={form.message}>
             {bytes(Math.min(sentBytes, sizeBytes))} of {bytes(sizeBytes)}
             {rate > 0 && `, ${bytesPerSecond(rate)}`}
-            {left >= 1 && `, ${duration(Math.ceil(left))} left`}
+            {left >= 1 && `, ${remaining(left)} left`}
           </span>
         </span>
       )}
