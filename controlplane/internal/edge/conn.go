@@ -29,8 +29,9 @@ type conn struct {
 	remote netip.Addr
 	secure atomic.Pointer[tls.Conn] // nil until a TLS client has said so
 
-	sniffed  bool // the methods for fasthttp run in one goroutine
-	requests int
+	sniffed   bool // the methods for fasthttp run in one goroutine
+	requests  int
+	answering bool // one of them, of which not all has left
 
 	state    atomic.Int32           // a fasthttp.ConnState
 	crowded  atomic.Bool            // was over the limit when it was accepted
@@ -135,9 +136,20 @@ func (c *conn) drain() {
 // abort cuts the connection. Whoever serves it notices and closes it.
 func (c *conn) abort() { _ = c.Conn.Close() }
 
+// answers counts a request in, until all of its answer has left. Fasthttp is done with the
+// body before that: the last bytes lie in its buffer still.
+func (c *conn) answers() {
+	c.answering = true
+	c.owner.requests.add(1)
+}
+
 // moved follows the connection's life and arms the deadlines that belong to it.
 func (c *conn) moved(state fasthttp.ConnState) {
 	c.state.Store(int32(state))
+	if c.answering && state != fasthttp.StateActive {
+		c.answering = false
+		c.owner.requests.add(-1)
+	}
 	switch state {
 	case fasthttp.StateActive:
 		timeout := c.owner.policy().progressTimeout()

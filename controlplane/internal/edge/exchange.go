@@ -73,7 +73,7 @@ func (s *Server) serve(scope scopes, h *hangups, rc *fasthttp.RequestCtx) {
 
 // handle calls a route's handler and leaves its answer for fasthttp to write.
 func (s *Server) handle(base context.Context, h *hangups, rc *fasthttp.RequestCtx, a *admission) {
-	a.conn.owner.requests.add(1)
+	a.conn.answers()
 	ctx, cancel := context.WithCancelCause(base)
 	in := s.bodyOf(rc, a)
 	unwatch := func() {}
@@ -91,7 +91,6 @@ func (s *Server) handle(base context.Context, h *hangups, rc *fasthttp.RequestCt
 		if in != nil {
 			in.end()
 		}
-		a.conn.owner.requests.add(-1)
 	}
 
 	resp, err := s.call(ctx, a, in)

@@ -102,6 +102,16 @@ func start(t *testing.T, policy Snapshot, routes ...Route) *fixture {
 // startTuned is start with a server that is changed before it runs.
 func startTuned(t *testing.T, policy Snapshot, tune func(*Server), routes ...Route) *fixture {
 	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return startOn(t, ln, policy, tune, routes...)
+}
+
+// startOn is startTuned where a server listens so.
+func startOn(t *testing.T, ln net.Listener, policy Snapshot, tune func(*Server), routes ...Route) *fixture {
+	t.Helper()
 	cert, roots := selfSigned(t)
 	f := &fixture{
 		t:     t,
@@ -130,10 +140,6 @@ func startTuned(t *testing.T, policy Snapshot, tune func(*Server), routes ...Rou
 	f.Server = server
 	f.pace.closing = 500 * time.Millisecond
 	tune(server)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	f.addr = ln.Addr().String()
 	ctx, stop := context.WithCancel(context.Background())
 	f.stop = stop

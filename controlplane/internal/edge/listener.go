@@ -18,7 +18,7 @@ type listener struct {
 	tls    *tls.Config // nil: plain HTTP alone
 	policy func() *Snapshot
 
-	requests tally // being served
+	requests tally // being served, until the answer has left
 	upgraded tally // hijacked connections whose handler has not ended
 	open     tally // connections, upgraded ones included
 

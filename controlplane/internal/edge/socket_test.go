@@ -1,6 +1,7 @@
 package edge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -340,6 +341,60 @@ func TestShutdownCutsWhatOutlastsTheGrace(t *testing.T) {
 	}
 	if all, _ := io.ReadAll(c); strings.HasSuffix(string(all), "0\r\n\r\n") {
 		t.Errorf("a cut stream looks complete: %q", all)
+	}
+}
+
+// lastWords is a stream of nothing but what it has to say when it has to end.
+type lastWords struct {
+	ctx  context.Context //nolint:containedctx // of its answer
+	said bool
+}
+
+func (l *lastWords) Read(p []byte) (int, error) {
+	<-l.ctx.Done()
+	if l.said {
+		return 0, io.EOF
+	}
+	l.said = true
+	return copy(p, "farewell"), nil
+}
+
+func (*lastWords) Close() error { return nil }
+
+// laggards accepts connections on which the end of an answer takes a while to leave.
+type laggards struct{ net.Listener }
+
+func (l laggards) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	return laggard{c}, err
+}
+
+type laggard struct{ net.Conn }
+
+func (l laggard) Write(p []byte) (int, error) {
+	if bytes.HasPrefix(p, []byte("0\r\n")) {
+		time.Sleep(50 * time.Millisecond) // as long as a processor may be busy otherwise
+	}
+	return l.Conn.Write(p)
+}
+
+// What a stream says last at a shutdown arrives, and that it was the last.
+func TestShutdownLetsLastWordsArrive(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	began := make(chan struct{}, 1)
+	f := startOn(t, laggards{ln}, Snapshot{}, func(*Server) {}, Route{Method: "GET", Path: "/stream", Permission: Read, Handler: func(ctx context.Context, _ *Request) (*Response, error) {
+		began <- struct{}{}
+		return &Response{Stream: &lastWords{ctx: ctx}}, nil
+	}})
+	c := f.dial()
+	io.WriteString(c, head("GET", "/stream", f.addr, keyed))
+	await(t, began, "the handler")
+	f.shutdown()
+	if all, err := io.ReadAll(c); err != nil || !strings.HasSuffix(string(all), "farewell\r\n0\r\n\r\n") {
+		t.Errorf("the stream ended as %q, %v", all, err)
 	}
 }
 
