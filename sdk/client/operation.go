@@ -104,8 +104,9 @@ func (c *Client) CancelOperation(ctx context.Context, id string) (*Operation, er
 }
 
 // RetryOperation has an operation be tried now that failed, was cancelled, or waits to be
-// tried again, and returns it as it was when that was noted. One that can't be tried again
-// is fault.Conflict. It needs the role operator.
+// tried again, and returns the one that does that, as it is then: where it had ended, that is
+// another one, with an id of its own. One that can't be tried again is fault.Conflict. It
+// needs the role operator.
 func (c *Client) RetryOperation(ctx context.Context, id string) (*Operation, error) {
 	return c.askOperation(ctx, post("api", "operations", id, "retry"))
 }

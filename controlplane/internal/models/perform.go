@@ -127,22 +127,36 @@ func pause(failures int) time.Duration {
 }
 
 // retry has what failed at a place be tried now, and be wanted again where it was
-// cancelled.
-func (s *Service) retry(ctx context.Context, at place, p fleet.Placement) error {
+// cancelled. What somebody wants otherwise by now, or is done by now, is fault.Conflict.
+func (s *Service) retry(ctx context.Context, at place, p fleet.Placement) (*operations.Job, error) {
 	s.changing.Lock()
 	defer s.changing.Unlock()
+	s.mu.RLock()
+	now, placed := s.placed[at]
+	offered := s.offered(at.model)
+	s.mu.RUnlock()
+	switch {
+	case placed && now.Wanted != p.Wanted:
+		return nil, fault.New(fault.Conflict, "this is not wanted any more: by now it is the other way round").On(fault.Caller)
+	case p.Wanted && !offered:
+		return nil, fault.New(fault.Conflict, "the catalogue has no model %q that hosts can get any more", fleet.ShownModel(at.model)).On(fault.Caller)
+	case !placed:
+		if err := s.place(ctx, []fleet.Placement{p}); err != nil {
+			return nil, err
+		}
+	}
+	hosts := byID(s.View.Hosts())
 	s.mu.Lock()
-	_, placed := s.placed[at]
-	if r := s.runs[at]; r != nil {
-		r.reset()
-	}
+	defer s.mu.Unlock()
+	r := s.runAt(at)
+	r.reset()
 	s.touchHost(at.hostID)
+	s.queue([]fleet.Placement{s.placed[at]}, hosts)
 	s.wake()
-	s.mu.Unlock()
-	if placed {
-		return nil
+	if r.job == nil || r.job.Now().State.Ended() {
+		return nil, fault.New(fault.Conflict, "there is nothing to do for it any more").On(fault.Caller)
 	}
-	return s.place(ctx, []fleet.Placement{p})
+	return r.job, nil
 }
 
 // retryAll has what failed of a model be tried now, on all hosts.

@@ -96,10 +96,24 @@ func TestAJobThatSomebodyCancels(t *testing.T) {
 		t.Errorf("the model is still wanted on %v", m.WantedOn)
 	}
 	h.set("a", func(*fleet.HostView) { h.work = nil })
-	if _, err := b.ops.Retry(t.Context(), cancelled); err != nil {
-		t.Fatal(err)
+	retried, err := b.ops.Retry(t.Context(), cancelled)
+	if err != nil || retried.ID == cancelled || retried.Kind != fleet.DownloadOperation {
+		t.Fatalf("it is tried again as %+v, %v", retried, err)
 	}
 	b.awaitOn("tiny", "a")
+	b.await("the operation that tried again is done", func() bool {
+		o, err := b.ops.Get(retried.ID)
+		return err == nil && o.State == fleet.OperationDone
+	})
+	if _, err := b.ops.Retry(t.Context(), cancelled); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("of what is there: %v", err)
+	}
+	if err := b.Delete(t.Context(), "tiny", Deletion{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.ops.Retry(t.Context(), cancelled); fault.KindOf(err) != fault.Conflict {
+		t.Errorf("of what is to go: %v", err)
+	}
 }
 
 func TestADownloadThatIsCancelledWhileItWaits(t *testing.T) {

@@ -23,7 +23,7 @@ func (s *Service) expect(t *task, r *run) {
 	at, p := t.at, t.placement // without the rest of the task, which is large
 	r.job = s.Operations.Begin(operations.What{
 		Kind: kind, Model: shownName(t), HostID: at.hostID, Host: t.host.Name,
-		Retry: func(ctx context.Context) error { return s.retry(ctx, at, p) },
+		Retry: func(ctx context.Context) (*operations.Job, error) { return s.retry(ctx, at, p) },
 		Forgo: func(ctx context.Context) error { return s.forgo(ctx, at, p.Wanted) },
 	})
 }

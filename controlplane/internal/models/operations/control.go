@@ -61,7 +61,7 @@ func (o *Operations) waiting(id string) (forgo func(context.Context) error, err 
 var ErrCancelled = fault.New(fault.Conflict, "somebody cancelled it").On(fault.Caller)
 
 // Retry has an operation be tried now that failed or was cancelled, or that waits to be
-// tried again.
+// tried again, and returns the one that does that: another one where it had ended.
 func (o *Operations) Retry(ctx context.Context, id string) (fleet.Operation, error) {
 	o.mu.Lock()
 	r, err := o.find(id)
@@ -72,7 +72,11 @@ func (o *Operations) Retry(ctx context.Context, id string) (fleet.Operation, err
 		o.mu.Unlock()
 		return fleet.Operation{}, err
 	}
-	retry, op := r.retry, r.Operation
+	retry := r.retry
 	o.mu.Unlock()
-	return op, retry(ctx)
+	job, err := retry(ctx)
+	if err != nil {
+		return fleet.Operation{}, err
+	}
+	return job.Now(), nil
 }

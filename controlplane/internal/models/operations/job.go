@@ -22,9 +22,9 @@ type What struct {
 	HostID     string // of one that is about one host
 	Host       string // its name
 	TotalBytes int64  // 0 is unknown
-	// Retry, where it isn't nil, sees to it that the job is done again, and doesn't wait
-	// until it is.
-	Retry func(context.Context) error
+	// Retry, where it isn't nil, sees to it that the job is done again, and returns what is
+	// then to be done, without waiting until it is.
+	Retry func(context.Context) (*Job, error)
 	// Forgo, where it isn't nil, sees to it that nobody begins the job any more. It is
 	// called when somebody cancels it while it waits.
 	Forgo func(context.Context) error

@@ -52,9 +52,9 @@ type record struct {
 	change  *list.Element // in Operations.latest; nil before the first
 	begun   bool          // since the program started
 	rate    rate
-	cancel  context.CancelCauseFunc     // nil where nobody is at it
-	retry   func(context.Context) error // nil where it can't be tried again now
-	forgo   func(context.Context) error // nil where nothing has to be done for it not to be begun
+	cancel  context.CancelCauseFunc             // nil where nobody is at it
+	retry   func(context.Context) (*Job, error) // nil where it can't be tried again now
+	forgo   func(context.Context) error         // nil where nothing has to be done for it not to be begun
 }
 
 // New returns no operations; see [Operations.Load].

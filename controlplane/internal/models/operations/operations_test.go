@@ -278,7 +278,10 @@ func TestTryingAgain(t *testing.T) {
 	b := newBench(t, nil)
 	asked := 0
 	w := download()
-	w.Retry = func(context.Context) error { asked++; return nil }
+	w.Retry = func(context.Context) (*Job, error) {
+		asked++
+		return b.Begin(w), nil
+	}
 	j := b.Begin(w)
 	_, done := j.Start(t.Context())
 	done()
@@ -286,12 +289,25 @@ func TestTryingAgain(t *testing.T) {
 	if op := j.Now(); op.State != fleet.OperationWaiting || op.Code != "unavailable" || op.Error == "" || op.RetryAt.IsZero() {
 		t.Errorf("it waits as %+v", op)
 	}
-	if _, err := b.Retry(t.Context(), j.ID()); err != nil || asked != 1 {
-		t.Errorf("asked %d times, %v", asked, err)
+	if op, err := b.Retry(t.Context(), j.ID()); err != nil || asked != 1 || op.ID != j.ID() {
+		t.Errorf("asked %d times, it is tried as %+v, %v", asked, op, err)
 	}
-	j.End(nil)
-	if _, err := b.Retry(t.Context(), j.ID()); fault.KindOf(err) != fault.Conflict {
+	j.End(fault.New(fault.Invalid, "it is no model"))
+	next, err := b.Retry(t.Context(), j.ID())
+	if err != nil || asked != 2 || next.ID == j.ID() || next.State != fleet.OperationWaiting {
+		t.Errorf("what has failed is tried as %+v, %v", next, err)
+	}
+	if again, err := b.Retry(t.Context(), j.ID()); err != nil || again.ID != next.ID {
+		t.Errorf("once more it is tried as %+v, %v", again, err)
+	}
+	b.End(next.ID, nil)
+	if _, err := b.Retry(t.Context(), next.ID); fault.KindOf(err) != fault.Conflict {
 		t.Errorf("trying what is done: %v", err)
+	}
+	w.Retry = func(context.Context) (*Job, error) { return nil, fault.New(fault.Unavailable, "not now") }
+	j = b.Begin(w)
+	if _, err := b.Retry(t.Context(), j.ID()); fault.KindOf(err) != fault.Unavailable {
+		t.Errorf("what can't be tried: %v", err)
 	}
 }
 

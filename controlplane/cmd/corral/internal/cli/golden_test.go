@@ -38,7 +38,7 @@ func TestGolden(t *testing.T) {
 			"storage add models --plugin s3 bucket=b part.size=8 note=7up", "storage set models bucket=c secret=", "storage check models", "storage remove models", "storage get models a/b.gguf -", "storage put models - a/b.gguf", "storage rm models a/b.gguf", "plugin rollback storage/fs", "plugin install /dev/null", "plugin approve aa", "plugin remove aa",
 			"model import s3://models/tiny.gguf --name tiny --hosts gpu-1,gpu-2", "model download acme/loop:q4", "model download acme/loop:q4 --all", "model download acme/loop:q4 --hosts gpu-1,gpu-2", "model download acme/loop:q4 --label rack=a7 --count 2",
 			"model delete acme/loop:q4 --yes", "model delete acme/loop:q4 -y --purge", "model delete acme/loop:q4 -y --hosts gpu-1,gpu-3", "model delete half:latest --yes", "model restore acme/loop:q4", "model pin llama3:latest", "model unpin llama3:latest",
-			"model label acme/loop:q4 shift=3 team-", "model alias acme/loop:q4 prod Night-", "model alias acme/loop:q4 night:latest-", "model describe acme/loop:q4 Anything", "model pin tiny:latest -o json", "op cancel op_1", "op retry op_4", "op retry op_4 -o json", "op watch op_3",
+			"model label acme/loop:q4 shift=3 team-", "model alias acme/loop:q4 prod Night-", "model alias acme/loop:q4 night:latest-", "model describe acme/loop:q4 Anything", "model pin tiny:latest -o json", "op cancel op_1", "op retry op_2", "op retry op_4", "op retry op_4 -o json", "op watch op_3",
 			"breaker reset", "breaker reset --host gpu-1 --instance default --model llama3", "breaker reset --output json",
 		}},
 		{"chat", environment, []string{"chat tiny Hello there", "chat tiny Hello --output json"}},

@@ -201,5 +201,19 @@ func modelRoutes(t *testing.T, mux *http.ServeMux, empty bool, onHosts func() []
 	}
 	mux.HandleFunc("GET /api/operations/{id}", operation)
 	mux.HandleFunc("POST /api/operations/{id}/cancel", operation)
-	mux.HandleFunc("POST /api/operations/{id}/retry", operation)
+	mux.HandleFunc("POST /api/operations/{id}/retry", func(w http.ResponseWriter, r *http.Request) {
+		for _, o := range operations {
+			if o.ID != r.PathValue("id") {
+				continue
+			}
+			if o.State.Ended() {
+				o = shownOperation{Operation: fleet.Operation{
+					ID: "op_9", Kind: o.Kind, Model: o.Model, ModelID: o.ModelID, HostID: o.HostID, Host: o.Host, State: fleet.OperationWaiting, CreatedAt: o.EndedAt, ChangedAt: o.EndedAt,
+				}}
+			}
+			say(w, o)
+			return
+		}
+		missing(w)
+	})
 }

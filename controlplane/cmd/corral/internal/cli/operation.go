@@ -16,8 +16,8 @@ import (
 func (s *session) operationCommand() *cobra.Command {
 	return group("op", "See and steer operations: what takes a while with models",
 		s.operationListCommand(), s.operationShowCommand(), s.operationWatchCommand(),
-		s.operationActionCommand("cancel ID", "End an operation early", "operation %s is being cancelled\n", (*client.Client).CancelOperation),
-		s.operationActionCommand("retry ID", "Have an operation be tried again, now", "operation %s is tried again\n", (*client.Client).RetryOperation))
+		s.operationActionCommand("cancel ID", "End an operation early", "is being cancelled", (*client.Client).CancelOperation),
+		s.operationActionCommand("retry ID", "Have an operation be tried again, now", "is tried again", (*client.Client).RetryOperation))
 }
 
 func (s *session) operationListCommand() *cobra.Command {
@@ -182,7 +182,11 @@ func (s *session) operationActionCommand(use, short, done string, act func(*clie
 			if s.output == outputJSON {
 				return s.json(o)
 			}
-			_, err = fmt.Fprintf(s.Stdout, done, args[0])
+			became := done
+			if o.ID != args[0] { // one that has ended stays as it is
+				became += " as " + printable(o.ID)
+			}
+			_, err = fmt.Fprintf(s.Stdout, "operation %s %s\n", args[0], became)
 			return err
 		},
 	}
