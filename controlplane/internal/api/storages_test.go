@@ -26,6 +26,8 @@ type memoryPlugin struct {
 	beforeGet func() // called when a file is about to be read
 }
 
+func (p *memoryPlugin) Names() []string { return []string{"mem"} }
+
 func (p *memoryPlugin) Describe(_ context.Context, plugin string) (storages.Description, error) {
 	if plugin != "mem" {
 		return storages.Description{}, fault.New(fault.NotFound, "no plugin")
@@ -112,7 +114,7 @@ func TestWhatIsWrongWithAStorageIsToldByField(t *testing.T) {
 		want               string
 	}{
 		{"POST", "/api/storage", `{"name": "a", "plugin": "mem", "config": {"size": "wrong"}}`, 400, field("config.size", "wants a whole number, not text")},
-		{"POST", "/api/storage", `{"name": "a", "plugin": "none"}`, 400, field("plugin", "there is no storage plugin of this name")},
+		{"POST", "/api/storage", `{"name": "a", "plugin": "none"}`, 400, field("plugin", `there is no storage plugin \"none\"; there are mem`)},
 		{"POST", "/api/storage?check=maybe", `{"name": "a", "plugin": "mem"}`, 400, errorOf(fault.Invalid, `the parameter \"check\" is \"maybe\", neither online nor offline`)},
 		{"POST", "/api/storage", `{"name": "pinned", "plugin": "mem"}`, 409, errorOf(fault.Conflict, `a storage named \"pinned\" exists already`)},
 		{"PUT", "/api/storage/pinned", `{"plugin": "mem"}`, 409, errorOf(fault.Conflict, `the storage \"pinned\" is set in corral.yaml:3; change it there`)},

@@ -115,6 +115,9 @@ func (p *storagePlugins) look() []time.Time {
 	return at
 }
 
+// Names implements [storages.Plugins].
+func (p *storagePlugins) Names() []string { return p.manager.Names(plugins.Storage("").Kind) }
+
 // Describe implements [storages.Plugins].
 func (p *storagePlugins) Describe(ctx context.Context, name string) (storages.Description, error) {
 	var about plugin.Description

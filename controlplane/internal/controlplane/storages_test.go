@@ -210,3 +210,22 @@ func TestStoragesSurviveANewFormOfTheirConfiguration(t *testing.T) {
 	s.await(plugins.Degraded, "2.0.1", "saved for a newer version of the plugin")
 	s.wants(`{"timeout":"10s","token":"***"}`, "aging://10s/true/", 2)
 }
+
+// A storage of the settings file whose plugin there is not says which there are.
+func TestAStorageOfNoPluginSaysWhichThereAre(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	s.upgrade("1.0.0")
+	const names = "there are aging"
+	pinned := s.plugins.Open("aginf", "pinned", storages.Configuration{JSON: []byte(`{}`)})
+	if is := pinned.Condition(); is.State != storages.Disabled || !strings.Contains(is.Message, "storage/aginf") || !strings.HasSuffix(is.Message, names) {
+		t.Errorf("it is %+v", is)
+	}
+	_, err := s.Create(t.Context(), storages.Spec{Name: "a", Plugin: "aginf", Config: []byte(`{}`)}, storages.Online)
+	if err == nil || !strings.HasSuffix(err.Error(), names) {
+		t.Errorf("to make one: %v", err)
+	}
+	if err := pinned.Close(); err != nil {
+		t.Error(err)
+	}
+}

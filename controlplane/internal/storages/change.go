@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
@@ -155,7 +157,7 @@ func (s *Service) changeable(name string) (*entry, error) {
 func (s *Service) try(ctx context.Context, spec Spec, before *entry, trial Trial) (fleet.Storage, error) {
 	about, err := s.Plugins.Describe(ctx, spec.Plugin)
 	if fault.KindOf(err) == fault.NotFound || spec.Plugin == "" {
-		return fleet.Storage{}, &config.Faults{List: []config.Fault{{Field: "plugin", Message: "there is no storage plugin of this name"}}}
+		return fleet.Storage{}, &config.Faults{List: []config.Fault{{Field: "plugin", Message: s.noPlugin(spec.Plugin)}}}
 	}
 	if err != nil {
 		return fleet.Storage{}, explain(spec.Name, err)
@@ -194,6 +196,18 @@ func (s *Service) try(ctx context.Context, spec Spec, before *entry, trial Trial
 		Name: spec.Name, Plugin: spec.Plugin, Config: bytes.Clone(c.JSON), Secrets: c.Secrets, Schema: c.Schema, HostsRead: hostsRead,
 		ChangedAt: s.Now().UTC(),
 	}, nil
+}
+
+// noPlugin says that there is no plugin of a name, and which there are.
+func (s *Service) noPlugin(name string) string {
+	says := "has to name a storage plugin"
+	if name != "" {
+		says = fmt.Sprintf("there is no storage plugin %q", name)
+	}
+	if names := s.Plugins.Names(); len(names) > 0 {
+		return says + "; there are " + strings.Join(names, ", ")
+	}
+	return says + ", and there are none here"
 }
 
 // inConfig has the faults of a configuration stand under the field that holds it.

@@ -109,6 +109,15 @@ func TestWhatIsWrongIsToldBesideItsField(t *testing.T) {
 		_, err := l.Create(t.Context(), c.spec, storages.Online)
 		wantFields(t, err, c.want...)
 	}
+	for plugin, want := range map[string]string{
+		"":     "has to name a storage plugin; there are away, mem",
+		"none": `there is no storage plugin "none"; there are away, mem`,
+	} {
+		_, err := l.Create(t.Context(), spec("a", plugin, `{}`), storages.Online)
+		if faults, ok := errors.AsType[*config.Faults](err); !ok || faults.List[0].Message != want {
+			t.Errorf("of the plugin %q it says %v, want %q", plugin, err, want)
+		}
+	}
 	if _, err := l.Create(t.Context(), spec("a", "away", `{}`), storages.Online); fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("a plugin that does not run: %v", err)
 	}

@@ -70,6 +70,8 @@ func newPlugins() *plugins {
 	return &plugins{changed: make(chan struct{}), open: map[string]*instance{}}
 }
 
+func (p *plugins) Names() []string { return []string{"away", "mem"} }
+
 func (p *plugins) Describe(_ context.Context, plugin string) (storages.Description, error) {
 	switch plugin {
 	case "mem":

@@ -12,6 +12,8 @@ import (
 
 // Plugins runs the programs that serve storages.
 type Plugins interface {
+	// Names returns the names of the plugins that there are, in their order.
+	Names() []string
 	// Describe says what a plugin is. One that there is not is fault.NotFound; one
 	// that can't be asked now is another error, which says why.
 	Describe(ctx context.Context, plugin string) (Description, error)

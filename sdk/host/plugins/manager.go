@@ -84,9 +84,10 @@ type Manager struct {
 
 	mu      sync.Mutex
 	units   map[ID]*unit
-	strays  []Status // files that are no plugins that run
-	failed  error    // of the last look at the directories
-	scanned bool     // they were looked at
+	names   map[string][]string // of those that there are, by their kinds; replaced as a whole
+	strays  []Status            // files that are no plugins that run
+	failed  error               // of the last look at the directories
+	scanned bool                // they were looked at
 	tasks   *tasks
 }
 
@@ -170,10 +171,20 @@ func (m *Manager) Rescan() error {
 	}
 	// A lock that can't be read takes nobody's trust away.
 	trusted := func(sha256 string) bool { return err != nil || m.scanner.Trusts(sha256) }
+	m.names = map[string][]string{}
+	var gone []*unit
 	for id, u := range m.units {
-		if _, ok := best[id]; !ok && !u.keeps(trusted) {
-			u.use(nil)
+		if _, ok := best[id]; ok || u.keeps(trusted) {
+			m.names[id.Kind] = append(m.names[id.Kind], id.Name)
+		} else {
+			gone = append(gone, u)
 		}
+	}
+	for _, list := range m.names {
+		slices.Sort(list)
+	}
+	for _, u := range gone {
+		u.useNone(m.names[u.id.Kind])
 	}
 	m.scanned = true
 	m.mu.Unlock()
@@ -206,7 +217,7 @@ func (m *Manager) unitLocked(id ID) *unit {
 		u = newUnit(m.config, id, m.tasks)
 		m.units[id] = u
 		if m.scanned {
-			u.use(nil)
+			u.useNone(m.names[id.Kind])
 		}
 		m.tasks.add(u.supervise)
 	}
@@ -239,6 +250,14 @@ func (m *Manager) Plugins() []Status {
 	}
 	slices.SortFunc(out, func(a, b Status) int { return strings.Compare(a.ID.String(), b.ID.String()) })
 	return append(out, strays...)
+}
+
+// Names returns the names of the plugins of a kind that there are, in their order. Nobody may
+// change the list.
+func (m *Manager) Names(kind string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.names[kind]
 }
 
 // Found returns nil when the directories and the locks could be read when they were

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -412,5 +413,33 @@ func TestNothingIsLeftWhenTheManagerEnds(t *testing.T) {
 	}
 	if _, err := i.Stat(t.Context(), "k"); fault.KindOf(err) != fault.Unavailable {
 		t.Errorf("%v", err)
+	}
+}
+
+// Whoever names a plugin that there is not is told those of the kind that there are.
+func TestAPluginThatThereIsNotSaysWhichThereAre(t *testing.T) {
+	h := newHost(t)
+	h.trust("memory", "0.1.0")
+	before := h.Storage(Setup{Plugin: Storage("memroy"), Name: "before"}) // before anybody has looked
+	h.run()
+	const want = "there is no program of storage/memroy that is trusted; of this kind there are memory"
+	h.await("it is found that there is none", func() bool { return before.Status().Reason == want })
+	if s := h.Storage(Setup{Plugin: Storage("memroy"), Name: "after"}).Status(); s.State != Disabled || s.Reason != want {
+		t.Errorf("it is %+v", s)
+	}
+	if s := h.Loader(Setup{Plugin: Loader("memory"), Name: "of another kind"}).Status(); s.Reason != "there is no program of loader/memory that is trusted" {
+		t.Errorf("of another kind it is %+v", s)
+	}
+	if got := h.Names("storage"); !slices.Equal(got, []string{"memory"}) {
+		t.Errorf("there are %q", got)
+	}
+	if err := os.Remove(filepath.Join(h.dir, trust.LockName)); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Rescan(); err != nil {
+		t.Fatal(err)
+	}
+	if s := before.Status(); s.Reason != "there is no program of storage/memroy that is trusted" || len(h.Names("storage")) != 0 {
+		t.Errorf("where there is none it is %+v, and there are %q", s, h.Names("storage"))
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,14 +56,25 @@ func newUnit(c Config, id ID, t *tasks) *unit {
 	}
 }
 
-// use has the unit run a program, nil for none.
+// useNone has the unit run no program. Others are the names of the plugins of its kind that
+// there are: its own may be a slip of the pen.
+func (u *unit) useNone(others []string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.newest, u.wanted = nil, nil
+	why := fmt.Sprintf("there is no program of %s that is trusted", u.id)
+	if len(others) > 0 {
+		why += fmt.Sprintf("; of this kind there are %s", strings.Join(others, ", "))
+	}
+	u.setLocked(Disabled, fault.Ours, why)
+	u.wakeUp()
+}
+
+// use has the unit run a program.
 func (u *unit) use(f *trust.Found) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	switch {
-	case f == nil:
-		u.newest, u.wanted = nil, nil
-		u.setLocked(Disabled, fault.Ours, fmt.Sprintf("there is no program of %s that is trusted", u.id))
 	case slices.Contains(u.config.Disabled, u.id):
 		u.newest, u.wanted = &program{Found: *f}, nil
 		u.setLocked(Disabled, fault.Ours, "it was disabled")
