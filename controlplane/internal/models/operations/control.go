@@ -61,11 +61,16 @@ func (o *Operations) waiting(id string) (forgo func(context.Context) error, err 
 var ErrCancelled = fault.New(fault.Conflict, "somebody cancelled it").On(fault.Caller)
 
 // Retry has an operation be tried now that failed or was cancelled, or that waits to be
-// tried again, and returns the one that does that: another one where it had ended.
+// tried again, and returns the one that does that: another one where it had ended. One that
+// is under way is fault.Conflict.
 func (o *Operations) Retry(ctx context.Context, id string) (fleet.Operation, error) {
 	o.mu.Lock()
 	r, err := o.find(id)
-	if err == nil && r.retry == nil {
+	switch {
+	case err != nil:
+	case r.State == fleet.OperationRunning: // and whoever is at it may be about to end it
+		err = fault.New(fault.Conflict, "the operation is under way; it can be tried again when it has ended").On(fault.Caller)
+	case r.retry == nil:
 		err = fault.New(fault.Conflict, "an operation of the kind %q that is %s can't be tried again", r.Kind, r.State).On(fault.Caller)
 	}
 	if err != nil {

@@ -284,6 +284,12 @@ func TestTryingAgain(t *testing.T) {
 	}
 	j := b.Begin(w)
 	_, done := j.Start(t.Context())
+	if _, err := b.Cancel(t.Context(), j.ID()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := b.Retry(t.Context(), j.ID()); fault.KindOf(err) != fault.Conflict || asked != 0 {
+		t.Errorf("trying what is being cancelled: %v, asked %d times", err, asked)
+	}
 	done()
 	j.Again(fault.New(fault.Unavailable, "the host could not be reached"), b.at.Add(time.Minute))
 	if op := j.Now(); op.State != fleet.OperationWaiting || op.Code != "unavailable" || op.Error == "" || op.RetryAt.IsZero() {
