@@ -148,8 +148,11 @@ func (r *remote) Delete(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	if err := o.Remove(ctx); err != nil && !isAbsent(err) && !errors.Is(err, fs.ErrorObjectNotFound) {
-		return explained(ctx, err, "delete the object %q", key)
+	if err := o.Remove(ctx); err != nil && !isAbsent(err) {
+		// That somebody else was faster, services say each in words of their own.
+		if _, now := r.find(ctx, key); fault.KindOf(now) != fault.NotFound {
+			return explained(ctx, err, "delete the object %q", key)
+		}
 	}
 	r.tidy(ctx, path.Dir(key))
 	return nil

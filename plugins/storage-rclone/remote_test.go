@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"crypto/rand"
 	"errors"
 	"io"
@@ -10,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/rclone/rclone/fs"
 
 	"github.com/corral-fleet/corral/sdk/config"
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -85,6 +88,35 @@ func TestWhatADeadUploadLeftIsSwept(t *testing.T) {
 	}
 	if n, err := b.Sweep(t.Context(), 0); n != 1 || err != nil {
 		t.Errorf("%d were swept, %v", n, err)
+	}
+}
+
+// forestalled is a service at which somebody else always deletes an object first, and which
+// says so in its own words.
+type forestalled struct{ fs.Fs }
+
+func (f forestalled) NewObject(ctx context.Context, key string) (fs.Object, error) {
+	o, err := f.Fs.NewObject(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	return gone{o}, nil
+}
+
+type gone struct{ fs.Object }
+
+func (g gone) Remove(ctx context.Context) error {
+	return errors.Join(g.Object.Remove(ctx), errors.New("NoSuchKey"))
+}
+
+func TestWhatSomebodyElseHasJustDeletedIsDeleted(t *testing.T) {
+	b := opened(t, settings{Type: "local", Root: t.TempDir()})
+	if err := b.Put(t.Context(), "k", storage.Bytes([]byte("x"))); err != nil {
+		t.Fatal(err)
+	}
+	b.fs = forestalled{b.fs}
+	if err := b.Delete(t.Context(), "k"); err != nil {
+		t.Error(err)
 	}
 }
 
