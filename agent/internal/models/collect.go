@@ -25,3 +25,12 @@ func (e *Executor) collect(ctx context.Context) (*work.Result, error) {
 	}
 	return &work.Result{FreedBytes: freed}, nil
 }
+
+// mayTidy reports whether files of the folder of models are the agent's to delete.
+func (e *Executor) mayTidy() bool {
+	if e.store == nil || !e.host.Ours || !e.store.Writable() {
+		return false
+	}
+	_, shared := e.store.Shared()
+	return !shared
+}

@@ -242,10 +242,7 @@ func (e *Executor) abandon(ctx context.Context, name string) {
 
 // drop deletes files that Ollama took in and made others of, where that is up to us.
 func (e *Executor) drop(digests []string) (freedBytes int64) {
-	if e.store == nil || !e.host.Ours || !e.store.Writable() {
-		return 0
-	}
-	if _, shared := e.store.Shared(); shared {
+	if !e.mayTidy() {
 		return 0
 	}
 	freed, err := e.store.Drop(digests)

@@ -199,6 +199,31 @@ func TestCancellingKeepsWhatWasFetched(t *testing.T) {
 	}
 }
 
+// TestOllamaWasKilledWhileItNotedHowFarItIs has an Ollama find what one leaves that is
+// killed between emptying a note and writing it.
+func TestOllamaWasKilledWhileItNotedHowFarItIs(t *testing.T) {
+	t.Parallel()
+	s := realollama.Serve(t, realollama.Bin(t))
+	file := large()
+	partial := filepath.Join(s.ModelsDir, "blobs", "sha256-"+shaOf(file)+"-partial")
+	if err := os.MkdirAll(filepath.Dir(partial), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{partial: file[:len(file)/2], partial + "-0": nil} {
+		if err := os.WriteFile(name, content, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	o := newOrigin(t, map[string][]byte{"m": file})
+	got, err := executor(t, s).Run(t.Context(), plain("tiny", file, o.URL+"/m"))
+	if err != nil || got.Path != wayPull {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	if left, err := filepath.Glob(partial + "*"); err != nil || len(left) > 0 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+}
+
 func TestOllamaIsKilledInTheMidst(t *testing.T) {
 	t.Parallel()
 	s := realollama.Serve(t, realollama.Bin(t))

@@ -67,6 +67,8 @@ func (e *Executor) pullAs(ctx context.Context, img *image) (name string, err err
 			// What an earlier pull had left was not of the model. It is gone now.
 			e.log.Warn("what was fetched earlier is another file's; it is fetched anew")
 			anew = true
+		case e.dropBroken(img):
+			e.log.Warn("Ollama can't go on with what it had of the model, since it was killed; it is fetched anew", "error", refused)
 		case fault.KindOf(storeFault(refused)) == fault.Unavailable && (!r.Asked() || r.ServedBytes() == 0 && missing > 0):
 			return "", notPulledError{storeFault(refused)}
 		default:
@@ -90,6 +92,23 @@ func (e *Executor) partialBytes(img *image) (n int64) {
 		n += e.store.PartialBytes(strings.TrimPrefix(digest, "sha256:"))
 	}
 	return n
+}
+
+// dropBroken deletes what Ollama has fetched of the model and can't go on with, and reports
+// whether there was any. Ollama has just refused to pull the model, so that no download of
+// it is under way.
+func (e *Executor) dropBroken(img *image) (dropped bool) {
+	if !e.mayTidy() {
+		return false
+	}
+	for digest := range img.Blobs {
+		broken, err := e.store.DropBroken(strings.TrimPrefix(digest, "sha256:"))
+		if err != nil {
+			e.log.Warn("what Ollama can't go on with is left", "error", err)
+		}
+		dropped = dropped || broken
+	}
+	return dropped
 }
 
 // smallBytes is what a blob has at most that is uploaded rather than pulled.

@@ -23,8 +23,9 @@ const (
 )
 
 // Collect deletes blobs that no model refers to and that are over an hour old, and what
-// unfinished downloads and creations left over a day ago. While something is being
-// downloaded or created, blobs stay. It must not be called for a store that is [Store.Shared].
+// unfinished downloads and creations left over a day ago, or over an hour ago where Ollama
+// can't go on with it. While something is being downloaded or created, blobs stay. It must
+// not be called for a store that is [Store.Shared].
 func (s *Store) Collect(now time.Time) (freedBytes int64, err error) {
 	entries, err := os.ReadDir(s.blobs())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -38,7 +39,7 @@ func (s *Store) Collect(now time.Time) (freedBytes int64, err error) {
 		return freedBytes, err
 	}
 	var orphans []string
-	latest := latestOf(entries, now)
+	latest := s.latestOf(entries, now)
 	for _, e := range entries {
 		name := e.Name()
 		age, size, ok := ageOf(e, now)
@@ -124,8 +125,9 @@ func treeAgeOf(dir string, now time.Time) (age time.Duration, sizeBytes int64, e
 
 // latestOf returns how long ago something came of each blob that is or was being
 // downloaded, by the blob's name. A download has a file for each of its parts, and that of
-// one that came long ago is needed as long as any other comes.
-func latestOf(entries []fs.DirEntry, now time.Time) map[string]time.Duration {
+// one that came long ago is needed as long as any other comes. One with which Ollama can't
+// go on came before all time.
+func (s *Store) latestOf(entries []fs.DirEntry, now time.Time) map[string]time.Duration {
 	latest := map[string]time.Duration{}
 	for _, e := range entries {
 		if !partialName.MatchString(e.Name()) {
@@ -136,6 +138,11 @@ func latestOf(entries []fs.DirEntry, now time.Time) map[string]time.Duration {
 			if before, there := latest[blob]; !there || age < before {
 				latest[blob] = age
 			}
+		}
+	}
+	for blob, age := range latest {
+		if age > orphanGrace && s.broken(blob) {
+			latest[blob] = math.MaxInt64
 		}
 	}
 	return latest

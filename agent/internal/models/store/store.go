@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -72,18 +71,6 @@ func (s *Store) Room() (Room, error) {
 			return Room{}, fmt.Errorf("space of %s: %w", s.dir, err)
 		}
 	}
-}
-
-// PartialBytes is how much of the disk an unfinished download of a blob has taken.
-func (s *Store) PartialBytes(digest string) int64 {
-	info, err := os.Stat(s.blob(digest) + "-partial")
-	if err != nil {
-		return 0
-	}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		return min(st.Blocks*512, info.Size())
-	}
-	return 0
 }
 
 // networks are file systems that other hosts may have as well, or programs serve.

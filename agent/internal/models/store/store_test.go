@@ -114,6 +114,23 @@ func TestOrphansGoAfterAnHour(t *testing.T) {
 	}
 }
 
+func TestWhatOllamaCannotGoOnWithGoesAfterAnHour(t *testing.T) {
+	broken, good := "sha256-"+digestOf("broken")+"-partial", "sha256-"+digestOf("good")+"-partial"
+	s := newStore(t, strings.Fields(all), "config", "used")
+	for name, content := range map[string]string{broken: "half", broken + "-0": `{"Size":4}`, broken + "-1": "", good: "half", good + "-0": `{"Size":8}`} {
+		put(t, s, name, content)
+	}
+	if freed, err := s.Collect(time.Now().Add(50 * time.Minute)); err != nil || freed != 0 {
+		t.Errorf("%d bytes are freed at once, %v", freed, err)
+	}
+	if _, err := s.Collect(time.Now().Add(2 * time.Hour)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(sorted("config", "used", good, good+"-0"), left(t, s, strings.Fields(all)...)); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestAConversionThatBrokeOffGoesAfterADay(t *testing.T) {
 	s := newStore(t, strings.Fields(all), "config", "used")
 	dir := filepath.Join(s.dir, "ollama-safetensors0123")
@@ -154,7 +171,7 @@ func TestNothingGoesWhileSomethingComes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			blobs := strings.Fields(all)
 			s := newStore(t, blobs, "config", "used")
-			put(t, s, name, "half")
+			put(t, s, name, `{"Size":1}`)
 			// In two hours the orphan is old, and bytes have come ten minutes ago.
 			written := func(at time.Time) {
 				t.Helper()
