@@ -109,6 +109,7 @@ func start(t *testing.T, forward relaytest.Forward) *fixture {
 	f.models = models.New(models.Options{
 		Store: db, View: f.registry, Storages: shelves{kept}, Loaders: anything{}, Workers: nobodyWorks{}, Operations: f.operations, PeerTickets: models.NewPeerTickets(noon),
 		CacheBytes: func() int64 { return 0 }, LastUses: func(context.Context) ([]fleet.LastUse, error) { return nil, nil },
+		Uses: func(string) map[string]time.Time { return nil },
 		Rate: func() int64 { return 0 }, Log: log, Now: noon,
 	})
 	f.api = New(Options{

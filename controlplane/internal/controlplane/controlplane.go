@@ -139,7 +139,7 @@ func (c *ControlPlane) assemble(ctx context.Context, db *sqlite.DB, authority *p
 	if err != nil {
 		return nil, err
 	}
-	known, err := c.catalogue(ctx, db, registry, link, kept, serving.manager, manager, peerTickets)
+	known, err := c.catalogue(ctx, db, registry, link, kept, serving.manager, manager, peerTickets, forward.Uses)
 	if err != nil {
 		return nil, err
 	}

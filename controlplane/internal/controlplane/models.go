@@ -33,7 +33,7 @@ type catalogue struct {
 // catalogue returns the models, with what was stored of them.
 func (c *ControlPlane) catalogue(
 	ctx context.Context, db *sqlite.DB, registry *fleet.Registry, workers models.Workers, kept *storages.Service, serving *plugins.Manager, manager *settings.Manager,
-	peerTickets *models.PeerTickets,
+	peerTickets *models.PeerTickets, uses func(digest string) map[string]time.Time,
 ) (*catalogue, error) {
 	log := c.log.Named("models")
 	jobs := operations.New(db, c.now, log)
@@ -47,6 +47,7 @@ func (c *ControlPlane) catalogue(
 		Loaders: loaders, Workers: workers, Operations: jobs, PeerTickets: peerTickets,
 		CacheBytes: func() int64 { return int64(manager.Current().Models.CacheSize) },
 		LastUses:   func(ctx context.Context) ([]fleet.LastUse, error) { return db.LastUses(ctx, c.now().Add(-exactUses)) },
+		Uses:       uses,
 		Rate:       func() int64 { return int64(manager.Current().Models.FetchRate) }, Log: log, Now: c.now,
 	})
 	if err := s.Load(ctx); err != nil {

@@ -9,9 +9,13 @@ import (
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 )
 
+// unseen is for how long after a model was at work its host may not have told yet that it
+// is in memory.
+const unseen = 30 * time.Second
+
 // evict has models go from hosts that keep more than they may: the least recently used
 // first, and of those alone that the placement brought there, and that are neither pinned
-// nor in memory. They can be fetched again.
+// nor in memory, nor at work a moment ago. They can be fetched again.
 func (s *Service) evict(ctx context.Context, hosts []fleet.HostView) error {
 	most := s.CacheBytes()
 	if most <= 0 {
@@ -39,8 +43,15 @@ func (s *Service) evict(ctx context.Context, hosts []fleet.HostView) error {
 	s.changing.Lock()
 	defer s.changing.Unlock()
 	var list []fleet.Placement
+	atWork := map[string]map[string]time.Time{} // by digest
 	for _, h := range crowded {
-		list = append(list, s.evictions(h, s.excess(h, most), used)...)
+		able := slices.DeleteFunc(s.evictable(h), func(p fleet.Placement) bool {
+			if _, known := atWork[p.Digest]; !known {
+				atWork[p.Digest] = s.Uses(p.Digest)
+			}
+			return s.Now().Sub(atWork[p.Digest][h.ID]) < unseen
+		})
+		list = append(list, s.evictions(h, able, s.excess(h, most), used)...)
 	}
 	return s.place(ctx, list)
 }
@@ -90,11 +101,10 @@ func (s *Service) excess(h *fleet.HostView, most int64) int64 {
 	return sum - most
 }
 
-// evictions returns placements of a host that go, so that it has so many bytes less, or
-// as many as can be.
-func (s *Service) evictions(h *fleet.HostView, excess int64, used map[place]time.Time) []fleet.Placement {
+// evictions returns those of a host's placements that go, of such as may, so that it has so
+// many bytes less, or as many as can be.
+func (s *Service) evictions(h *fleet.HostView, able []fleet.Placement, excess int64, used map[place]time.Time) []fleet.Placement {
 	in := instanceNamed(h, instanceOf(h))
-	able := s.evictable(h)
 	lastUse := func(p *fleet.Placement) time.Time {
 		at := used[place{model: p.Model, hostID: p.HostID}]
 		if at.Before(p.Since) { // what has just come was wanted then

@@ -19,7 +19,8 @@ func TestAHostThatHasMoreThanItMayLetsGoOfWhatWasUsedLeast(t *testing.T) {
 		{Model: "recent", HostID: "id-a", At: noon().Add(3 * time.Hour)},
 		{Model: "asked", HostID: "id-a", At: noon()},
 	}
-	names := []string{"old", "loaded", "recent", "pinned"}
+	b.recent = []fleet.LastUse{{Model: "working", HostID: "id-a", At: noon().Add(-unseen / 2)}} // its host has not told yet that it is loaded
+	names := []string{"old", "loaded", "recent", "pinned", "working"}
 	for _, name := range names {
 		b.take(name, "GGUF "+name+strings.Repeat(".", 15-len(name))) // 20 bytes each
 		if _, err := b.Want(t.Context(), name, Where{}); err != nil {
@@ -46,15 +47,18 @@ func TestAHostThatHasMoreThanItMayLetsGoOfWhatWasUsedLeast(t *testing.T) {
 			return slices.Equal(has(), want) && !slices.ContainsFunc(b.ops.List(), func(o fleet.Operation) bool { return !o.State.Ended() })
 		}
 	}
-	b.await("all are there", settled("asked", "by-hand", "loaded", "old", "pinned", "recent"))
+	b.await("all are there", settled("asked", "by-hand", "loaded", "old", "pinned", "recent", "working"))
 	h.set("a", func(v *fleet.HostView) { v.Instances[0].Loaded = []fleet.LoadedModel{{Name: "loaded:latest"}} })
-	b.cache.Store(95) // of 110
+	b.cache.Store(115) // of 130
 	b.wake()
-	b.await("the one goes that was used least, of those that may", settled("asked", "by-hand", "loaded", "pinned", "recent"))
+	b.await("the one goes that was used least, of those that may", settled("asked", "by-hand", "loaded", "pinned", "recent", "working"))
 	b.cache.Store(1)
 	b.wake()
-	b.await("what nobody may take away stays", settled("asked", "by-hand", "loaded", "pinned"))
+	b.await("what nobody may take away stays", settled("asked", "by-hand", "loaded", "pinned", "working"))
 	if m := b.model("recent"); m.Status != fleet.ModelStored || len(m.WantedOn) != 0 {
 		t.Errorf("what went is %+v", m)
 	}
+	b.clock.pass(unseen)
+	b.wake()
+	b.await("what was at work a while ago goes as well", settled("asked", "by-hand", "loaded", "pinned"))
 }

@@ -374,14 +374,15 @@ func (h *hosts) done() []string {
 type bench struct {
 	*Service
 
-	t     *testing.T
-	shelf *shelf
-	hosts *hosts
-	ops   *operations.Operations
-	clock *clock
-	cache atomic.Int64
-	uses  []fleet.LastUse
-	stop  func()
+	t      *testing.T
+	shelf  *shelf
+	hosts  *hosts
+	ops    *operations.Operations
+	clock  *clock
+	cache  atomic.Int64
+	uses   []fleet.LastUse
+	recent []fleet.LastUse // of which uses don't tell yet
+	stop   func()
 }
 
 type clock struct {
@@ -401,6 +402,17 @@ func (c *clock) pass(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
+// atWork are the uses of a model that nothing else tells of yet.
+func (b *bench) atWork(digest string) map[string]time.Time {
+	uses := map[string]time.Time{}
+	for _, u := range b.recent {
+		if m := b.model(u.Model); m.Digest == digest {
+			uses[u.HostID] = u.At
+		}
+	}
+	return uses
+}
+
 func newBench(t *testing.T, shelf *shelf, hosts *hosts) *bench {
 	t.Helper()
 	b := &bench{t: t, shelf: shelf, hosts: hosts, clock: &clock{at: noon()}}
@@ -411,6 +423,7 @@ func newBench(t *testing.T, shelf *shelf, hosts *hosts) *bench {
 	b.Service = New(Options{
 		Store: shelf, View: hosts, Storages: shelf, Loaders: oracle{}, Workers: hosts, Operations: b.ops, PeerTickets: NewPeerTickets(b.clock.now),
 		CacheBytes: b.cache.Load, LastUses: func(context.Context) ([]fleet.LastUse, error) { return b.uses, nil },
+		Uses: b.atWork,
 		Rate: func() int64 { return 0 }, Log: hclog.NewNullLogger(), Now: b.clock.now,
 	})
 	if err := b.Load(t.Context()); err != nil {

@@ -38,6 +38,7 @@ func newStill(tb testing.TB, hostCount, modelCount int) (*Service, *still) {
 	s := New(Options{
 		Store: shelf, View: view, Storages: shelf, Loaders: oracle{}, Workers: view, Operations: ops,
 		CacheBytes: func() int64 { return 1 << 50 }, LastUses: func(context.Context) ([]fleet.LastUse, error) { return nil, nil },
+		Uses: func(string) map[string]time.Time { return nil },
 		Rate: func() int64 { return 0 }, Log: hclog.NewNullLogger(), Now: noon,
 	})
 	models := make([]fleet.HostModel, modelCount)

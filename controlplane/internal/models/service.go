@@ -79,6 +79,9 @@ type Options struct {
 	CacheBytes func() int64
 	// LastUses returns when each model was last asked for on each host.
 	LastUses func(ctx context.Context) ([]fleet.LastUse, error)
+	// Uses returns when the model of a digest was last at work, by the ids of the hosts, as
+	// far as that was so recent that LastUses may not have it.
+	Uses func(digest string) map[string]time.Time
 	// Rate is how many bytes a second a host may fetch; 0 is no limit.
 	Rate func() int64
 	Log  hclog.Logger
