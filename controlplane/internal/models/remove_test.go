@@ -62,6 +62,16 @@ func TestAStorageThatFailsWhileItsFilesAreDeleted(t *testing.T) {
 	b.await("it is gone", func() bool { return b.model("tiny").Status == "" && len(b.shelf.keys()) == 0 })
 }
 
+func TestAModelOfAForgottenStorageCanBeDeleted(t *testing.T) {
+	b := newBench(t, newShelf(), newHosts())
+	b.take("tiny", "GGUF one")
+	b.shelf.fail(fault.New(fault.NotFound, "there is no storage of this name").On(fault.Caller))
+	if err := b.Delete(t.Context(), "tiny", Deletion{Purge: true}); err != nil {
+		t.Fatal(err)
+	}
+	b.await("it is gone", func() bool { return b.model("tiny").Status == "" })
+}
+
 func TestHostsLetGoOfAModelThatTheCatalogueKeeps(t *testing.T) {
 	h := newHosts("a", "b", "c")
 	b := newBench(t, newShelf(), h)

@@ -157,12 +157,18 @@ func (s *Service) Known(storage, sha256 string) (sizeBytes int64, err error) {
 	return 0, fault.New(fault.NotFound, "no model has a file of this digest")
 }
 
-// drop deletes files that no model has.
+// drop deletes files that no model has. Those of a storage that was forgotten stay where they
+// are: a model can be deleted all the same.
 func (s *Service) drop(ctx context.Context, files []fleet.ModelFile) error {
 	var errs []error
 	for _, f := range files {
 		if !f.Borrowed && !s.uses(f) {
-			errs = append(errs, s.Storages.Delete(ctx, f.Storage, f.Key))
+			err := s.Storages.Delete(ctx, f.Storage, f.Key)
+			if fault.KindOf(err) == fault.NotFound && fault.SideOf(err) == fault.Caller {
+				s.Log.Warn("a file stays in a storage that there is no more", "storage", f.Storage, "key", f.Key)
+				err = nil
+			}
+			errs = append(errs, err)
 		}
 	}
 	return errors.Join(errs...)

@@ -56,9 +56,14 @@ func TestNothingSteersTheTerminal(t *testing.T) {
 
 func TestStatusOfAModelInTheTrash(t *testing.T) {
 	at := time.Date(2026, 3, 2, 12, 0, 0, 0, time.UTC)
-	m := client.Model{Status: "deleting", PurgeAt: at, Files: []client.ModelFile{{Path: "m.gguf"}}}
+	m := client.Model{Status: "deleting", DeletedAt: at.Add(-24 * time.Hour), PurgeAt: at, Files: []client.ModelFile{{Path: "m.gguf"}}}
 	if got := statusOf(&m); got != "deleted, kept until 2026-03-02 12:00:00" {
 		t.Errorf("where its files are left it is %q", got)
+	}
+	purged := m
+	purged.PurgeAt = m.DeletedAt
+	if got := statusOf(&purged); got != "deleting" {
+		t.Errorf("where its files go at once it is %q", got)
 	}
 	m.Residencies = []client.Residency{{Host: "gpu-1"}}
 	if got := statusOf(&m); got != "deleting" {

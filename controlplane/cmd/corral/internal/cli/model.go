@@ -68,7 +68,7 @@ func (s *session) showFailed(models []client.Model) error {
 // statusOf is how a model is, with what makes it more than that.
 func statusOf(m *client.Model) string {
 	status := m.Status
-	if !m.PurgeAt.IsZero() && len(m.Residencies) == 0 && len(m.Files) > 0 {
+	if m.PurgeAt.After(m.DeletedAt) && len(m.Residencies) == 0 && len(m.Files) > 0 {
 		status = "deleted, kept until " + m.PurgeAt.UTC().Format(time.DateTime)
 	}
 	if m.Conflict {

@@ -266,8 +266,28 @@ func (s *session) storageRemoveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			_, err = fmt.Fprintf(s.Stdout, "storage %s is forgotten; its files are where they were\n", printable(st.Name))
+			if _, err := fmt.Fprintf(s.Stdout, "storage %s is forgotten; its files are where they were\n", printable(st.Name)); err != nil {
+				return err
+			}
+			models, err := c.Models(cmd.Context())
+			if err != nil {
+				return err
+			}
+			if stranded := storedIn(models, st.Name); len(stranded) > 0 {
+				_, err = fmt.Fprintf(s.Stdout, "hosts can't get these models any more, until it is added again: %s\n", printable(strings.Join(stranded, ", ")))
+			}
 			return err
 		},
 	}
+}
+
+// storedIn returns the names of the models that have files in a storage.
+func storedIn(models []client.Model, storage string) []string {
+	var names []string
+	for i := range models {
+		if slices.ContainsFunc(models[i].Files, func(f client.ModelFile) bool { return f.Storage == storage }) {
+			names = append(names, models[i].Name)
+		}
+	}
+	return names
 }
