@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/mattn/go-isatty"
+	"github.com/vbauerster/cupwriter"
 	"github.com/vbauerster/mpb/v8"
 	"github.com/vbauerster/mpb/v8/decor"
 )
@@ -51,9 +52,21 @@ type reading struct {
 func (s *session) gauges() *gauges {
 	g := &gauges{w: s.Stderr, byID: map[string]*gauge{}}
 	if isTerminal(s.Stderr) {
-		g.bars = mpb.New(mpb.WithOutput(s.Stderr))
+		g.bars = mpb.New(mpb.WithConsoleWriter(console{cupwriter.New(s.Stderr, false)}))
 	}
 	return g
+}
+
+// console draws bars from the first column on, wherever the cursor is: a terminal shows what
+// is typed meanwhile, such as ^C.
+type console struct{ *cupwriter.Writer }
+
+// Flush implements [mpb.ConsoleWriter].
+func (c console) Flush(lines int) error {
+	if err := c.Writer.Flush(lines); err != nil {
+		return err
+	}
+	return c.WriteByte('\r') // before what is drawn next
 }
 
 // isTerminal reports whether something that is read or written is a terminal.

@@ -107,7 +107,7 @@ func operationMessage(o *client.Operation) string {
 
 // left is how long an operation is expected to take yet.
 func left(o *client.Operation) string {
-	if o.RemainingSeconds == nil {
+	if o.RemainingSeconds == nil || *o.RemainingSeconds == 0 {
 		return ""
 	}
 	return duration(time.Duration(*o.RemainingSeconds)*time.Second) + " left"

@@ -94,8 +94,14 @@ func TestABarGoesOn(t *testing.T) {
 	o.State = client.OperationDone
 	g.set("op_1", operationReading(&o))
 	g.close()
-	if text, want := seen(t, person, program), "[======================] done, 200 B"; !strings.Contains(text, want) {
+	text := seen(t, person, program)
+	if want := "[======================] done, 200 B"; !strings.Contains(text, want) {
 		t.Errorf("%q is not to be seen in %q", want, text)
+	}
+	// What is typed meanwhile leaves the cursor anywhere in the line.
+	const cleared = "\x1b[J"
+	if n, whole := strings.Count(text, cleared), strings.Count(text, cleared+"\r"); n == 0 || whole != n {
+		t.Errorf("of %d times, %d are drawn from the first column on: %q", n, whole, text)
 	}
 }
 
