@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,10 +26,32 @@ func (s *session) completeArgs(places ...names) cobra.CompletionFunc {
 	}
 }
 
-// completeFlag completes the value of a flag.
+// thenFiles completes the first argument of a command, and leaves the others to the shell,
+// which knows the files of this machine.
+func (s *session) thenFiles(first names) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveDefault
+		}
+		return s.completions(cmd.Context(), first)
+	}
+}
+
+// completeFlag completes the value of a flag, or the last of those that it has with commas.
 func (s *session) completeFlag(cmd *cobra.Command, flag string, ask names) {
-	err := cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
-		return s.completions(cmd.Context(), ask)
+	several := cmd.Flag(flag).Value.Type() == "stringSlice"
+	err := cmd.RegisterFlagCompletionFunc(flag, func(cmd *cobra.Command, _ []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		words, directive := s.completions(cmd.Context(), ask)
+		before := typed[:strings.LastIndexByte(typed, ',')+1]
+		if !several || before == "" {
+			return words, directive
+		}
+		there := strings.Split(before, ",")
+		words = slices.DeleteFunc(words, func(word string) bool { return slices.Contains(there, word) })
+		for i := range words {
+			words[i] = before + words[i]
+		}
+		return words, directive
 	})
 	if err != nil {
 		panic(err) // the command has no such flag

@@ -54,7 +54,7 @@ func from(st *client.Storage) string {
 
 func (s *session) storageShowCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "show NAME", Short: "Show one storage", Args: exactly("NAME"),
+		Use: "show NAME", Short: "Show one storage", Args: exactly("NAME"), ValidArgsFunction: s.completeArgs(s.storageNames, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.client()
 			if err != nil {
@@ -146,7 +146,7 @@ const hostsReadHelp = "let hosts read the service themselves, with its secrets, 
 func (s *session) storageSetCommand() *cobra.Command {
 	var offline, hostsRead bool
 	cmd := &cobra.Command{
-		Use: "set NAME [FIELD=VALUE…]", Short: "Change fields of a storage's configuration", Args: atLeast("NAME"),
+		Use: "set NAME [FIELD=VALUE…]", Short: "Change fields of a storage's configuration", Args: atLeast("NAME"), ValidArgsFunction: s.completeArgs(s.storageNames, nil),
 		Long: "Change fields of a storage's configuration; FIELD= takes one away.\n\n" + fieldsHelp,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.client()
@@ -235,7 +235,7 @@ func change(tree map[string]any, path string, value any) {
 
 func (s *session) storageCheckCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "check NAME", Short: "Ask a storage's service whether it would serve", Args: exactly("NAME"),
+		Use: "check NAME", Short: "Ask a storage's service whether it would serve", Args: exactly("NAME"), ValidArgsFunction: s.completeArgs(s.storageNames, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.client()
 			if err != nil {
@@ -256,7 +256,7 @@ func (s *session) storageCheckCommand() *cobra.Command {
 
 func (s *session) storageRemoveCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "remove NAME", Short: "Forget a storage; its files stay where they are", Args: exactly("NAME"),
+		Use: "remove NAME", Short: "Forget a storage; its files stay where they are", Args: exactly("NAME"), ValidArgsFunction: s.completeArgs(s.storageNames, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.client()
 			if err != nil {

@@ -17,7 +17,7 @@ import (
 func (s *session) storageListFilesCommand() *cobra.Command {
 	var flat bool
 	cmd := &cobra.Command{
-		Use: "ls NAME [PREFIX]", Short: "List the files of a storage", Args: upTo("PREFIX", "NAME"),
+		Use: "ls NAME [PREFIX]", Short: "List the files of a storage", Args: upTo("PREFIX", "NAME"), ValidArgsFunction: s.completeArgs(s.storageNames, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.client()
 			if err != nil {
@@ -63,7 +63,7 @@ func sizeOf(f *client.File) string {
 
 func (s *session) storageGetCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "get NAME PATH [FILE]", Short: "Download a file; - is standard output", Args: upTo("FILE", "NAME", "PATH"),
+		Use: "get NAME PATH [FILE]", Short: "Download a file; - is standard output", Args: upTo("FILE", "NAME", "PATH"), ValidArgsFunction: s.thenFiles(s.storageNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.client()
 			if err != nil {
@@ -103,7 +103,7 @@ func writeWhole(target string, content io.Reader) error {
 
 func (s *session) storagePutCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "put NAME FILE [PATH]", Short: "Upload a file; - is standard input, and needs a path", Args: upTo("PATH", "NAME", "FILE"),
+		Use: "put NAME FILE [PATH]", Short: "Upload a file; - is standard input, and needs a path", Args: upTo("PATH", "NAME", "FILE"), ValidArgsFunction: s.thenFiles(s.storageNames),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			content, size, err := s.source(args[1])
 			if err != nil {
@@ -155,7 +155,7 @@ func (s *session) source(name string) (io.ReadCloser, int64, error) {
 
 func (s *session) storageDeleteCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "rm NAME PATH", Short: "Delete a file", Args: exactly("NAME", "PATH"),
+		Use: "rm NAME PATH", Short: "Delete a file", Args: exactly("NAME", "PATH"), ValidArgsFunction: s.completeArgs(s.storageNames, nil),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.client()
 			if err != nil {
