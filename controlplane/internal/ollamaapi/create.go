@@ -48,6 +48,15 @@ type creation struct {
 	Info       json.RawMessage   `json:"info"`
 }
 
+// beneath returns the name of the model of which a request makes one alone.
+func beneath(raw []byte) string {
+	var want creation
+	if json.Unmarshal(raw, &want) != nil || len(want.Files)+len(want.Adapters) > 0 {
+		return ""
+	}
+	return want.From
+}
+
 // create makes a model: of files, which becomes one of the catalogue, or of another model,
 // on the hosts that have that.
 func (a *API) create(ctx context.Context, req *edge.Request, hosts []fleet.HostView) (*edge.Response, error) {

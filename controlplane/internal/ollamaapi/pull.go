@@ -3,6 +3,7 @@ package ollamaapi
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
 
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
@@ -24,6 +25,40 @@ type named struct {
 func (n *named) model() string { return cmp.Or(n.Model, n.Name) }
 
 func (n *named) streams() bool { return n.Stream == nil || *n.Stream }
+
+// ofCatalogue is the route of [API.onHost] for what the catalogue may have: a fleet of one
+// takes it from there as well, unless that host is named. needed returns the name of the
+// model that a request needs, or "".
+func (a *API) ofCatalogue(method, path string, answer forFleet, needed func(raw []byte) string) edge.Route {
+	route := a.onHost(method, path, answer)
+	onHost := route.Handler
+	route.Handler = func(ctx context.Context, req *edge.Request) (*edge.Response, error) {
+		if namedHost(req) != "" {
+			return onHost(ctx, req)
+		}
+		raw, err := bodyOf(req)
+		if err != nil {
+			return nil, err
+		}
+		req = again(req, raw)
+		model := a.view.Aliases().Of(needed(raw))
+		hosts, err := a.hostsFor(req)
+		if err != nil || len(hosts) == 0 || model == "" || !a.stored(model) {
+			return onHost(ctx, req)
+		}
+		return answer(ctx, req, hosts)
+	}
+	return route
+}
+
+// pulled returns the name of the model that a request is to pull.
+func pulled(raw []byte) string {
+	var body named
+	if json.Unmarshal(raw, &body) != nil {
+		return "" // the host says what is wrong
+	}
+	return body.model()
+}
 
 // pull brings a model to the hosts that should have it: from the catalogue where that has
 // it, and else by the Ollamas themselves.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -46,6 +47,43 @@ func TestAPullThatNobodyNamesAHostFor(t *testing.T) {
 		`{"status":"success"}`)
 	h.wantCalls(`beta POST /api/pull {"name":"New","insecure":true}`)
 	h.wantListed("hf.co/Acme/Loop:Q4", "new:latest", "other:latest", "tiny:latest")
+}
+
+// In a fleet of one, what the catalogue has comes from there, to be had or to make another
+// of, and all else is that host's.
+func TestAPullInAFleetOfOne(t *testing.T) {
+	h := newHerd(t, map[string]map[string]string{"beta": {}})
+	h.instead["beta"] = reports(progress)
+	h.stock.set(fleet.StoredModel{Name: "mine:latest", Files: []fleet.ModelFile{{SHA256: "0123456789abcdef", SizeBytes: 10}}})
+	go func() {
+		<-h.stock.begun
+		h.stock.arrive("beta", "mine:latest", "m1")
+	}()
+	if got := h.server.Do(edge.Operate, "POST", "/api/pull", `{"model":"Mine","stream":false}`); got.Status != 200 || got.Body != `{"status":"success"}` {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+	h.wantCalls()
+	h.stock.set(fleet.StoredModel{Name: "base:latest", Files: []fleet.ModelFile{{SHA256: "0123456789abcdef", SizeBytes: 10}}})
+	go func() {
+		<-h.stock.begun
+		h.stock.arrive("beta", "base:latest", "m2")
+	}()
+	h.pulls("beta", "made:latest", "m3", progress)
+	if got := h.server.Do(edge.Operate, "POST", "/api/create", `{"model":"made","from":"base","stream":false}`); got.Status != 200 || got.Body != `{"status":"success"}` {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+	h.wantCalls(`beta POST /api/create {"model":"made","from":"base","stream":false}`)
+	h.instead["beta"] = reports(progress)
+	for target, body := range map[string]string{"/api/pull": `{"model":"other"}`, "/api/pull?host=beta": `{"model":"mine"}`} {
+		if got := h.server.Do(edge.Operate, "POST", target, body); got.Status != 200 || got.Body != progress {
+			t.Errorf("%s %s: %d %s", target, body, got.Status, got.Body)
+		}
+		h.wantCalls("beta POST /api/pull " + body)
+	}
+	h.registry.Disconnect("h_beta", 1, time.Now(), fleet.HostAway)
+	if got := h.server.Do(edge.Operate, "POST", "/api/pull", `{"model":"mine"}`); got.Status != 503 || !strings.Contains(got.Body, "no host is connected") {
+		t.Errorf("without a host: %d %s", got.Status, got.Body)
+	}
 }
 
 // The hosts that have a model get the newer one, all of them, and one progress tells of
