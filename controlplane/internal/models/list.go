@@ -102,6 +102,6 @@ func describe(m *fleet.Model, stored *fleet.StoredModel, info loader.Info) {
 	}
 	m.Notes = slices.Clone(info.Notes)
 	if slices.ContainsFunc(m.Digests, func(d string) bool { return d != stored.Digest && stored.Is(d) }) {
-		m.Notes = append(m.Notes, "Versions of Ollama have made different models of its files. Calls go to the hosts that have the first.")
+		m.Notes = append(m.Notes, "Hosts have made different models of its files, as other versions of Ollama do, or with an adapter those that keep their models in another folder. Calls go to the hosts that have the first.")
 	}
 }
