@@ -6,6 +6,8 @@ import (
 	"io"
 	"mime"
 
+	"github.com/dustin/go-humanize"
+
 	"github.com/corral-fleet/corral/controlplane/internal/edge"
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
 	"github.com/corral-fleet/corral/controlplane/internal/uploads"
@@ -34,7 +36,7 @@ func (a *API) form(ctx context.Context, r *edge.Request) (*edge.Response, error)
 		return nil, explainForm(err)
 	}
 	if most := a.maxBytes(); most > 0 && r.ContentLength-maxFormExtra > most {
-		return nil, fault.New(fault.TooLarge, "a model may have at most %d bytes here, by models.max_model_size", most).On(fault.Caller)
+		return nil, fault.New(fault.TooLarge, "a model may have at most %s here, by models.max_model_size", humanize.IBytes(uint64(most))).On(fault.Caller)
 	}
 	ctx, cancel := untilRevoked(ctx)
 	defer cancel()

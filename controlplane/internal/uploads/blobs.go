@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -168,7 +169,7 @@ func (b *Blobs) Put(ctx context.Context, sha256sum string, atMostBytes int64, fr
 }
 
 func (b *Blobs) tooLarge(most int64) error {
-	return fault.New(fault.TooLarge, "a model may have at most %d bytes here, by models.max_model_size", most).On(fault.Caller)
+	return fault.New(fault.TooLarge, "a model may have at most %s here, by models.max_model_size", humanize.IBytes(uint64(most))).On(fault.Caller)
 }
 
 // Lend returns a path of a blob's that whoever asked may move or remove, while the blob

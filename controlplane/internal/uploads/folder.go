@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"github.com/dustin/go-humanize"
 	"golang.org/x/sys/unix"
 
 	"github.com/corral-fleet/corral/sdk/fault"
@@ -83,8 +84,8 @@ func (d folder) room(needBytes int64) error {
 	}
 	free := int64(min(disk.Bavail, 1<<62/uint64(disk.Bsize))) * disk.Bsize
 	if needBytes > free-d.reserveBytes {
-		return fault.New(fault.NoSpace, "the server's disk has %d bytes free, of which %d are kept free; this needs %d",
-			free, d.reserveBytes, needBytes)
+		return fault.New(fault.NoSpace, "the server's disk has %s free, of which %s stay so; this needs %s",
+			humanize.IBytes(uint64(free)), humanize.IBytes(uint64(d.reserveBytes)), humanize.IBytes(uint64(needBytes)))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dustin/go-humanize"
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/corral-fleet/corral/controlplane/internal/fleet"
@@ -208,7 +209,7 @@ func (s *Service) admit(ctx context.Context, start Start) (fleet.Upload, error) 
 // fits is fault.TooLarge for more bytes than a model may have.
 func (s *Service) fits(sizeBytes int64) error {
 	if most := s.MaxBytes(); most > 0 && sizeBytes > most {
-		return fault.New(fault.TooLarge, "a model may have at most %d bytes here, by models.max_model_size", most).On(fault.Caller)
+		return fault.New(fault.TooLarge, "a model may have at most %s here, by models.max_model_size", humanize.IBytes(uint64(most))).On(fault.Caller)
 	}
 	return nil
 }
