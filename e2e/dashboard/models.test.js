@@ -15,13 +15,19 @@ const file = required('CORRAL_GGUF')
 const parts = required('CORRAL_PARTS').split(',') // two of another one
 const open = useBrowser()
 
-// upload begins an upload as a person does.
-const upload = async (page, { name, files }) => {
+// ask asks for an upload as a person does, and returns the dialog.
+const ask = async (page, { name, files }) => {
   await page.getByRole('button', { name: 'Upload a model' }).click()
   const form = page.getByRole('dialog', { name: 'Upload a model' })
   await form.getByLabel('Files of the model').setInputFiles(files)
   await form.getByRole('textbox', { name: 'Name' }).fill(name)
   await form.getByRole('button', { name: 'Upload' }).click()
+  return form
+}
+
+// upload begins an upload as a person does.
+const upload = async (page, wanted) => {
+  const form = await ask(page, wanted)
   await form.waitFor({ state: 'detached' })
 }
 
@@ -158,8 +164,34 @@ test('several files are one model, and what is no model says so', async (t) => {
   await page.getByRole('table', { name: 'Files' }).getByRole('link', { name: 'README.md' }).waitFor()
 
   await page.getByRole('link', { name: 'Models', exact: true }).first().click()
-  await upload(page, { name: 'no name of a model', files: file })
-  await uploads.getByRole('alert').getByText(/is no name of a model/).waitFor()
+  await upload(page, { name: 'notes', files: { name: 'notes.md', mimeType: '', buffer: Buffer.from('what no loader knows') } })
+  await uploads.getByText('Can’t be used').waitFor()
+  await uploads.getByText('No loader of this server knows what these files are: notes.md.').waitFor()
+
+  const form = await ask(page, { name: 'no name of a model', files: file })
+  await form.getByRole('alert').getByText(/is no name of a model/).waitFor()
+  await form.getByRole('textbox', { name: 'Name' }).fill('lacking')
+  await form.getByRole('button', { name: `Leave ${basename(file)} out` }).click()
+  await form.getByLabel('Files of the model').setInputFiles(parts[0])
+  await form.getByRole('button', { name: 'Upload' }).click()
+  await form.getByRole('alert').getByText(basename(parts[1])).waitFor() // it is missing
+})
+
+test('what one window uploads is shown in another one, which does not offer to send it', async (t) => {
+  const page = await open(t)
+  await signIn(page, url, admin, '/models')
+  await live(page).waitFor()
+  const network = await page.context().newCDPSession(page)
+  await network.send('Network.enable')
+  await network.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 32 * 1024 })
+  await upload(page, { name: 'windowed', files: file })
+  const other = await page.context().newPage()
+  await other.goto(`${url}/models`)
+  const uploads = other.getByRole('region', { name: 'Uploads from this browser' })
+  await uploads.getByText('Another window of this browser sends it.').waitFor()
+  assert.equal(await uploads.getByRole('button').count(), 0)
+  await page.getByRole('button', { name: 'Cancel the upload of windowed' }).click()
+  await uploads.waitFor({ state: 'detached' })
 })
 
 // drop drops files and folders as a person does, onto the heading of a room.

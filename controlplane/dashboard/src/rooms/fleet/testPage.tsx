@@ -105,6 +105,8 @@ export async function openPage(path: string, { role = 'operator', hosts = [], an
   return {
     asked,
     router,
+    /** Pushes what is new, as the control plane does. */
+    push,
     /** Pushes the list of the hosts. */
     pushHosts: (list: Host[]) => push('hosts_list', list),
     /** Pushes what hosts measured. */

@@ -1,16 +1,19 @@
-import { useQuery } from '@tanstack/react-query';
+import { useMutation, useQuery } from '@tanstack/react-query';
 import { type DragEvent, type SubmitEvent, useId, useRef, useState } from 'react';
 
 import { messageOf } from '../../../api/client';
+import { modelsQuery } from '../../../api/queries';
 import { storagesQuery } from '../../../api/storage';
 import { Button } from '../../../ui/Button';
 import { Dialog } from '../../../ui/Dialog';
 import form from '../../../ui/form.module.css';
 import { bytes } from '../../../ui/units';
 import { type Chosen, HostChoice, nothingChosen, placingOf } from '../HostChoice';
+import type { Wanted } from './carrier';
 import { sizeOf } from './files';
-import { nameAfter } from './names';
+import { nameAfter, sameName } from './names';
 import { chosenIn, droppedIn, type Picked } from './picked';
+import { checkUpload } from './pieces';
 import { Quantise } from './Quantise';
 import { beginTransfer } from './transfers';
 import styles from './Upload.module.css';
@@ -30,7 +33,17 @@ export function UploadDialog({ dropped, onClose }: { dropped: Picked; onClose: (
   const [refused, setRefused] = useState(''); // why a folder was not taken
   const [problem, setProblem] = useState('');
   const storages = useQuery(storagesQuery);
+  const { data: models = [] } = useQuery(modelsQuery);
   const name = typed ?? nameAfter(files, folder);
+  // What the control plane would refuse is mended here, before a byte has gone.
+  const check = useMutation({
+    mutationFn: (wanted: Wanted) => checkUpload(files, wanted),
+    onSuccess: (_, wanted) => {
+      beginTransfer(files, wanted);
+      onClose();
+    },
+    onError: (error) => setProblem(messageOf(error)),
+  });
 
   const add = (more: Picked) => {
     setRefused('');
@@ -53,8 +66,8 @@ export function UploadDialog({ dropped, onClose }: { dropped: Picked; onClose: (
     else if (name.trim() === '') setProblem('Give the model a name.');
     else if (typeof placing === 'string') setProblem(placing);
     else {
-      beginTransfer(files, { name: name.trim(), description: description.trim(), storage, quantize, hosts: placing.hosts ?? [] });
-      onClose();
+      setProblem('');
+      check.mutate({ name: name.trim(), description: description.trim(), storage, quantize, hosts: placing.hosts ?? [] });
     }
   };
 
@@ -64,8 +77,8 @@ export function UploadDialog({ dropped, onClose }: { dropped: Picked; onClose: (
       onClose={onClose}
       closeLabel="Cancel"
       actions={
-        <Button kind="primary" type="submit" form={id}>
-          Upload
+        <Button kind="primary" type="submit" form={id} disabled={check.isPending}>
+          {check.isPending ? 'Asking…' : 'Upload'}
         </Button>
       }
     >
@@ -102,7 +115,7 @@ export function UploadDialog({ dropped, onClose }: { dropped: Picked; onClose: (
           <label htmlFor={`${id}-name`}>Name</label>
           <input id={`${id}-name`} type="text" autoComplete="off" aria-describedby={`${id}-help`} value={name} onChange={(event) => setTyped(event.target.value)} />
           <span id={`${id}-help`} className={form.message}>
-            What it is called by, such as qwen3:8b. A model of that name is replaced.
+            {models.some((model) => sameName(model.name, name)) ? 'There is a model of that name. This one takes its place.' : 'What it is called by, such as qwen3:8b.'}
           </span>
         </div>
         <label className={form.field}>

@@ -1,6 +1,8 @@
-import { fireEvent, screen, waitFor, within } from '@testing-library/react';
+import { act, fireEvent, screen, waitFor, within } from '@testing-library/react';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 
+import type { ModelInfo, Operation } from '../../../api/types.gen';
+import { useLive } from '../../../live/store';
 import { closePage, openPage } from '../../fleet/testPage';
 import { useTransfers } from './transfers';
 import { UploadServer } from './uploadServer.testing';
@@ -24,10 +26,11 @@ afterEach(() => {
 const first = () => new File(['first,'], 'big-00001-of-00002.gguf', { lastModified: 1 });
 const second = () => new File(['second'], 'big-00002-of-00002.gguf', { lastModified: 2 });
 
-async function open(): Promise<void> {
+async function open(operations: () => unknown = () => []) {
   vi.stubGlobal('XMLHttpRequest', server.requests());
-  await openPage('/models', { answers: { 'GET /api/models': [], 'GET /api/operations': [], 'GET /api/storage': [], 'POST /api/uploads': server.begin } });
+  const page = await openPage('/models', { answers: { 'GET /api/models': [], 'GET /api/operations': operations, 'GET /api/storage': [], 'POST /api/uploads': server.begin } });
   await screen.findByRole('button', { name: 'Upload a model' });
+  return page;
 }
 
 function upload(...files: File[]): void {
@@ -37,16 +40,19 @@ function upload(...files: File[]): void {
   if (form) fireEvent.submit(form);
 }
 
-const uploads = () => within(screen.getByRole('region', { name: 'Uploads from this browser' }));
+const section = { name: 'Uploads from this browser' };
+const uploads = () => within(screen.getByRole('region', section));
+const sees = async (text: string) => within(await screen.findByRole('region', section)).findByText(text);
 const click = (name: string) => fireEvent.click(uploads().getByRole('button', { name }));
-const told = async (text: string) => expect((await uploads().findByRole('alert')).textContent).toBe(text);
+const alerted = async () => within(await screen.findByRole('region', section)).findByRole('alert');
+const told = async (text: string) => expect((await alerted()).textContent).toBe(text);
 const kept = () => Object.keys(localStorage).filter((key) => key.startsWith('tus::'));
 const only = () => [...server.held.values()].map(({ bytes }) => bytes);
 
 it('has several files of a model go as one, in the order of their names', async () => {
   await open();
   upload(second(), first());
-  await uploads().findByText('Uploaded');
+  await sees('Uploaded');
   expect([...server.held.values()]).toEqual([
     {
       announced: {
@@ -72,7 +78,7 @@ it('goes on after a reload when all of its files are chosen again', async () => 
   server.lineLasts = 8;
   await open();
   upload(first(), second());
-  await uploads().findByText('8 B of 12 B');
+  await sees('8 B of 12 B');
   const leaving = new Event('beforeunload', { cancelable: true });
   window.dispatchEvent(leaving);
   expect(leaving.defaultPrevented).toBe(true);
@@ -89,7 +95,7 @@ it('goes on after a reload when all of its files are chosen again', async () => 
   fireEvent.change(files, { target: { files: [second()] } });
   await told('big-00001-of-00002.gguf has another size than before.');
   fireEvent.change(files, { target: { files: [first()] } });
-  await uploads().findByText('Uploaded');
+  await sees('Uploaded');
   expect(only()).toEqual(['first,second']);
   expect(server.asked).toEqual(['POST', 'HEAD', 'PATCH', 'HEAD', 'PATCH']);
   expect(kept()).toEqual([]);
@@ -99,12 +105,12 @@ it('goes on where it was when the same is asked for once more, and begins anew w
   server.lineLasts = 8;
   await open();
   upload(first(), second());
-  await uploads().findByText('8 B of 12 B');
+  await sees('8 B of 12 B');
   leave();
   server.lineLasts = Infinity;
   await open();
   upload(first(), new File(['SECOND'], 'big-00002-of-00002.gguf', { lastModified: 3 }));
-  await uploads().findByText('Uploaded');
+  await sees('Uploaded');
   expect(only()).toEqual(['first,se', 'first,SECOND']);
   upload(first(), second());
   await waitFor(() => expect(only()).toEqual(['first,second', 'first,SECOND']));
@@ -114,13 +120,13 @@ it('begins anew where the control plane has let go of what was sent before', asy
   server.lineLasts = 3;
   await open();
   upload(first());
-  await uploads().findByText('3 B of 6 B');
+  await sees('3 B of 6 B');
   leave();
   server.lineLasts = Infinity;
   server.held.clear();
   await open();
   fireEvent.change(await screen.findByLabelText('The file big-00001-of-00002.gguf'), { target: { files: [first()] } });
-  await uploads().findByText('Uploaded');
+  await sees('Uploaded');
   expect(only()).toEqual(['first,']);
   expect(kept()).toEqual([]);
 });
@@ -129,7 +135,7 @@ it('says so where what is being sent is gone, and begins anew when asked to', as
   server.lineLasts = 3;
   await open();
   upload(first());
-  await uploads().findByText('3 B of 6 B');
+  await sees('3 B of 6 B');
   click('Pause the upload of big');
   server.held.clear();
   server.lineLasts = Infinity;
@@ -137,7 +143,7 @@ it('says so where what is being sent is gone, and begins anew when asked to', as
   await told('The control plane no longer has what was sent. Going on begins again.');
   expect(kept()).toEqual([]);
   click('Go on with the upload of big');
-  await uploads().findByText('Uploaded');
+  await sees('Uploaded');
   expect(only()).toEqual(['first,']);
 });
 
@@ -145,15 +151,15 @@ it('is paused, goes on, and is cancelled for good', async () => {
   server.lineLasts = 4;
   await open();
   upload(first(), second());
-  await uploads().findByText('4 B of 12 B');
+  await sees('4 B of 12 B');
   click('Pause the upload of big');
-  await uploads().findByText('Paused');
+  await sees('Paused');
   click('Go on with the upload of big');
-  await uploads().findByText('8 B of 12 B');
+  await sees('8 B of 12 B');
   expect(kept()).toHaveLength(1);
   click('Cancel the upload of big');
   await waitFor(() => expect(only()).toEqual([]));
-  await waitFor(() => expect(screen.queryByRole('region', { name: 'Uploads from this browser' })).toBeNull());
+  await waitFor(() => expect(screen.queryByRole('region', section)).toBeNull());
   expect(kept()).toEqual([]);
 });
 
@@ -161,23 +167,27 @@ it('is not forgotten when the control plane does not hear that it is cancelled',
   server.lineLasts = 4;
   await open();
   upload(first(), second());
-  await uploads().findByText('4 B of 12 B');
+  await sees('4 B of 12 B');
   server.next = { status: 0, body: '' };
   click('Cancel the upload of big');
   await screen.findByText('Not finished');
   click('Discard the upload of big');
-  await waitFor(() => expect(screen.queryByRole('region', { name: 'Uploads from this browser' })).toBeNull());
+  await waitFor(() => expect(screen.queryByRole('region', section)).toBeNull());
   expect(only()).toEqual([]);
 });
 
 it('leaves nothing when it is cancelled before it has begun', async () => {
   await open();
   let answer = (): void => undefined;
-  vi.stubGlobal('fetch', (_: string, init: RequestInit) => new Promise((resolve) => {
-    answer = () => resolve(server.begin({ query: '', body: JSON.parse(init.body as string), headers: new Headers(init.headers) }));
-  }));
+  vi.stubGlobal('fetch', (_: string, init: RequestInit) => {
+    const asked = { query: '', body: JSON.parse(init.body as string) as { check?: boolean }, headers: new Headers(init.headers) };
+    if (asked.body.check === true) return Promise.resolve(server.begin(asked));
+    return new Promise((resolve) => {
+      answer = () => resolve(server.begin(asked));
+    });
+  });
   upload(first(), second());
-  await uploads().findByText('Uploading');
+  await sees('Uploading');
   click('Pause the upload of big');
   click('Go on with the upload of big');
   click('Cancel the upload of big');
@@ -190,12 +200,12 @@ it('goes on by itself after a broken line', async () => {
   server.lineLasts = 7;
   await open();
   upload(first(), second());
-  await uploads().findByText('7 B of 12 B');
+  await sees('7 B of 12 B');
   click('Pause the upload of big');
   server.next = { status: 0, body: '' };
   server.lineLasts = Infinity;
   click('Go on with the upload of big');
-  await uploads().findByText('Uploaded');
+  await sees('Uploaded');
   expect(only()).toEqual(['first,second']);
 });
 
@@ -210,7 +220,7 @@ it.each([
     await told('The control plane can’t be reached. Go on when it is back.');
     click('Go on with the upload of big');
   }
-  await uploads().findByText('Uploaded');
+  await sees('Uploaded');
   expect(server.asked.filter((what) => what === 'POST')).toHaveLength(unanswered + 1);
   expect(only()).toEqual(['first,second']);
 });
@@ -220,23 +230,119 @@ it.each([
   [400, '{"error":"“a b” is no name of a model"}', '“a b” is no name of a model.', false],
   [413, '{"error":"a model may have at most 5 bytes here"}', 'It is too large. A model may have at most 5 bytes here.', false],
   [507, '{"error":"there is no room for 12 bytes"}', 'There is no room for it. There is no room for 12 bytes.', true],
-])('says why it does not begin: %d', async (status, body, sentence, again) => {
+])('says why it does not begin though it would have been taken: %d', async (status, body, sentence, again) => {
   await open();
-  if (status === 0) vi.stubGlobal('fetch', () => Promise.reject(new TypeError('Failed to fetch')));
-  else server.next = { status, body };
+  if (status === 0) {
+    const answers = window.fetch.bind(window);
+    const begins = (init?: RequestInit) => init?.method === 'POST' && !(init.body as string).includes('"check":true');
+    vi.stubGlobal('fetch', (url: string, init?: RequestInit) => (begins(init) ? Promise.reject(new TypeError('Failed to fetch')) : answers(url, init)));
+  } else server.next = { status, body };
   upload(first(), second());
   await told(sentence);
   expect(uploads().queryByRole('button', { name: 'Go on with the upload of big' }) !== null).toBe(again);
   expect(kept()).toEqual([]);
 });
 
+it('is not begun where the control plane would refuse it, which is said beside what is asked', async () => {
+  await open();
+  server.refusal = { status: 400, body: '{"error":"files are missing: big-00002-of-00002.gguf"}' };
+  upload(first());
+  const form = within(screen.getByRole('dialog'));
+  expect((await form.findByRole('alert')).textContent).toBe('Files are missing: big-00002-of-00002.gguf.');
+  expect(server.asked).toEqual([]);
+  server.refusal = undefined;
+  fireEvent.change(form.getByLabelText('Files of the model'), { target: { files: [second()] } });
+  expect(form.queryByRole('alert')).toBeNull();
+  fireEvent.click(form.getByRole('button', { name: 'Upload' }));
+  await sees('Uploaded');
+  expect(only()).toEqual(['first,second']);
+});
+
+it('says that what it is called is there already', async () => {
+  await openPage('/models', { answers: { 'GET /api/models': [{ id: 'm_1', name: 'big:latest', status: 'stored', size: 1, digests: [], residencies: [], conflict: false, progress: null } as Partial<ModelInfo>], 'GET /api/operations': [], 'GET /api/storage': [] } });
+  fireEvent.click(await screen.findByRole('button', { name: 'Upload a model' }));
+  const name = screen.getByRole('textbox', { name: 'Name' });
+  fireEvent.change(name, { target: { value: 'big' } });
+  screen.getByText('There is a model of that name. This one takes its place.');
+  fireEvent.change(name, { target: { value: 'big:q4' } });
+  expect(screen.queryByText('There is a model of that name. This one takes its place.')).toBeNull();
+});
+
+it('says what became of the model when every byte is there', async () => {
+  let state: Partial<Operation> = { kind: 'upload', state: 'done' };
+  const page = await open(() => [{ id: 'o', model: 'big', model_id: 'm_1', done_bytes: 0, total_bytes: 12, attempts: 1, created_at: '', changed_at: '', progress: 0, ...state }]);
+  upload(first(), second());
+  await sees('Every byte is there. The model appears below when it is stored.');
+  state = { kind: 'store', state: 'failed', error: 'big.gguf: the file is not a GGUF' };
+  page.push('model_progress', { model_id: 'm_1', progress: 0, operations: [] });
+  await sees('Can’t be used');
+  await sees('big.gguf: the file is not a GGUF.');
+});
+
+it.each([
+  ['has no room left', () => vi.spyOn(Storage.prototype, 'setItem').mockImplementation(() => { throw new DOMException('it is full', 'QuotaExceededError'); })],
+  ['may not keep anything', () => vi.spyOn(Storage.prototype, 'setItem').mockImplementation(() => { throw new DOMException('no', 'SecurityError'); })],
+])('uploads as well in a browser that %s', async (_, forbid) => {
+  const forbidden = forbid();
+  await open();
+  upload(first(), second());
+  await sees('Uploaded');
+  expect(only()).toEqual(['first,second']);
+  expect(server.asked).toEqual(['POST', 'HEAD', 'PATCH']);
+  forbidden.mockRestore();
+});
+
+it('keeps little of many files, and once', async () => {
+  server.lineLasts = 3;
+  await open();
+  const many = Array.from({ length: 500 }, (_, i) => new File(['x'], `model-${String(i).padStart(5, '0')}.safetensors`));
+  upload(...many);
+  await sees('3 B of 500 B');
+  const bytes = Object.entries(localStorage).reduce((sum, [key, value]) => sum + key.length + String(value).length, 0);
+  expect(bytes).toBeLessThan(500 * 80);
+});
+
+it('says that nothing gets through, and goes on at once when the control plane is back', async () => {
+  server.lineLasts = 4;
+  await open();
+  upload(first(), second());
+  await sees('4 B of 12 B');
+  click('Pause the upload of big');
+  server.down = true;
+  click('Go on with the upload of big');
+  await sees('Waiting');
+  await sees('4 B of 12 B. Nothing gets through just now; it goes on by itself.');
+  server.down = false;
+  server.lineLasts = Infinity;
+  act(() => useLive.setState({ phase: 'live' }));
+  await sees('Uploaded');
+  expect(only()).toEqual(['first,second']);
+});
+
+it('shows what another window sends, and does not offer to send it as well', async () => {
+  server.lineLasts = 8;
+  await open();
+  upload(first(), second());
+  await sees('8 B of 12 B');
+  const [url = ''] = server.held.keys();
+  leave();
+  await open();
+  await sees('Not finished');
+  const other = new BroadcastChannel('corral uploads');
+  other.postMessage({ from: 0, url, sentBytes: 6 });
+  await sees('Another window of this browser sends it.');
+  expect(uploads().queryAllByRole('button')).toEqual([]);
+  expect(uploads().getByRole('meter', { name: 'Upload of big' }).getAttribute('aria-valuenow')).toBe('50');
+  other.close();
+});
+
 it('goes on once what kept it from beginning is over', async () => {
   await open();
   server.next = { status: 507, body: '{"error":"there is no room"}' };
   upload(first(), second());
-  await uploads().findByRole('alert');
+  await alerted();
   click('Go on with the upload of big');
-  await uploads().findByText('Uploaded');
+  await sees('Uploaded');
   expect(only()).toEqual(['first,second']);
 });
 
@@ -244,13 +350,13 @@ it('asks to sign in again where nobody is signed in any more', async () => {
   server.lineLasts = 3;
   await open();
   upload(first(), second());
-  await uploads().findByText('3 B of 12 B');
+  await sees('3 B of 12 B');
   click('Pause the upload of big');
   server.next = { status: 401, body: '{"error":"sign in first"}' };
   click('Go on with the upload of big');
   await told('You are signed out. Sign in, and go on. Sign in first.');
   server.lineLasts = Infinity;
   click('Go on with the upload of big');
-  await uploads().findByText('Uploaded');
+  await sees('Uploaded');
   expect(only()).toEqual(['first,second']);
 });

@@ -3,6 +3,7 @@ import { Link } from '@tanstack/react-router';
 import { useEffect, useRef, useState } from 'react';
 
 import { messageOf } from '../../../api/client';
+import { operationsQuery } from '../../../api/models';
 import { Button } from '../../../ui/Button';
 import form from '../../../ui/form.module.css';
 import { Meter } from '../../../ui/Meter';
@@ -11,10 +12,12 @@ import { Ago } from '../../../ui/Time';
 import { toast } from '../../../ui/toasts';
 import { bytes, bytesPerSecond, remaining } from '../../../ui/units';
 import { chosenAgain, listed, sizeOf } from './files';
+import { outcomeOf } from './outcome';
 import { forget, type Unfinished, unfinished } from './pieces';
 import { beginTransfer, cancelTransfer, dismissTransfer, pauseTransfer, resumeTransfer, type Transfer, useTransfers } from './transfers';
 import styles from './Upload.module.css';
 import { taken } from './UploadDialog';
+import { useElsewhere } from './windows';
 
 const unfinishedKey = ['unfinished uploads'];
 
@@ -25,7 +28,14 @@ export function Uploads() {
   const { data = [] } = useQuery({ queryKey: unfinishedKey, queryFn: unfinished });
   const begun = data.filter(({ url }) => !list.some((one) => one.url === url));
   const going = list.length;
+  const elsewhere = useElsewhere();
   useEffect(() => void queries.invalidateQueries({ queryKey: unfinishedKey }), [queries, going]);
+  useEffect(() => {
+    // Another window began one, or came to its end.
+    const changed = () => void queries.invalidateQueries({ queryKey: unfinishedKey });
+    window.addEventListener('storage', changed);
+    return () => window.removeEventListener('storage', changed);
+  }, [queries]);
   if (list.length === 0 && begun.length === 0) return null;
   return (
     <section className={styles.uploads} aria-label="Uploads from this browser">
@@ -34,7 +44,7 @@ export function Uploads() {
           <Going key={one.id} transfer={one} />
         ))}
         {begun.map((one) => (
-          <Begun key={one.url} upload={one} onChanged={() => void queries.invalidateQueries({ queryKey: unfinishedKey })} />
+          <Begun key={one.url} upload={one} sentElsewhere={elsewhere.get(one.url)} onChanged={() => void queries.invalidateQueries({ queryKey: unfinishedKey })} />
         ))}
       </ul>
     </section>
@@ -49,10 +59,12 @@ const states: Record<Transfer['state'], { tone: Tone; label: string }> = {
 };
 
 function Going({ transfer }: { transfer: Transfer }) {
-  const { id, name, files, sizeBytes, sentBytes, bytesPerSecond: rate, state, failure, modelId } = transfer;
+  const { id, name, files, sizeBytes, sentBytes, bytesPerSecond: rate, state, waiting, failure, modelId } = transfer;
+  const { data: operations = [] } = useQuery(operationsQuery);
+  const outcome = state === 'done' ? outcomeOf(modelId, operations) : undefined;
   const left = rate > 0 ? (sizeBytes - sentBytes) / rate : 0;
+  const over = state === 'failed' && failure?.again !== true;
   const cancel = () => cancelTransfer(id).catch((error: unknown) => toast(messageOf(error), 'bad'));
-  const share = sizeBytes > 0 ? Math.min(100, (sentBytes / sizeBytes) * 100) : undefined;
   return (
     <li className={styles.transfer}>
       <span className={styles.what}>
@@ -66,19 +78,20 @@ function Going({ transfer }: { transfer: Transfer }) {
         <span className={form.message}>{sizeOf(files, sizeBytes)}</span>
       </span>
       <span role="status">
-        <Status {...states[state]} />
+        <Status {...(outcome ?? (waiting ? { tone: 'warn', label: 'Waiting' } : states[state]))} />
       </span>
-      {state === 'done' ? (
-        <span className={styles.about}>Every byte is there. The model appears below when it is stored.</span>
+      {outcome !== undefined ? (
+        <span className={outcome.tone === 'bad' ? `${styles.about} ${form.problem}` : styles.about}>{outcome.sentence}</span>
       ) : failure !== undefined && state === 'failed' ? (
         <span className={`${styles.about} ${form.problem}`} role="alert">
           {failure.message}
         </span>
       ) : (
         <span className={styles.about}>
-          <Meter label={`Upload of ${name}`} value={share} warnAt={Infinity} badAt={Infinity} />
+          <Sent name={name} sentBytes={sentBytes} sizeBytes={sizeBytes} />
           <span className={form.message}>
             {bytes(Math.min(sentBytes, sizeBytes))} of {bytes(sizeBytes)}
+            {waiting && '. Nothing gets through just now; it goes on by itself.'}
             {rate > 0 && `, ${bytesPerSecond(rate)}`}
             {left >= 1 && `, ${remaining(left)} left`}
           </span>
@@ -100,8 +113,8 @@ function Going({ transfer }: { transfer: Transfer }) {
             ×
           </Button>
         ) : (
-          <Button aria-label={`Cancel the upload of ${name}`} onClick={() => void cancel()}>
-            Cancel
+          <Button aria-label={`${over ? 'Discard' : 'Cancel'} the upload of ${name}`} onClick={() => void cancel()}>
+            {over ? 'Discard' : 'Cancel'}
           </Button>
         )}
       </span>
@@ -109,8 +122,14 @@ function Going({ transfer }: { transfer: Transfer }) {
   );
 }
 
-/** An upload of before a reload. The browser no longer has its files, which have to be chosen again. */
-function Begun({ upload, onChanged }: { upload: Unfinished; onChanged: () => void }) {
+/** How much of an upload has gone, as a bar. */
+function Sent({ name, sentBytes, sizeBytes }: { name: string; sentBytes: number; sizeBytes: number }) {
+  const share = sizeBytes > 0 ? Math.min(100, (sentBytes / sizeBytes) * 100) : undefined;
+  return <Meter label={`Upload of ${name}`} value={share} warnAt={Infinity} badAt={Infinity} />;
+}
+
+/** An upload of before a reload, or of another window. The browser no longer has its files, which have to be chosen again. */
+function Begun({ upload, sentElsewhere, onChanged }: { upload: Unfinished; sentElsewhere: number | undefined; onChanged: () => void }) {
   const picker = useRef<HTMLInputElement>(null);
   const [chosen, setChosen] = useState<readonly File[]>([]); // of several, which may come from several folders
   const [problem, setProblem] = useState('');
@@ -133,12 +152,27 @@ function Begun({ upload, onChanged }: { upload: Unfinished; onChanged: () => voi
     forget(upload.url)
       .then(onChanged)
       .catch((error: unknown) => setProblem(messageOf(error)));
+  const what = (
+    <span className={styles.what}>
+      <span className={styles.model}>{wanted.name}</span>
+      <span className={form.message}>{sizeOf(files.length, sizeBytes)}</span>
+    </span>
+  );
+  if (sentElsewhere !== undefined) {
+    return (
+      <li className={styles.transfer}>
+        {what}
+        <Status {...states.sending} />
+        <span className={styles.about}>
+          <Sent name={wanted.name} sentBytes={sentElsewhere} sizeBytes={sizeBytes} />
+          <span className={form.message}>Another window of this browser sends it.</span>
+        </span>
+      </li>
+    );
+  }
   return (
     <li className={styles.transfer}>
-      <span className={styles.what}>
-        <span className={styles.model}>{wanted.name}</span>
-        <span className={form.message}>{sizeOf(files.length, sizeBytes)}</span>
-      </span>
+      {what}
       <Status tone="warn" label="Not finished" />
       <span className={styles.about}>
         <span>

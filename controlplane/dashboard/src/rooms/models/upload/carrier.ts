@@ -16,6 +16,8 @@ export const uploadRole: Role = 'operator';
 export interface Reports {
   /** The bytes that have gone so far. */
   onSent(bytes: number): void;
+  /** Nothing gets through. It goes on by itself as soon as something does, unless it fails. */
+  onWaiting(): void;
   /** Every byte is there. The id is the model's, empty where it was not told. */
   onDone(modelId: string): void;
   onFailed(failure: Failure): void;
@@ -34,6 +36,8 @@ export interface Failure {
 export interface Carrier {
   /** Begins, and goes on after a pause or a failure. */
   start(): void;
+  /** Tries at once, where it waits to try again. */
+  hurry(): void;
   /** Stops for now. */
   pause(): void;
   /** Stops for good, and has the control plane forget what has come. */

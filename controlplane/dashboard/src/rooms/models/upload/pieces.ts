@@ -3,6 +3,7 @@ import type { DetailedError, PreviousUpload, Upload } from 'tus-js-client';
 import { ApiError, isUnreachable, request } from '../../../api/client';
 import type { Carrier, Reports, Wanted } from './carrier';
 import { failureOf, refusalOf, sentenceIn } from './failure';
+import { forgiving, shortened } from './kept';
 
 // The client is loaded when there is something to upload.
 const load = () => import('tus-js-client');
@@ -36,7 +37,7 @@ export interface FileSaid {
  * files are chosen again after a reload.
  */
 export function carryInPieces(files: readonly File[], wanted: Wanted, reports: Reports, from?: Unfinished): Carrier {
-  const announcement: Announcement = { ...wanted, files: files.map(({ name, size }) => ({ filename: name, size })) };
+  const announcement = announcementOf(files, wanted);
   const announced = JSON.stringify(announcement);
   let before = from?.stored;
   let opened: Promise<Upload> | undefined;
@@ -51,8 +52,13 @@ export function carryInPieces(files: readonly File[], wanted: Wanted, reports: R
       retryDelays,
       removeFingerprintOnSuccess: true,
       metadata: { announced },
-      fingerprint: () => Promise.resolve(JSON.stringify([announced, files.map(({ lastModified }) => lastModified)])),
-      onShouldRetry: ({ originalResponse }) => mayPass(originalResponse?.getStatus() ?? 0),
+      urlStorage: forgiving(client.defaultOptions.urlStorage),
+      fingerprint: () => Promise.resolve(shortened(JSON.stringify([announced, files.map(({ lastModified }) => lastModified)]))),
+      onShouldRetry: ({ originalResponse }) => {
+        const again = mayPass(originalResponse?.getStatus() ?? 0);
+        if (again) reports.onWaiting();
+        return again;
+      },
       onProgress: (sent) => reports.onSent(sent),
       onUploadUrlAvailable: () => {
         resumed = false;
@@ -72,7 +78,7 @@ export function carryInPieces(files: readonly File[], wanted: Wanted, reports: R
         forgetHere(upload.url).then(resumed ? start : stopped, stopped);
       },
     });
-    before ??= (await upload.findPreviousUploads())[0];
+    before ??= (await upload.findPreviousUploads()).find(({ metadata }) => metadata['announced'] === announced);
     if (before === undefined) {
       upload.url = await announce(announcement, key);
     } else {
@@ -101,8 +107,16 @@ export function carryInPieces(files: readonly File[], wanted: Wanted, reports: R
     await upload?.abort();
     return upload?.url ?? null;
   };
+  const hurry = async (): Promise<void> => {
+    const mine = turn;
+    const upload = await opened?.catch(() => undefined);
+    if (mine !== turn) return;
+    await upload?.abort();
+    if (mine === turn) upload?.start();
+  };
   return {
     start,
+    hurry: () => void hurry(),
     pause: () => void stop(),
     async cancel() {
       const url = await stop();
@@ -114,6 +128,19 @@ export function carryInPieces(files: readonly File[], wanted: Wanted, reports: R
 /** What the control plane is told of an upload before it begins. */
 interface Announcement extends Wanted {
   files: readonly FileSaid[];
+}
+
+function announcementOf(files: readonly File[], wanted: Wanted): Announcement {
+  return { ...wanted, files: files.map(({ name, size }) => ({ filename: name, size })) };
+}
+
+/** Asks whether such an upload would be taken, and begins none. It fails with why not. */
+export async function checkUpload(files: readonly File[], wanted: Wanted): Promise<void> {
+  try {
+    await request(path, { method: 'POST', body: { ...announcementOf(files, wanted), check: true } });
+  } catch (error) {
+    throw new Error(refusalOf(error).message, { cause: error });
+  }
 }
 
 function newKey(): string {

@@ -1,7 +1,9 @@
 import { create } from 'zustand';
 
+import { useLive } from '../../../live/store';
 import type { Carrier, Failure, Reports, Wanted } from './carrier';
 import { carryInPieces, type Unfinished } from './pieces';
+import { Teller } from './windows';
 
 /** A model on its way from this browser, which goes on in whatever room one is. */
 export interface Transfer {
@@ -12,6 +14,7 @@ export interface Transfer {
   sentBytes: number;
   bytesPerSecond: number; // lately; 0 is not known
   state: 'sending' | 'paused' | 'done' | 'failed';
+  waiting: boolean; // of one that is sending: nothing gets through just now
   failure?: Failure; // of one that failed
   modelId: string; // of one that is done; may be empty
   url: string; // where the bytes go; empty while that is not known
@@ -19,35 +22,68 @@ export interface Transfer {
 
 export const useTransfers = create<{ list: readonly Transfer[] }>(() => ({ list: [] }));
 
-const carriers = new Map<number, Carrier>();
+// Who carries each, until that is over, and what lets go of what it took to look after it.
+const carriers = new Map<number, Carrier & { release(): void }>();
 let last = 0;
+
+/** After how long without a byte nothing gets through, in milliseconds. */
+const stallMs = 4000;
 
 /** Begins to upload the files of a model, in their order, or goes on with an upload of before. */
 export function beginTransfer(files: readonly File[], wanted: Wanted, from?: Unfinished): void {
   const id = ++last;
+  const sizeBytes = files.reduce((sum, { size }) => sum + size, 0);
   const rate = new Rate();
+  const others = new Teller();
+  let url = from?.url ?? '';
+  let stall: ReturnType<typeof setTimeout> | undefined;
+  const waits = () => {
+    if (useTransfers.getState().list.some((one) => one.id === id && one.state === 'sending')) change(id, { waiting: true, bytesPerSecond: 0 });
+  };
+  const ended = (what: Partial<Transfer>) => {
+    clearTimeout(stall);
+    change(id, { ...what, waiting: false, bytesPerSecond: 0 });
+  };
   const reports: Reports = {
-    onSent: (bytes) => change(id, { sentBytes: bytes, bytesPerSecond: rate.after(performance.now(), bytes) }),
-    onDone: (modelId) => {
-      carriers.delete(id);
-      change(id, { state: 'done', modelId, bytesPerSecond: 0 });
+    onSent: (bytes) => {
+      clearTimeout(stall);
+      if (bytes < sizeBytes) stall = setTimeout(waits, stallMs);
+      change(id, { sentBytes: bytes, waiting: false, bytesPerSecond: rate.after(performance.now(), bytes) });
+      others.tell(url, bytes);
     },
-    onFailed: (failure) => change(id, { state: 'failed', failure, bytesPerSecond: 0 }),
-    onAddress: (url) => change(id, { url }),
+    onWaiting: waits,
+    onDone: (modelId) => {
+      release(id);
+      ended({ state: 'done', modelId });
+    },
+    onFailed: (failure) => ended({ state: 'failed', failure }),
+    onAddress: (now) => {
+      url = now;
+      change(id, { url });
+    },
   };
   const carrier = carryInPieces(files, wanted, reports, from);
-  carriers.set(id, carrier);
+  const unwatch = useLive.subscribe((now, before) => {
+    if (now.phase === 'live' && before.phase !== 'live' && useTransfers.getState().list.some((one) => one.id === id && one.waiting)) carrier.hurry();
+  });
+  carriers.set(id, {
+    ...carrier,
+    release() {
+      clearTimeout(stall);
+      others.close();
+      unwatch();
+    },
+  });
   window.addEventListener('beforeunload', ask);
-  const sizeBytes = files.reduce((sum, { size }) => sum + size, 0);
   useTransfers.setState(({ list }) => ({
-    list: [{ id, name: wanted.name, files: files.length, sizeBytes, sentBytes: 0, bytesPerSecond: 0, state: 'sending', modelId: '', url: from?.url ?? '' }, ...list],
+    list: [{ id, name: wanted.name, files: files.length, sizeBytes, sentBytes: 0, bytesPerSecond: 0, state: 'sending', waiting: false, modelId: '', url }, ...list],
   }));
   carrier.start();
 }
 
 export function pauseTransfer(id: number): void {
   carriers.get(id)?.pause();
-  change(id, { state: 'paused', bytesPerSecond: 0 });
+  change(id, { state: 'paused', waiting: false, bytesPerSecond: 0 });
 }
 
 /** Goes on with one that was paused, or failed. */
@@ -68,8 +104,13 @@ export async function cancelTransfer(id: number): Promise<void> {
 
 /** No longer shows one. */
 export function dismissTransfer(id: number): void {
-  carriers.delete(id);
+  release(id);
   useTransfers.setState(({ list }) => ({ list: list.filter((one) => one.id !== id) }));
+}
+
+function release(id: number): void {
+  carriers.get(id)?.release();
+  carriers.delete(id);
 }
 
 function change(id: number, what: Partial<Transfer>): void {

@@ -10,8 +10,12 @@ interface Held {
 export class UploadServer {
   readonly asked: string[] = [];
   readonly held = new Map<string, Held>();
+  /** Nothing reaches it. */
+  down = false;
   /** How many bytes of a piece come before nothing more does. */
   lineLasts = Infinity;
+  /** What keeps it from taking an upload, which it is asked before one begins. */
+  refusal: { status: number; body: string } | undefined;
   /** What answers in place of what there is, once. */
   next: { status: number; body: string } | undefined;
   /** How many announcements are taken of which the answer is lost. */
@@ -20,6 +24,9 @@ export class UploadServer {
 
   /** Answers POST /api/uploads, as testPage has its answers. */
   readonly begin = ({ body, headers }: Asked): Response => {
+    if ((body as { check?: boolean }).check === true) {
+      return this.refusal === undefined ? new Response(null, { status: 204 }) : new Response(this.refusal.body, { status: this.refusal.status });
+    }
     this.asked.push('POST');
     const refused = this.taken();
     if (refused !== undefined) return new Response(refused.body, { status: refused.status });
@@ -85,6 +92,7 @@ export class UploadServer {
 
   /** What comes back, which is nothing at all without a status, and a broken line with 0. */
   private answer(what: string, url: string, offset: number, body: string): { came: number; status?: number; body?: string; headers?: Record<string, string> } {
+    if (this.down) return { came: 0, status: 0 };
     this.asked.push(what);
     const instead = this.taken();
     if (instead !== undefined) return { came: 0, ...instead };
