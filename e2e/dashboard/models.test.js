@@ -174,7 +174,18 @@ test('several files are one model, and what is no model says so', async (t) => {
   await form.getByRole('button', { name: `Leave ${basename(file)} out` }).click()
   await form.getByLabel('Files of the model').setInputFiles(parts[0])
   await form.getByRole('button', { name: 'Upload' }).click()
-  await form.getByRole('alert').getByText(basename(parts[1])).waitFor() // it is missing
+  const lacks = form.getByRole('alert').getByText(basename(parts[1]))
+  await lacks.waitFor()
+  await page.setViewportSize({ width: narrow.width, height: 480 })
+  await form.getByRole('button', { name: 'Upload' }).click()
+  await lacks.waitFor()
+  await page.waitForFunction((alert) => {
+    const { top, bottom } = alert.getBoundingClientRect()
+    return top >= 0 && bottom <= window.innerHeight
+  }, await lacks.elementHandle())
+  await page.keyboard.press('Escape')
+  await form.waitFor({ state: 'detached' })
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Upload a model', 'the focus is not where it was')
 })
 
 test('what one window uploads is shown in another one, which does not offer to send it', async (t) => {
@@ -194,12 +205,12 @@ test('what one window uploads is shown in another one, which does not offer to s
   await uploads.waitFor({ state: 'detached' })
 })
 
-// drop drops files and folders as a person does, onto the heading of a room.
+// drop drops files and folders as a person does, onto the corner of the page.
 const drop = async (page, paths) => {
-  const { x, y } = await page.getByRole('heading', { level: 1 }).boundingBox()
+  const { width, height } = page.viewportSize()
   const browser = await page.context().newCDPSession(page)
   for (const type of ['dragEnter', 'dragOver', 'drop']) {
-    await browser.send('Input.dispatchDragEvent', { type, x: x + 1, y: y + 1, data: { items: [], files: paths, dragOperationsMask: 1 } })
+    await browser.send('Input.dispatchDragEvent', { type, x: width - 5, y: height - 5, data: { items: [], files: paths, dragOperationsMask: 1 } })
   }
 }
 

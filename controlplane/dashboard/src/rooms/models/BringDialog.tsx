@@ -7,6 +7,7 @@ import type { ChosenHost, ModelInfo } from '../../api/types.gen';
 import { Button } from '../../ui/Button';
 import { Dialog } from '../../ui/Dialog';
 import form from '../../ui/form.module.css';
+import { Problem } from '../../ui/Problem';
 import { toast } from '../../ui/toasts';
 import { asHostsHaveIt, verdicts } from './fits';
 import { type Chosen, HostChoice, nothingChosen, placingOf } from './HostChoice';
@@ -29,7 +30,7 @@ export function BringDialog({ model, onClose }: { model: ModelInfo; onClose: () 
   const { data: fits = [] } = useQuery(fitQuery(model.id, asHostsHaveIt));
   const note = (host: string) => {
     const fit = fits.find(({ host_id }) => host_id === host);
-    return fit === undefined ? '' : verdicts[fit.verdict].label;
+    return [fit === undefined ? '' : verdicts[fit.verdict].label, model.wanted_on?.includes(host) === true ? 'is to have it already' : ''].filter(Boolean).join(', ');
   };
   const bring = useMutation({
     mutationFn: (where: Placing) => bringModel(model.id, where),
@@ -59,11 +60,7 @@ export function BringDialog({ model, onClose }: { model: ModelInfo; onClose: () 
       <form id={id} className={form.form} onSubmit={submit}>
         <HostChoice legend="Which hosts" ways={['best', 'named', 'labels', 'all']} value={chosen} onChange={setChosen} note={note} />
         <p className={form.message}>They get it as soon as they can be reached, and keep it until it is removed.</p>
-        {(missing !== '' || bring.isError) && (
-          <p role="alert" className={form.problem}>
-            {missing === '' ? messageOf(bring.error) : missing}
-          </p>
-        )}
+        <Problem text={missing !== '' ? missing : bring.isError ? messageOf(bring.error) : ''} />
       </form>
     </Dialog>
   );

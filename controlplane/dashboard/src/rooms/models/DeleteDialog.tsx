@@ -42,6 +42,7 @@ export function DeleteDialog({ model, from, onClose }: Props) {
   };
   const among = [...new Set([...model.residencies.map((one) => one.host_id), ...(model.wanted_on ?? [])])];
   const stored = isStored(model);
+  const nowhere = !stored && among.length === 0; // it is arriving, or was no model
   return (
     <Dialog
       title={deleted ? `Delete ${model.name} for good?` : `Delete ${model.name}?`}
@@ -56,6 +57,8 @@ export function DeleteDialog({ model, from, onClose }: Props) {
       <form id={id} className={form.form} onSubmit={submit}>
         {deleted ? (
           <p>Its files go at once. It can’t be restored then.</p>
+        ) : nowhere ? (
+          <p>It goes from the catalogue, with what has come of it.</p>
         ) : (
           <fieldset className={choice.choice}>
             <legend>From where</legend>
@@ -78,10 +81,12 @@ export function DeleteDialog({ model, from, onClose }: Props) {
             {!everywhere && <HostList chosen={hosts} onChange={setHosts} among={among} />}
           </fieldset>
         )}
-        <p className={form.message}>
-          Where it is in memory it is unloaded first. A host that is away lets go of it when it is back.
-          {!stored && ' It is stored nowhere else, and can’t be restored.'}
-        </p>
+        {!nowhere && (
+          <p className={form.message}>
+            Where it is in memory it is unloaded first. A host that is away lets go of it when it is back.
+            {!stored && ' It is stored nowhere else, and can’t be restored.'}
+          </p>
+        )}
         {remove.isError && (
           <p role="alert" className={form.problem}>
             {messageOf(remove.error)}

@@ -7,6 +7,7 @@ import type { ModelInfo } from '../../api/types.gen';
 import { Button } from '../../ui/Button';
 import { Dialog } from '../../ui/Dialog';
 import form from '../../ui/form.module.css';
+import { Problem } from '../../ui/Problem';
 import { toast } from '../../ui/toasts';
 import { labelsIn, lineOf } from './labels';
 import { useTakeModel } from './useTakeModel';
@@ -92,11 +93,7 @@ export function DescribeDialog({ model, onClose }: { model: ModelInfo; onClose: 
             Take them from other models that have them as aliases
           </label>
         </div>
-        {(problem !== '' || change.isError) && (
-          <p role="alert" className={form.problem}>
-            {problem === '' ? messageOf(change.error) : problem}
-          </p>
-        )}
+        <Problem text={problem !== '' ? problem : change.isError ? messageOf(change.error) : ''} />
       </form>
     </Dialog>
   );

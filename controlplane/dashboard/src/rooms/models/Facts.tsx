@@ -22,7 +22,7 @@ export function Facts({ model }: { model: ModelInfo }) {
         <Fact label="Context" value={context === undefined ? undefined : `${counts.format(context)} tokens`} />
         <Fact label="Capabilities" value={capabilities.join(', ')} />
         <Fact label="Licence" value={firstLine(model.license)} />
-        <Fact label="Size" value={bytes(model.size)} />
+        <Fact label="Size" value={model.size > 0 ? bytes(model.size) : undefined} />
         <div>
           <dt>Changed</dt>
           <dd>{model.modified_at === undefined ? unknown : <Time at={model.modified_at} />}</dd>

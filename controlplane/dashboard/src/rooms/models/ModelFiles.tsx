@@ -8,12 +8,13 @@ import styles from './ModelRoom.module.css';
 import { shortDigest } from './versions';
 
 /** The files of a model, and where they are kept. */
-export function ModelFiles({ files }: { files: NonNullable<ModelInfo['files']> }) {
+export function ModelFiles({ model }: { model: ModelInfo }) {
+  const { files = [] } = model;
   return (
     <section aria-labelledby="model-files" className={styles.part}>
       <h2 id="model-files">Files</h2>
       {files.length === 0 ? (
-        <p className="quiet">None are in a storage: only hosts have this model.</p>
+        <p className="quiet">{whyNone(model)}</p>
       ) : (
         <Table caption="Files" columns={['Name', 'Size', 'Stored in', 'SHA-256']} actions={false}>
           {files.map(({ path, size, storage, key, sha256, borrowed }) => (
@@ -37,4 +38,10 @@ export function ModelFiles({ files }: { files: NonNullable<ModelInfo['files']> }
       )}
     </section>
   );
+}
+
+function whyNone({ status, residencies }: ModelInfo): string {
+  if (status === 'uploading') return 'They are on their way.';
+  if (residencies.length > 0) return 'None are in a storage: only hosts have this model.';
+  return status === 'failed' ? 'None are kept: what came can’t be used.' : 'None are in a storage.';
 }

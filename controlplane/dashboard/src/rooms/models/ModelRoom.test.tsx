@@ -99,6 +99,13 @@ describe('the page of a model', () => {
     const versions = within(await screen.findByRole('region', { name: 'Versions' }));
     expect(versions.getAllByRole('listitem').map((item) => item.textContent)).toEqual(['aaaaaaaaaaaaon acalled by the name alone', 'bbbbbbbbbbbbon bCopy name']);
     expect(screen.getByRole('table', { name: 'Hosts' }).textContent).toContain('It is another version.');
+    expect(screen.getByText(/Bringing the model to the hosts again, or/)).toBeTruthy();
+  });
+
+  it('says what ends a conflict of versions that only hosts have', async () => {
+    await open(aModel({ conflict: true, digests: [digest, 'b'.repeat(64)], files: [], wanted_on: [] }));
+    await screen.findByText(/Removing it from the hosts with another version, or uploading it and bringing it to them, ends this/);
+    expect(screen.getByText('None are in a storage: only hosts have this model.')).toBeTruthy();
   });
 
   it('brings it to hosts, and says what the control plane has against that', async () => {
@@ -108,7 +115,7 @@ describe('the page of a model', () => {
     fireEvent.click(screen.getByRole('radio', { name: 'These hosts' }));
     send();
     expect((await screen.findByRole('alert')).textContent).toBe('Choose a host.');
-    fireEvent.click(screen.getByRole('checkbox', { name: 'b' }));
+    fireEvent.click(screen.getByRole('checkbox', { name: 'b is to have it already' }));
     send();
     expect(await screen.findByText('There is no host that could get the model.')).toBeTruthy();
     refusal = { ...aModel(), chosen: [{ host_id: 'h_a', host: 'a', operation: null }, { host_id: 'h_b', host: 'b', operation: fetching }] };
@@ -119,7 +126,7 @@ describe('the page of a model', () => {
   });
 
   it('says where it fits, with another context as well, and whether that is known beside each host to choose', async () => {
-    const page = await open(aModel(), { answers: { 'GET /api/models/m_1/fit': ({ query }: Asked) => (query === 'context=8192&cache_type=q8_0' ? [fitting] : [away, spilling, fitting]) } });
+    const page = await open(aModel({ wanted_on: ['h_a'] }), { answers: { 'GET /api/models/m_1/fit': ({ query }: Asked) => (query === 'context=8192&cache_type=q8_0' ? [fitting] : [away, spilling, fitting]) } });
     const part = within(await screen.findByRole('region', { name: 'Where it fits' }));
     await part.findByText('It fits on 1 of 3 hosts, spills into main memory on 1, not known of 1.');
     const rows = part.getAllByRole('row').slice(1);
@@ -134,7 +141,7 @@ describe('the page of a model', () => {
     fireEvent.click(screen.getByRole('button', { name: 'Bring to hosts' }));
     fireEvent.click(screen.getByRole('radio', { name: 'These hosts' }));
     const hosts = within(screen.getByRole('list', { name: 'Hosts' }));
-    await waitFor(() => expect(hosts.getAllByRole('listitem').map((item) => item.textContent)).toEqual(['aFits', 'bSpills into main memory']));
+    await waitFor(() => expect(hosts.getAllByRole('listitem').map((item) => item.textContent)).toEqual(['aFits, is to have it already', 'bSpills into main memory']));
     expect(page.asked.filter((what) => what.startsWith('POST'))).toEqual([]);
   });
 
@@ -172,6 +179,18 @@ describe('the page of a model', () => {
     expect(screen.queryByRole('button', { name: 'Bring to hosts' })).toBeNull();
     fireEvent.click(screen.getByRole('button', { name: 'Restore' }));
     await screen.findByRole('button', { name: 'Bring to hosts' });
+  });
+
+  it('says of what can’t be used why, and nothing that holds for other models alone', async () => {
+    const failed = aModel({ status: 'failed', size: 0, files: [], residencies: [], wanted_on: [], digest: '', digests: [], problems: ['tiny.gguf: the file is not a GGUF'] });
+    await open(failed);
+    await screen.findByText('tiny.gguf: the file is not a GGUF.');
+    expect(screen.getByText('None are kept: what came can’t be used.')).toBeTruthy();
+    expect(screen.getByRole('region', { name: 'What it is' }).textContent).toContain('Size–');
+    fireEvent.click(screen.getByRole('button', { name: 'Delete' }));
+    const dialog = within(screen.getByRole('dialog'));
+    dialog.getByText('It goes from the catalogue, with what has come of it.');
+    expect(dialog.queryAllByRole('radio')).toEqual([]);
   });
 
   it('says when the model is not there', async () => {

@@ -72,7 +72,7 @@ export function ModelRoom() {
           {model.notes !== undefined && model.notes.length > 0 && <Sentences title="Worth knowing" tone="plain" sentences={model.notes} />}
           <ModelHosts model={model} hosts={hosts} operations={of} role={session?.role} />
           {isStored(model) && model.deleted_at === undefined && <ModelFits model={model} />}
-          <ModelFiles files={model.files ?? []} />
+          <ModelFiles model={model} />
         </>
       )}
       {shown.length > 0 && (
@@ -90,7 +90,7 @@ function Trash({ model }: { model: ModelInfo }) {
   return (
     <Notice title="This model is deleted" tone="warn">
       <p>
-        It goes from its hosts now.{' '}
+        {model.residencies.length > 0 && 'It goes from its hosts now. '}
         {model.purge_at !== undefined && (
           <>
             Its files go <Until at={model.purge_at} never="never" />; until then it can be restored.

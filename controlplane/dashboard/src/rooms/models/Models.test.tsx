@@ -112,6 +112,12 @@ describe('the list of models', () => {
     open([]);
     await screen.findByText('No model yet');
     expect(screen.getByText('ollama pull llama3.2')).toBeTruthy();
+    expect(screen.queryByText(/^Upload one/)).toBeNull();
+  });
+
+  it('says to who may that one can be uploaded where there is none', async () => {
+    open([], '/models', 'operator');
+    await screen.findByText(/^Upload one, or import one from a storage/);
   });
 });
 
@@ -140,13 +146,16 @@ describe('an upload', () => {
     expect(screen.queryByRole('button', { name: 'Upload a model' })).toBeNull();
   });
 
-  it('begins with the files that are dropped anywhere in the room', async () => {
+  it('begins with the files that are dropped anywhere on the page, and takes more of them', async () => {
     open([model(1, 1)], '/models', 'operator');
     await rows();
-    const files = [new File(['yy'], 'b.gguf'), new File(['x'], 'Tiny Model-00001-of-00002.gguf')];
-    const items = files.map((file) => ({ webkitGetAsEntry: () => ({ isDirectory: false }), getAsFile: () => file }));
-    const dataTransfer = { types: ['Files'], files, items };
-    fireEvent.drop(screen.getByRole('heading', { level: 1 }), { dataTransfer });
+    const drop = (target: Element, ...files: File[]) => {
+      const items = files.map((file) => ({ webkitGetAsEntry: () => ({ isDirectory: false }), getAsFile: () => file }));
+      expect(fireEvent.drop(target, { dataTransfer: { types: ['Files'], files, items } })).toBe(false); // the browser would leave the page
+    };
+    drop(document.body, new File(['yy'], 'b.gguf'));
+    drop(await screen.findByRole('textbox', { name: 'Name' }), new File(['x'], 'Tiny Model-00001-of-00002.gguf'));
+    await screen.findByText('Tiny Model-00001-of-00002.gguf');
     const dialog = await screen.findByRole('dialog', { name: 'Upload a model' });
     expect(within(dialog).getAllByRole('listitem').map((item) => item.textContent)).toEqual(['Tiny Model-00001-of-00002.gguf1 B×', 'b.gguf2 B×']);
     expect(within(dialog).getByLabelText<HTMLInputElement>('Name').value).toBe('Tiny-Model');

@@ -1,8 +1,7 @@
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate, useSearch } from '@tanstack/react-router';
-import { type DragEvent, type MouseEvent, useDeferredValue, useMemo, useState } from 'react';
+import { type MouseEvent, useDeferredValue, useMemo, useState } from 'react';
 
-import { messageOf } from '../../api/client';
 import { modelsQuery } from '../../api/queries';
 import { may, sessionQuery } from '../../api/session';
 import { defined } from '../../app/search';
@@ -11,7 +10,6 @@ import { DataTable } from '../../ui/DataTable';
 import { Failure, Loading } from '../../ui/Notice';
 import room from '../../ui/room.module.css';
 import { Stale } from '../../ui/Stale';
-import { toast } from '../../ui/toasts';
 import { columns } from './columns';
 import styles from './Models.module.css';
 import { NoModel, NothingFound } from './NoModel';
@@ -19,9 +17,10 @@ import { arranged, rowOf } from './rows';
 import { SearchField } from './SearchField';
 import { uploadRole } from './upload/carrier';
 import { ImportDialog } from './upload/ImportDialog';
-import { droppedIn, type Picked } from './upload/picked';
+import type { Picked } from './upload/picked';
 import { UploadDialog } from './upload/UploadDialog';
 import { Uploads } from './upload/Uploads';
+import { useDropped } from './upload/useDropped';
 import { useGrowing } from './useGrowing';
 
 /** The models of the fleet: what there is, and where. */
@@ -38,6 +37,7 @@ export function Models() {
   const [picked, setPicked] = useState<Picked>(); // for an upload that is being asked for
   const [importing, setImporting] = useState(false);
   const mayUpload = session !== undefined && may(session.role, uploadRole);
+  const held = useDropped(setPicked, mayUpload);
   const offered = useMemo(() => (mayAsk ? columns : columns.filter(({ id }) => id !== 'chat')), [mayAsk]);
 
   if (models.data === undefined) {
@@ -45,7 +45,7 @@ export function Models() {
     return <Loading label="Loading the models" />;
   }
   return (
-    <div className={room.room} {...(mayUpload && dropped(setPicked))}>
+    <div className={held ? `${room.room} ${styles.held}` : room.room}>
       <div className={room.head}>
         <h1>Models</h1>
         {rows.length > 0 && <SearchField value={q} onChange={(typed) => void navigate({ search: (now) => changed(now, 'q', typed), replace: true, resetScroll: false })} />}
@@ -65,7 +65,7 @@ export function Models() {
       </div>
       {mayUpload && <Uploads />}
       {rows.length === 0 ? (
-        <NoModel />
+        <NoModel mayUpload={mayUpload} />
       ) : found.length === 0 ? (
         <NothingFound words={words} onClear={() => void navigate({ search: (now) => changed(now, 'q', ''), replace: true })} />
       ) : (
@@ -102,18 +102,4 @@ function changed<T extends object>(search: T, key: 'q' | 'sort', value: string) 
 function openRow(event: MouseEvent<HTMLElement>): void {
   if (!(event.target instanceof Element) || event.target.closest('a, button, thead') || window.getSelection()?.isCollapsed === false) return;
   event.target.closest('tr')?.querySelector<HTMLElement>('[data-opens]')?.click();
-}
-
-/** Takes files and folders that are dropped anywhere in the room. */
-function dropped(take: (picked: Picked) => void) {
-  return {
-    onDragOver: (event: DragEvent) => {
-      if (event.dataTransfer.types.includes('Files')) event.preventDefault();
-    },
-    onDrop: (event: DragEvent) => {
-      if (event.defaultPrevented || event.dataTransfer.files.length === 0) return;
-      event.preventDefault();
-      droppedIn(event.dataTransfer).then(take, (error: unknown) => toast(messageOf(error), 'bad'));
-    },
-  };
 }

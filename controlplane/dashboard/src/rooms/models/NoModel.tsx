@@ -7,20 +7,22 @@ import { Notice } from '../../ui/Notice';
 import styles from './Models.module.css';
 
 /** Says how to get a model, where there is none. */
-export function NoModel() {
+export function NoModel({ mayUpload }: { mayUpload: boolean }) {
   const { data: hosts } = useQuery(hostsQuery);
   const online = hosts?.filter(({ state }) => state === 'online' || state === 'degraded').length;
   if (online === 0) {
     return (
-      <Notice title="No host can be reached, so there is no model">
+      <Notice title="No model yet, and no host can be reached">
         <p>
           Models appear here with the hosts that have them. <Link to="/fleet">To the fleet</Link>
         </p>
+        {mayUpload && <p>One that is uploaded, or imported from a storage, is here at once, and hosts get it when they are there.</p>}
       </Notice>
     );
   }
   return (
     <Notice title="No model yet">
+      {mayUpload && <p>Upload one, or import one from a storage, and bring it to hosts. Or have hosts fetch one.</p>}
       <p>On a host, this fetches one:</p>
       <pre className={styles.command}>
         <code>ollama pull llama3.2</code>

@@ -2,6 +2,7 @@ import type { ModelInfo } from '../../api/types.gen';
 import { CopyButton } from '../../ui/CopyButton';
 import { Status } from '../../ui/Status';
 import styles from './ModelRoom.module.css';
+import { isStored } from './places';
 import { shortDigest, type Version, versionsOf } from './versions';
 
 /** Says that one name stands for several contents, and which of them is called. */
@@ -12,7 +13,10 @@ export function Versions({ model }: { model: ModelInfo }) {
       <Status tone="warn" label="The hosts disagree" />
       <p>
         There are {versions.length} different versions under this name, and they are never taken for one model. A call by the name goes to the first one below; the
-        name with @ and a digest behind it calls another. Bringing the model to the hosts again, or removing it from those with another version, ends this.
+        name with @ and a digest behind it calls another.{' '}
+        {isStored(model)
+          ? 'Bringing the model to the hosts again, or removing it from those with another version, ends this.'
+          : 'Removing it from the hosts with another version, or uploading it and bringing it to them, ends this.'}
       </p>
       <ul>
         {versions.map((version) => (

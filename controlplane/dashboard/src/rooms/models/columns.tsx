@@ -15,7 +15,7 @@ export const columns: Column<ModelRow>[] = [
   },
   { id: 'parameters', header: 'Parameters', cell: ({ row }) => row.original.parameters ?? unknown, ...sorted('parameters') },
   { id: 'quantization', header: 'Quantisation', cell: ({ row }) => row.original.quantization ?? unknown, ...sorted('quantization') },
-  { id: 'size', header: 'Size', cell: ({ row }) => <span className={`number ${styles.size}`}>{bytes(row.original.size)}</span>, ...sorted('size') },
+  { id: 'size', header: 'Size', cell: ({ row }) => <span className={`number ${styles.size}`}>{row.original.size > 0 ? bytes(row.original.size) : unknown}</span>, ...sorted('size') },
   { id: 'hosts', header: 'Hosts', cell: ({ row }) => <Hosts id={row.original.id} holders={row.original.holders} />, ...sorted('hosts') },
   { id: 'chat', header: ChatHead, enableSorting: false, cell: ({ row }) => row.original.holders.length > 0 && <ChatLink name={row.original.name} /> },
 ];

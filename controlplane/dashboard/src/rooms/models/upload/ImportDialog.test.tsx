@@ -17,6 +17,7 @@ it('imports what a storage has, quantised, onto hosts, and says what is missing'
     answers: {
       'GET /api/models': [],
       'GET /api/operations': [],
+      'GET /api/storage': [{ name: 'default', address: 'file:///models/' }, { name: 'cloud', address: 's3://models/' }],
       'POST /api/models': ({ body }: Asked) => {
         imported = body;
         return { name: 'tiny:q8' };
@@ -25,6 +26,7 @@ it('imports what a storage has, quantised, onto hosts, and says what is missing'
   });
   fireEvent.click(await screen.findByRole('button', { name: 'Import from a storage' }));
   const dialog = within(screen.getByRole('dialog', { name: 'Import a model' }));
+  await dialog.findByText(/Here it begins with file:\/\/\/models\/ and s3:\/\/models\/\.$/);
   send();
   expect((await dialog.findByRole('alert')).textContent).toBe('Say where its files are.');
   fireEvent.change(dialog.getByLabelText('Where its files are'), { target: { value: 's3://models/tiny.gguf' } });

@@ -1,14 +1,17 @@
-import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { type SubmitEvent, useId, useState } from 'react';
 
 import { messageOf } from '../../../api/client';
 import { importModel, type ModelImport, operationsQuery } from '../../../api/models';
 import { modelsQuery } from '../../../api/queries';
+import { storagesQuery } from '../../../api/storage';
 import { Button } from '../../../ui/Button';
 import { Dialog } from '../../../ui/Dialog';
 import form from '../../../ui/form.module.css';
+import { Problem } from '../../../ui/Problem';
 import { toast } from '../../../ui/toasts';
 import { type Chosen, HostChoice, nothingChosen, placingOf } from '../HostChoice';
+import { listed } from './files';
 import { Quantise } from './Quantise';
 
 /** Asks where a storage has the files of a model, and for what is to become of them. */
@@ -21,6 +24,8 @@ export function ImportDialog({ onClose }: { onClose: () => void }) {
   const [chosen, setChosen] = useState<Chosen>({ ...nothingChosen, way: 'none' });
   const [missing, setMissing] = useState('');
   const queries = useQueryClient();
+  const { data: storages = [] } = useQuery(storagesQuery);
+  const addresses = storages.map(({ address }) => address).filter((address) => address !== '');
   const bring = useMutation({
     mutationFn: (what: ModelImport) => importModel(what),
     onSuccess: (now) => {
@@ -59,11 +64,18 @@ export function ImportDialog({ onClose }: { onClose: () => void }) {
             autoComplete="off"
             aria-describedby={`${id}-help`}
             placeholder="s3://models/tiny.gguf"
+            list={`${id}-addresses`}
             value={source}
             onChange={(event) => setSource(event.target.value)}
           />
+          <datalist id={`${id}-addresses`}>
+            {addresses.map((address) => (
+              <option key={address} value={address} />
+            ))}
+          </datalist>
           <span id={`${id}-help`} className={form.message}>
             The URL of its file in one of the storages, or of the folder of its files. They stay where they are.
+            {addresses.length > 0 && ` Here it begins with ${listed(addresses)}.`}
           </span>
         </div>
         <label className={form.field}>
@@ -76,11 +88,7 @@ export function ImportDialog({ onClose }: { onClose: () => void }) {
         </label>
         <Quantise value={quantize} onChange={setQuantize} />
         <HostChoice legend="Then bring it to" ways={['none', 'named', 'all']} value={chosen} onChange={setChosen} />
-        {(missing !== '' || bring.isError) && (
-          <p role="alert" className={form.problem}>
-            {missing === '' ? messageOf(bring.error) : missing}
-          </p>
-        )}
+        <Problem text={missing !== '' ? missing : bring.isError ? messageOf(bring.error) : ''} />
       </form>
     </Dialog>
   );

@@ -7,6 +7,7 @@ import { storagesQuery } from '../../../api/storage';
 import { Button } from '../../../ui/Button';
 import { Dialog } from '../../../ui/Dialog';
 import form from '../../../ui/form.module.css';
+import { Problem } from '../../../ui/Problem';
 import { bytes } from '../../../ui/units';
 import { type Chosen, HostChoice, nothingChosen, placingOf } from '../HostChoice';
 import type { Wanted } from './carrier';
@@ -51,6 +52,12 @@ export function UploadDialog({ dropped, onClose }: { dropped: Picked; onClose: (
     setFiles((now) => together(now, more.files));
     if (more.folder !== '') setFolder(more.folder);
   };
+  // More may be dropped beside the dialog.
+  const [seen, setSeen] = useState(dropped);
+  if (dropped !== seen) {
+    setSeen(dropped);
+    add(dropped);
+  }
   const refuse = (error: unknown) => setRefused(messageOf(error));
   const addFolder = (all: readonly File[]) => {
     try {
@@ -126,18 +133,14 @@ export function UploadDialog({ dropped, onClose }: { dropped: Picked; onClose: (
           Storage
           <select value={storage} onChange={(event) => setStorage(event.target.value)}>
             <option value="">The default one</option>
-            {(storages.data ?? []).map((one) => (
+            {(storages.data ?? []).filter((one) => !one.read_only).map((one) => (
               <option key={one.name}>{one.name}</option>
             ))}
           </select>
         </label>
         <Quantise value={quantize} onChange={setQuantize} />
         <HostChoice legend="Then bring it to" ways={['none', 'named', 'all']} value={chosen} onChange={setChosen} />
-        {problem !== '' && (
-          <p role="alert" className={form.problem}>
-            {problem}
-          </p>
-        )}
+        <Problem text={problem} />
       </form>
     </Dialog>
   );

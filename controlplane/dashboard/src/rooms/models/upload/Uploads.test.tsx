@@ -258,6 +258,14 @@ it('is not begun where the control plane would refuse it, which is said beside w
   expect(only()).toEqual(['first,second']);
 });
 
+it('offers the storages that take files', async () => {
+  const answers = { 'GET /api/models': [], 'GET /api/operations': [], 'GET /api/storage': [{ name: 'disk', read_only: false }, { name: 'hub', read_only: true }] };
+  await openPage('/models', { answers });
+  fireEvent.click(await screen.findByRole('button', { name: 'Upload a model' }));
+  await screen.findByRole('option', { name: 'disk' });
+  expect(screen.queryByRole('option', { name: 'hub' })).toBeNull();
+});
+
 it('says that what it is called is there already', async () => {
   await openPage('/models', { answers: { 'GET /api/models': [{ id: 'm_1', name: 'big:latest', status: 'stored', size: 1, digests: [], residencies: [], conflict: false, progress: null } as Partial<ModelInfo>], 'GET /api/operations': [], 'GET /api/storage': [] } });
   fireEvent.click(await screen.findByRole('button', { name: 'Upload a model' }));

@@ -109,8 +109,8 @@ function Going({ transfer }: { transfer: Transfer }) {
           </Button>
         )}
         {state === 'done' ? (
-          <Button kind="bare" aria-label={`Put the upload of ${name} away`} onClick={() => dismissTransfer(id)}>
-            ×
+          <Button aria-label={`Put away the upload of ${name}`} onClick={() => dismissTransfer(id)}>
+            Put away
           </Button>
         ) : (
           <Button aria-label={`${over ? 'Discard' : 'Cancel'} the upload of ${name}`} onClick={() => void cancel()}>
