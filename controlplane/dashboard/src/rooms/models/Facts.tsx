@@ -4,6 +4,7 @@ import { Time } from '../../ui/Time';
 import { bytes, unknown } from '../../ui/units';
 import { lineOf } from './labels';
 import styles from './ModelRoom.module.css';
+import { parametersOf } from './rows';
 import { shortDigest } from './versions';
 
 const counts = new Intl.NumberFormat('en');
@@ -17,7 +18,7 @@ export function Facts({ model }: { model: ModelInfo }) {
       <dl className={styles.facts}>
         <Fact label="Format" value={model.format} />
         <Fact label="Architecture" value={model.family} />
-        <Fact label="Parameters" value={model.parameter_size ?? (count === undefined ? undefined : counts.format(count))} />
+        <Fact label="Parameters" value={parametersOf(model)} title={count === undefined ? undefined : counts.format(count)} />
         <Fact label="Quantisation" value={model.quantization} />
         <Fact label="Context" value={context === undefined ? undefined : `${counts.format(context)} tokens`} />
         <Fact label="Capabilities" value={capabilities.join(', ')} />
@@ -47,11 +48,11 @@ export function Facts({ model }: { model: ModelInfo }) {
   );
 }
 
-function Fact({ label, value = '' }: { label: string; value: string | undefined }) {
+function Fact({ label, value = '', title }: { label: string; value: string | undefined; title?: string | undefined }) {
   return (
     <div>
       <dt>{label}</dt>
-      <dd>{value === '' ? unknown : value}</dd>
+      <dd title={title}>{value === '' ? unknown : value}</dd>
     </div>
   );
 }

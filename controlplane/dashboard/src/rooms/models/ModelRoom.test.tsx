@@ -69,7 +69,7 @@ describe('the page of a model', () => {
     await open(aModel(), { operations: [fetching] });
     await screen.findByRole('heading', { level: 1, name: 'tiny:latest' });
     const about = screen.getByRole('region', { name: 'What it is' }).textContent;
-    for (const said of ['says hello', 'llama', '12,345', '2,048 tokens', 'completion, tools', 'LicenceMIT', 'team=search']) expect(about).toContain(said);
+    for (const said of ['says hello', 'llama', '12K', '2,048 tokens', 'completion, tools', 'LicenceMIT', 'team=search']) expect(about).toContain(said);
     expect(about).not.toContain('the rest');
     expect(screen.getByText('Its template is missing.')).toBeTruthy();
     const hosts = within(screen.getByRole('table', { name: 'Hosts' }));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import type { ModelInfo } from '../../api/types.gen';
-import { arranged, parameterCount, rowOf } from './rows';
+import { arranged, parameterCount, parametersOf, rowOf } from './rows';
 import { versionsOf } from './versions';
 
 /** A model on hosts that are given as "host/instance", with "!" where it is in memory and "~" where its digest is another. */
@@ -44,6 +44,16 @@ describe('a row', () => {
     [undefined, undefined],
     ['8x7B', undefined],
   ])('reads the parameters %s as %s', (size, count) => expect(parameterCount(size)).toBe(count));
+
+  it.each([
+    [{ parameter_size: '7.6B', parameter_count: 7_615_616_512 }, '7.6B'],
+    [{ parameter_count: 7_615_616_512 }, '7.6B'],
+    [{ parameter_count: 20_010_496 }, '20.01M'],
+    [{ parameter_count: 2e9 }, '2B'],
+    [{ parameter_count: 12_345 }, '12K'],
+    [{ parameter_count: 7 }, '7'],
+    [{}, undefined],
+  ])('says of %j that it has %s parameters', (model, said) => expect(parametersOf(model)).toBe(said));
 });
 
 describe('the list', () => {

@@ -39,8 +39,8 @@ export function rowOf(model: ModelInfo): ModelRow {
     digests: model.digests.length,
     conflict: model.conflict,
     size: model.size,
-    parameters: model.parameter_size,
-    parameterCount: parameterCount(model.parameter_size),
+    parameters: parametersOf(model),
+    parameterCount: model.parameter_count ?? parameterCount(model.parameter_size),
     quantization: model.quantization,
   };
 }
@@ -52,6 +52,18 @@ function holdersOf({ residencies }: ModelInfo): Holder[] {
     byHost.set(id, { id, name, loaded });
   }
   return [...byHost.values()].sort((a, b) => Number(b.loaded) - Number(a.loaded) || compareNames(a.name, b.name));
+}
+
+/** How many parameters a model has, as an Ollama says it; that is only asked where a host has the model. */
+export function parametersOf({ parameter_size: said, parameter_count: count }: Pick<ModelInfo, 'parameter_size' | 'parameter_count'>): string | undefined {
+  if (said !== undefined || count === undefined) return said;
+  if (count >= 1e9) return `${rounded(count / 1e9, 1)}B`;
+  if (count >= 1e6) return `${rounded(count / 1e6, 2)}M`;
+  return count >= 1e3 ? `${rounded(count / 1e3, 0)}K` : `${count}`;
+}
+
+function rounded(n: number, digits: number): string {
+  return n.toFixed(Number.isInteger(n) ? 0 : digits);
 }
 
 const factors: Record<string, number> = { '': 1, K: 1e3, M: 1e6, B: 1e9, T: 1e12 };
