@@ -22,12 +22,9 @@ type refusal struct {
 func (c *Client) refused(res *http.Response) error {
 	var said refusal
 	body, err := readBounded(res.Body, maxRefusal)
-	if err == nil {
-		err = json.Unmarshal(body, &said)
-	}
-	if err != nil || said.Error == "" {
-		// A proxy on the way, or another program altogether.
-		return fault.Wrap(kindOf("", res.StatusCode), err, "what answers at %s refused with status %d and gave no reason", c.base.Host, res.StatusCode).On(fault.Service)
+	if err != nil || json.Unmarshal(body, &said) != nil || said.Error == "" {
+		// A proxy on the way, or another program altogether: what it says is no reason.
+		return fault.Wrap(kindOf("", res.StatusCode), err, "what answers at %s refused with status %d and gave no reason; it may be no control plane", c.base.Host, res.StatusCode).On(fault.Service)
 	}
 	return fault.New(kindOf(said.Code, res.StatusCode), "%s", said.Error).On(fault.Service)
 }

@@ -93,7 +93,7 @@ func checkBase(r Request) error {
 	case r.Info.Kind == KindProjector:
 		return fault.New(fault.NotImplemented, "Ollama takes a projector only together with its model: put the files of both together").On(fault.Caller)
 	case r.Info.Kind != KindModel && from == "":
-		return invalid("the files are no model by themselves but of use on one: name the model that it is for")
+		return invalid("the files are no model by themselves but of use on one: name the model that it is for (from)")
 	}
 	return nil
 }

@@ -45,7 +45,7 @@ func TestGolden(t *testing.T) {
 		{"complaints", environment, []string{
 			"bogus", "host bogus", "host lst", "--bogus", "host show", "host show gpu-1 gpu-2", "status now", "chat", "host logs gpu-1 -n 0", "host label gpu-2", "host label gpu-2 rack", "host rename gpu-2", "gpu release", "gpu release gpu-1 --for ever",
 			"explain", "explain r1-1", "status --output xml", "status --server gpu-1", "chat tiny", "host show gpu-3", "status --key crl_other", "storage add models", "storage add models bucket", "storage set models", "storage put models -", "storage put models /nowhere", "storage show none", "plugin rollback fs", "plugin show", "plugin show none", "plugin show s3", "plugin install /nowhere", "plugin approve",
-			"model show", "model show none", "model fit", "model fit none", "model fit acme/loop:q4 --context -1", "model upload", "model import", "model upload /nowhere", "model upload /dev/null", "model download acme/loop:q4 --all --hosts gpu-1", "model download acme/loop:q4 --label rack", "model download acme/loop:q4 --count -1",
+			"model show", "model show none", "model fit", "model fit none", "model fit acme/loop:q4 --context -1", "model upload", "model import", "model upload /nowhere", "model upload /dev/null", "model upload -", "model download acme/loop:q4 --all --hosts gpu-1", "model download acme/loop:q4 --label rack", "model download acme/loop:q4 --count -1",
 			"model delete acme/loop:q4", "model delete none --yes", "model delete acme/loop:q4 --yes --hosts gpu-1 --purge", "model label acme/loop:q4", "model alias acme/loop:q4", "model label acme/loop:q4 x", "op show none", "op watch op_4", "op watch none", "op list --ended -1", "op list --state over", "storage ls", "storage ls a b c", "storage get a", "storage put a",
 		}},
 	}

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/corral-fleet/corral/sdk/client"
+	"github.com/corral-fleet/corral/sdk/fault"
 )
 
 // showEvery is how often it is shown how far an upload is, which tells of it with each
@@ -34,6 +36,9 @@ and on the hosts that --hosts names; the exit status is 1 where that fails.`,
   corral model upload large-00001-of-00002.gguf large-00002-of-00002.gguf --name large
   corral model upload ./Qwen2.5-0.5B-Instruct --hosts all`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if slices.Contains(args, "-") {
+				return fault.New(fault.Invalid, "a model is not uploaded from standard input, which can be read only once: put it into a file").On(fault.Caller)
+			}
 			paths, err := modelPaths(args)
 			if err != nil {
 				return err

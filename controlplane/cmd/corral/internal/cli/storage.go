@@ -266,6 +266,9 @@ func (s *session) storageRemoveCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if s.output == outputJSON {
+				return s.json(st)
+			}
 			if _, err := fmt.Fprintf(s.Stdout, "storage %s is forgotten; its files are where they were\n", printable(st.Name)); err != nil {
 				return err
 			}
