@@ -346,7 +346,7 @@ func TestShutdownCutsWhatOutlastsTheGrace(t *testing.T) {
 
 // lastWords is a stream of nothing but what it has to say when it has to end.
 type lastWords struct {
-	ctx  context.Context //nolint:containedctx // of its answer
+	ctx  context.Context // of its answer
 	said bool
 }
 
