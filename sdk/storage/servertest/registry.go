@@ -180,7 +180,7 @@ func refuseAs(w http.ResponseWriter, status int, code string) {
 func (s *RegistryServer) serveSigned(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	content, is := s.blobs[strings.TrimPrefix(r.URL.Path, "/")]
-	if r.Header.Get("Authorization") != "" {
+	if is && r.Header.Get("Authorization") != "" { // else it is for somebody who had the port before
 		s.strange = append(s.strange, "somebody's token")
 	}
 	s.mu.Unlock()

@@ -11,10 +11,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -57,12 +59,19 @@ func start(t testing.TB, command func(address string) *exec.Cmd) *process {
 	return nil
 }
 
-func freeAddress() (string, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// freeAddress returns an address where nobody listens. It is none of those that systems
+// give away by themselves: before the server is there, somebody would have it, and be taken
+// for the server.
+func freeAddress() (address string, err error) {
+	const first, count = 10_000, 20_000
+	for range 10 {
+		address = net.JoinHostPort("127.0.0.1", strconv.Itoa(first+rand.IntN(count)))
+		var l net.Listener
+		if l, err = net.Listen("tcp", address); err == nil {
+			return address, l.Close()
+		}
 	}
-	return l.Addr().String(), l.Close()
+	return "", err
 }
 
 // Start starts a server that was killed, at the address that it had.
