@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { Link, Outlet, useNavigate } from '@tanstack/react-router';
+import { Link, Outlet, useNavigate, useRouterState } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 
 import { onSignedOut } from '../api/client';
@@ -27,7 +27,12 @@ export function Shell() {
   const [help, setHelp] = useState(false);
   const session = useQuery(sessionQuery);
 
+  const room = useRouterState({ select: ({ location }) => rooms.find(({ to }) => location.pathname.startsWith(to))?.label });
+
   useEffect(() => feed(queries), [queries]);
+  useEffect(() => {
+    document.title = room === undefined ? 'Corral' : `${room} · Corral`; // of several tabs each says what it shows
+  }, [room]);
   useEffect(
     () =>
       onSignedOut(() => {

@@ -68,6 +68,7 @@ describe('the page of a model', () => {
   it('says what it is, where it is kept, and which hosts are not as they should be', async () => {
     await open(aModel(), { operations: [fetching] });
     await screen.findByRole('heading', { level: 1, name: 'tiny:latest' });
+    expect(document.title).toBe('Models · Corral');
     const about = screen.getByRole('region', { name: 'What it is' }).textContent;
     for (const said of ['says hello', 'llama', '12K', '2,048 tokens', 'completion, tools', 'LicenceMIT', 'team=search']) expect(about).toContain(said);
     expect(about).not.toContain('the rest');

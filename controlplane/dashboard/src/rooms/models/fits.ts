@@ -33,6 +33,7 @@ export function summed(fits: readonly Fit[]): string {
   const parts = [
     `fits on ${of('fits')} of ${fits.length} ${fits.length === 1 ? 'host' : 'hosts'}`,
     ...(of('spills') > 0 ? [`spills into main memory on ${of('spills')}`] : []),
+    ...(of('no') > 0 ? [`doesn’t fit on ${of('no')}`] : []),
     ...(of('unknown') > 0 ? [`not known of ${of('unknown')}`] : []),
   ];
   return `It ${parts.join(', ')}.`;
