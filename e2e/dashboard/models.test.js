@@ -207,6 +207,7 @@ test('what one window uploads is shown in another one, which does not offer to s
 
 // drop drops files and folders as a person does, onto the corner of the page.
 const drop = async (page, paths) => {
+  await page.getByRole('heading', { level: 1 }).waitFor()
   const { width, height } = page.viewportSize()
   const browser = await page.context().newCDPSession(page)
   for (const type of ['dragEnter', 'dragOver', 'drop']) {

@@ -44,7 +44,7 @@ describe('why an upload stopped', () => {
     expect(failureOf(400, 'the name is wrong')).toEqual({ message: 'The name is wrong.', again: false });
     expect(failureOf(404)).toEqual({ message: 'The control plane no longer has what was sent. Going on begins again.', again: true });
     expect(failureOf(502)).toEqual({ message: 'The control plane answered with status 502.', again: true });
-    expect(failureOf(0)).toEqual({ message: 'The control plane can’t be reached. Go on when it is back.', again: true });
+    expect(failureOf(0)).toEqual({ message: 'The control plane can’t be reached.', again: true, away: true });
   });
 
   it('is no matter of what was sent where nothing was yet', () => {

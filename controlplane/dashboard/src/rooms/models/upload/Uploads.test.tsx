@@ -40,6 +40,14 @@ function upload(...files: File[]): void {
   if (form) fireEvent.submit(form);
 }
 
+// lose has nothing get through that begins an upload, until what it returns is called.
+function lose(): () => void {
+  const answers = window.fetch.bind(window);
+  const begins = (init?: RequestInit) => init?.method === 'POST' && !(init.body as string).includes('"check":true');
+  vi.stubGlobal('fetch', (url: string, init?: RequestInit) => (begins(init) ? Promise.reject(new TypeError('Failed to fetch')) : answers(url, init)));
+  return () => vi.stubGlobal('fetch', answers);
+}
+
 const section = { name: 'Uploads from this browser' };
 const uploads = () => within(screen.getByRole('region', section));
 const sees = async (text: string) => within(await screen.findByRole('region', section)).findByText(text);
@@ -217,7 +225,7 @@ it.each([
   await open();
   upload(first(), second());
   if (how === 'by hand') {
-    await told('The control plane can’t be reached. Go on when it is back.');
+    await told('The control plane can’t be reached. It goes on by itself when that is back.');
     click('Go on with the upload of big');
   }
   await sees('Uploaded');
@@ -226,17 +234,14 @@ it.each([
 });
 
 it.each([
-  [0, '', 'The control plane can’t be reached. Go on when it is back.', true],
+  [0, '', 'The control plane can’t be reached. It goes on by itself when that is back.', true],
   [400, '{"error":"“a b” is no name of a model"}', '“a b” is no name of a model.', false],
   [413, '{"error":"a model may have at most 5 bytes here"}', 'It is too large. A model may have at most 5 bytes here.', false],
   [507, '{"error":"there is no room for 12 bytes"}', 'There is no room for it. There is no room for 12 bytes.', true],
 ])('says why it does not begin though it would have been taken: %d', async (status, body, sentence, again) => {
   await open();
-  if (status === 0) {
-    const answers = window.fetch.bind(window);
-    const begins = (init?: RequestInit) => init?.method === 'POST' && !(init.body as string).includes('"check":true');
-    vi.stubGlobal('fetch', (url: string, init?: RequestInit) => (begins(init) ? Promise.reject(new TypeError('Failed to fetch')) : answers(url, init)));
-  } else server.next = { status, body };
+  if (status === 0) lose();
+  else server.next = { status, body };
   upload(first(), second());
   await told(sentence);
   expect(uploads().queryByRole('button', { name: 'Go on with the upload of big' }) !== null).toBe(again);
@@ -322,6 +327,17 @@ it('says that nothing gets through, and goes on at once when the control plane i
   await sees('4 B of 12 B. Nothing gets through just now; it goes on by itself.');
   server.down = false;
   server.lineLasts = Infinity;
+  act(() => useLive.setState({ phase: 'live' }));
+  await sees('Uploaded');
+  expect(only()).toEqual(['first,second']);
+});
+
+it('goes on when the control plane is back, though it had given up', async () => {
+  await open();
+  const find = lose();
+  upload(first(), second());
+  await told('The control plane can’t be reached. It goes on by itself when that is back.');
+  find();
   act(() => useLive.setState({ phase: 'live' }));
   await sees('Uploaded');
   expect(only()).toEqual(['first,second']);

@@ -85,6 +85,7 @@ function Going({ transfer }: { transfer: Transfer }) {
       ) : failure !== undefined && state === 'failed' ? (
         <span className={`${styles.about} ${form.problem}`} role="alert">
           {failure.message}
+          {failure.away === true && ' It goes on by itself when that is back.'}
         </span>
       ) : (
         <span className={styles.about}>

@@ -30,6 +30,8 @@ export interface Failure {
   message: string; // sentences
   /** Going on may help, from where it was or from the beginning. */
   again: boolean;
+  /** Nothing gets to the control plane: it is gone on with by itself when it is back. */
+  away?: true;
 }
 
 /** Carries files of one model to the control plane. */

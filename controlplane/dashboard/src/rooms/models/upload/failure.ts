@@ -20,7 +20,7 @@ const passing = new Set([401, 404, 409, 410, 423, 429, 460]);
 
 /** Says why an upload stopped: of an answer's status, 0 without one, and the server's sentence in it. */
 export function failureOf(status: number, told = ''): Failure {
-  if (status === 0) return { message: 'The control plane can’t be reached. Go on when it is back.', again: true };
+  if (status === 0) return { message: 'The control plane can’t be reached.', again: true, away: true };
   const lead = leads[status] ?? '';
   const rest = told === '' ? (lead === '' ? `The control plane answered with status ${status}.` : '') : asSentence(told);
   return { message: [lead, rest].filter(Boolean).join(' '), again: status >= 500 || passing.has(status) };

@@ -64,7 +64,10 @@ export function beginTransfer(files: readonly File[], wanted: Wanted, from?: Unf
   };
   const carrier = carryInPieces(files, wanted, reports, from);
   const unwatch = useLive.subscribe((now, before) => {
-    if (now.phase === 'live' && before.phase !== 'live' && useTransfers.getState().list.some((one) => one.id === id && one.waiting)) carrier.hurry();
+    if (now.phase !== 'live' || before.phase === 'live') return;
+    const how = useTransfers.getState().list.find((one) => one.id === id);
+    if (how?.waiting === true) carrier.hurry();
+    else if (how?.state === 'failed' && how.failure?.away === true) resumeTransfer(id);
   });
   carriers.set(id, {
     ...carrier,
