@@ -178,11 +178,10 @@ test('several files are one model, and what is no model says so', async (t) => {
   await lacks.waitFor()
   await page.setViewportSize({ width: narrow.width, height: 480 })
   await form.getByRole('button', { name: 'Upload' }).click()
-  await lacks.waitFor()
-  await page.waitForFunction((alert) => {
-    const { top, bottom } = alert.getBoundingClientRect()
-    return top >= 0 && bottom <= window.innerHeight
-  }, await lacks.elementHandle())
+  await page.waitForFunction(() => {
+    const alert = document.querySelector('dialog [role=alert]')?.getBoundingClientRect()
+    return alert?.height > 0 && alert.top >= 0 && alert.bottom <= window.innerHeight
+  })
   await page.keyboard.press('Escape')
   await form.waitFor({ state: 'detached' })
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Upload a model', 'the focus is not where it was')
@@ -200,7 +199,7 @@ test('what one window uploads is shown in another one, which does not offer to s
   await other.goto(`${url}/models`)
   const uploads = other.getByRole('region', { name: 'Uploads from this browser' })
   await uploads.getByText('Another window of this browser sends it.').waitFor()
-  assert.equal(await uploads.getByRole('button').count(), 0)
+  await uploads.getByRole('button').first().waitFor({ state: 'detached' })
   await page.getByRole('button', { name: 'Cancel the upload of windowed' }).click()
   await uploads.waitFor({ state: 'detached' })
 })

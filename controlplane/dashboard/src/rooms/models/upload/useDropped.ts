@@ -1,4 +1,4 @@
-import { useEffect, useEffectEvent, useState } from 'react';
+import { useEffectEvent, useLayoutEffect, useState } from 'react';
 
 import { messageOf } from '../../../api/client';
 import { toast } from '../../../ui/toasts';
@@ -12,7 +12,7 @@ import { droppedIn, type Picked } from './picked';
 export function useDropped(take: (picked: Picked) => void, enabled: boolean): boolean {
   const [over, setOver] = useState(false);
   const taken = useEffectEvent(take);
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!enabled) return;
     const drag = (event: DragEvent) => {
       if (event.dataTransfer?.types.includes('Files') !== true) return;
