@@ -190,6 +190,17 @@ func TestAnUploadThatIsGoneBeginsAnew(t *testing.T) {
 	}
 }
 
+func TestAnUploadThatIsCancelledMeanwhile(t *testing.T) {
+	server, file := newTus(t), content(1<<20)
+	server.cut = func(int) int64 { return 1 << 19 }
+	server.broken = func() { clear(server.uploads) } // with the lock held
+	_, err := serve(t, server.ServeHTTP).UploadModel(t.Context(), upload(file), client.UploadOptions{})
+	const want = "the control plane has the upload no more: it was cancelled, or nothing came to it for too long"
+	if fault.KindOf(err) != fault.NotFound || err.Error() != want {
+		t.Errorf("got %v, want %q", err, want)
+	}
+}
+
 func TestAFileThatIsKnownIsNotSent(t *testing.T) {
 	server, file := newTus(t), content(1000)
 	server.known = []string{digestOf(file)}

@@ -117,7 +117,7 @@ func (s *sender) giveUp(ctx context.Context, err error) error {
 	switch kind := fault.KindOf(err); {
 	case kind == fault.NotFound:
 		if s.begun {
-			err = s.whyGone(ctx, err)
+			err = s.whyGone(ctx)
 		}
 		s.keep(UploadState{})
 	case kind == fault.Conflict && s.state.ID == "": // what was begun under this key is over
@@ -129,13 +129,13 @@ func (s *sender) giveUp(ctx context.Context, err error) error {
 }
 
 // whyGone asks why an upload is gone: what says that, the answer to HEAD, has no words.
-func (s *sender) whyGone(ctx context.Context, gone error) error {
+func (s *sender) whyGone(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.standstill())
 	defer cancel()
 	if _, err := s.ask(ctx, s.piece(strings.NewReader(""), 0)); fault.KindOf(err) == fault.Conflict {
 		return err
 	}
-	return fault.Wrap(fault.NotFound, gone, "the control plane has the upload no more: it was cancelled, or nothing came to it for too long").On(fault.Service)
+	return fault.New(fault.NotFound, "the control plane has the upload no more: it was cancelled, or nothing came to it for too long").On(fault.Service)
 }
 
 func (s *sender) pause(ctx context.Context, failures int) error {
