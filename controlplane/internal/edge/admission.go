@@ -243,7 +243,7 @@ func (s *Server) identify(ctx context.Context, rc *fasthttp.RequestCtx, a *admis
 		if caller.Anonymous {
 			return fault.New(fault.Unauthenticated, "this needs a key; send it as \"Authorization: Bearer KEY\"")
 		}
-		return fault.New(fault.Forbidden, "the key %q may not do this", caller.Name)
+		return fault.New(fault.Forbidden, "the key %q may not do this: it takes one with the role %s", caller.Name, route.Permission.role())
 	}
 	a.request.Caller = caller
 	return nil

@@ -42,6 +42,9 @@ func TestPermissions(t *testing.T) {
 			if status != want || (want == 401) != (header.Get("WWW-Authenticate") != "") {
 				t.Errorf("%s with %q: %d %s, want %d", r.Path, line, status, body, want)
 			}
+			if role := r.Permission.role(); want == 403 && !strings.Contains(body, "takes one with the role "+role) {
+				t.Errorf("%s with %q does not say that it takes the role %s: %s", r.Path, line, role, body)
+			}
 		}
 	}
 	f.keys.anonymous.Store(uint32(Infer))

@@ -31,6 +31,21 @@ func (p Permission) String() string {
 	return permissionNames[p]
 }
 
+// role is what people call who has a permission.
+func (p Permission) role() string {
+	switch p {
+	case Read:
+		return "viewer"
+	case Infer:
+		return "inference"
+	case Operate:
+		return "operator"
+	case Administer:
+		return "admin"
+	}
+	return p.String()
+}
+
 // Caller is who makes a request.
 type Caller struct {
 	ID        string // of the key or session; empty without one
