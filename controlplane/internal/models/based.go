@@ -104,6 +104,17 @@ func (s *Service) grounded(t *task) error {
 	return fault.New(fault.Unavailable, "it is based on %q, which neither this host nor the catalogue has", shown).On(fault.Host)
 }
 
+// nameThere returns the name that a host has for what a model is based on: its Ollama finds
+// that by no other, such as in another case.
+func (s *Service) nameThere(t *task, from string) string {
+	if in := instanceNamed(&t.host, t.at.instance); from != "" && in != nil {
+		if has, there := modelOn(in, from); there && fleet.ShownModel(from) != has.Name {
+			return has.Name
+		}
+	}
+	return from
+}
+
 // circular returns why a model can't be based on another one: that is based on it.
 func (s *Service) circular(name, from string) error {
 	s.mu.RLock()

@@ -61,6 +61,28 @@ func TestWhatAModelIsBasedOnComesFirst(t *testing.T) {
 	}
 }
 
+// An Ollama knows what a model is based on by the very name that it has there.
+func TestWhatAModelIsBasedOnIsCalledAsOnTheHost(t *testing.T) {
+	h := newHosts("a")
+	b := newBench(t, newShelf(), h)
+	b.take("Team/Base:Q4", "GGUF one")
+	b.tune("tuned", "team/base:q4")
+	froms := make(chan string, 2)
+	h.work = func(_ fleet.Target, job work.Job) error {
+		if job.Model == "tuned:latest" {
+			froms <- job.Recipe.From
+		}
+		return nil
+	}
+	if _, err := b.Want(t.Context(), "tuned", Where{Hosts: []string{"a"}}); err != nil {
+		t.Fatal(err)
+	}
+	b.awaitOn("tuned", "a")
+	if from := <-froms; from != "Team/Base:Q4" {
+		t.Errorf("it is made of %q", from)
+	}
+}
+
 func TestAModelWaitsForWhatItIsBasedOn(t *testing.T) {
 	h := newHosts("a")
 	b := newBench(t, newShelf(), h)

@@ -86,6 +86,7 @@ func (s *Service) jobFor(ctx context.Context, t *task, id string) (work.Job, err
 	if err != nil {
 		return work.Job{}, err
 	}
+	recipe.From = s.nameThere(t, recipe.From)
 	order := work.Job{
 		ID: id, Kind: work.Load, Model: t.model.Name, Recipe: &recipe, Sources: map[string]work.Source{}, MaxBytesPerSecond: s.Rate(),
 	}
