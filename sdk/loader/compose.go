@@ -83,6 +83,16 @@ func withdrawn(ollama string, recipe *Recipe) error {
 	return fault.New(fault.NotImplemented, "Ollama %s does not %s any more", ollama, what).On(fault.Caller)
 }
 
+// Outgrown reports whether a version of Ollama doesn't do any more what such files need, as
+// far as that is known of them before there is a plan.
+func Outgrown(ollama string, info *Info, quantize string) bool {
+	if !Before(lastWith, ollama) {
+		return false
+	}
+	return slices.ContainsFunc(info.Layers, func(l Layer) bool { return l.Role == RoleAdapter }) ||
+		info.Format != "" && info.Format != "gguf" || quantize != "" && !strings.EqualFold(quantize, info.Quantization)
+}
+
 // checkBase says whether what a model is based on is what such files need.
 func checkBase(r Request) error {
 	switch from := r.Options.From; {

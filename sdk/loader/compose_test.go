@@ -148,6 +148,33 @@ func TestWhatFilesSayIsReplacedByWhatSomebodyWants(t *testing.T) {
 	}
 }
 
+func TestWhatOllamaHasOutgrown(t *testing.T) {
+	adapter, other := model("F16"), model("F16")
+	adapter.Layers = append(adapter.Layers, Layer{Role: RoleAdapter})
+	other.Format = "safetensors"
+	plain := model("F16")
+	plain.Format, adapter.Format = "gguf", "gguf"
+	for _, c := range []struct {
+		version  string
+		info     Info
+		quantize string
+		want     bool
+	}{
+		{"0.33.1", adapter, "q8_0", false},
+		{"0.34.2", adapter, "", true},
+		{"0.34.2", other, "", true},
+		{"0.34.2", plain, "", false},
+		{"0.34.2", plain, "f16", false},
+		{"0.34.2", plain, "q8_0", true},
+		{"", adapter, "", false},
+		{"0.34.2", Info{}, "", false},
+	} {
+		if got := Outgrown(c.version, &c.info, c.quantize); got != c.want {
+			t.Errorf("%s, %s, %q: %t", c.version, c.info.Format, c.quantize, got)
+		}
+	}
+}
+
 func TestWhatOllamaQuantisesTo(t *testing.T) {
 	for to, ok := range map[string]bool{"": true, "q8_0": true, "Q4_k_m": true, "f16": true, "q9_9": false, "q4_0": false} {
 		if err := CheckQuantize(to); ok != (err == nil) {

@@ -13,12 +13,13 @@ import (
 
 // candidate is a host that could get a model now.
 type candidate struct {
-	host   fleet.HostView
-	has    bool
-	based  bool  // has what the model is based on
-	misfit int   // 0 where it fits on the GPUs, more where it does worse
-	spill  int64 // bytes that the GPUs have no room for
-	models int
+	host     fleet.HostView
+	has      bool
+	based    bool  // has what the model is based on
+	misfit   int   // 0 where it fits on the GPUs, more where it does worse
+	outgrown bool  // its Ollama doesn't make such models any more
+	spill    int64 // bytes that the GPUs have no room for
+	models   int
 }
 
 // requires returns the version of Ollama from which on a model can be run, "" where nobody
@@ -34,7 +35,8 @@ func (s *Service) requires(m *fleet.StoredModel) string {
 }
 
 // rank returns the hosts that could get a model now, the best first: those that have it,
-// those that have what it is based on, then by how well it fits there, then by how few
+// those whose Ollama still makes such models, those that have what it is based on, then by
+// how well it fits there, then by how few
 // models they are to have, so that a fleet fills evenly.
 func (s *Service) rank(m *fleet.StoredModel, hosts []fleet.HostView) []fleet.HostView {
 	size := m.SizeBytes()
@@ -48,6 +50,10 @@ func (s *Service) rank(m *fleet.StoredModel, hosts []fleet.HostView) []fleet.Hos
 		model = nil // its size has to do
 	}
 	oldest := s.requires(m)
+	var info loader.Info
+	if len(m.Info) > 0 && json.Unmarshal(m.Info, &info) != nil {
+		info = loader.Info{} // as if nothing were known of it
+	}
 	var list []candidate
 	for i := range hosts {
 		h := &hosts[i]
@@ -56,7 +62,7 @@ func (s *Service) rank(m *fleet.StoredModel, hosts []fleet.HostView) []fleet.Hos
 			continue
 		}
 		_, has := modelOn(in, m.Name)
-		c := candidate{host: *h, has: has, models: s.wantedThere(h.ID) + len(in.Models)}
+		c := candidate{host: *h, has: has, outgrown: loader.Outgrown(in.Version, &info, m.Quantize), models: s.wantedThere(h.ID) + len(in.Models)}
 		needs := size
 		if base != nil {
 			if _, c.based = modelOn(in, base.Name); !c.based {
@@ -70,7 +76,7 @@ func (s *Service) rank(m *fleet.StoredModel, hosts []fleet.HostView) []fleet.Hos
 		list = append(list, c)
 	}
 	slices.SortStableFunc(list, func(a, b candidate) int {
-		return cmp.Or(-compareBool(a.has, b.has), -compareBool(a.based, b.based), cmp.Compare(a.misfit, b.misfit), cmp.Compare(a.spill, b.spill),
+		return cmp.Or(-compareBool(a.has, b.has), compareBool(a.outgrown, b.outgrown), -compareBool(a.based, b.based), cmp.Compare(a.misfit, b.misfit), cmp.Compare(a.spill, b.spill),
 			cmp.Compare(a.models, b.models), cmp.Compare(a.host.Name, b.host.Name))
 	})
 	ranked := make([]fleet.HostView, len(list))
