@@ -36,8 +36,8 @@ func (s *Service) requires(m *fleet.StoredModel) string {
 
 // rank returns the hosts that could get a model now, the best first: those that have it,
 // those whose Ollama still makes such models, those that have what it is based on, then by
-// how well it fits there, then by how few
-// models they are to have, so that a fleet fills evenly.
+// how well it fits there, then by how few models they are to have, so that a fleet fills
+// evenly.
 func (s *Service) rank(m *fleet.StoredModel, hosts []fleet.HostView) []fleet.HostView {
 	size := m.SizeBytes()
 	whole := m // of what is in memory most is the model beneath
