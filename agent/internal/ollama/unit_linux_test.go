@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -170,6 +171,23 @@ func TestUnitThatEndsByItself(t *testing.T) {
 	obeying(bus)
 	s := supervise(t, unitConfig(t, bus))
 	s.awaitReady()
+	over := make(chan struct{})
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		for {
+			select {
+			case <-over:
+				return
+			default:
+			}
+			if i := s.Snapshot(); i.State == wire.InstanceReady && i.PID == 0 {
+				t.Errorf("it is ready without a process: %+v", i)
+				return
+			}
+		}
+	})
+	defer looking.Wait()
+	defer close(over)
 	for n, end := range []struct {
 		result string
 		status int32
