@@ -24,13 +24,18 @@ type Arrivals struct {
 	folder  string
 
 	mu     sync.Mutex
-	under  map[string]bool // the ids of those that are being taken
+	under  map[string]bool // the ids of those that are being taken, and whether they were turned back
 	coming chan struct{}   // of one place: another one has come
 }
 
-// NewArrivals returns those of a folder, which is theirs alone.
+// NewArrivals returns those of a folder, which is theirs alone. What waits there of a model
+// is turned back when the service deletes that.
 func NewArrivals(s *Service, folder string) *Arrivals {
-	return &Arrivals{service: s, folder: folder, under: map[string]bool{}, coming: make(chan struct{}, 1)}
+	a := &Arrivals{service: s, folder: folder, under: map[string]bool{}, coming: make(chan struct{}, 1)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.arrivals = a
+	return a
 }
 
 const (
@@ -80,7 +85,7 @@ func (a *Arrivals) Accept(id string, p Parcel) error {
 		}
 		return unkept(&p, err)
 	}
-	if !a.under[id] {
+	if _, under := a.under[id]; !under {
 		a.announce(&p)
 	}
 	select {
@@ -171,15 +176,22 @@ func (a *Arrivals) claim(id string) bool {
 	if _, err := os.Stat(filepath.Join(a.folder, id)); err != nil {
 		return false
 	}
-	a.under[id] = true
+	a.under[id] = false
 	return true
+}
+
+// turned reports whether somebody turned back what is just being taken.
+func (a *Arrivals) turned(id string) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.under[id]
 }
 
 // take takes a parcel, and removes what is left of it.
 func (a *Arrivals) take(ctx context.Context, id string) {
 	p, err := readParcel(filepath.Join(a.folder, id))
 	if err == nil {
-		err = a.service.Take(ctx, p)
+		err = a.service.take(ctx, p, func() bool { return a.turned(id) })
 	}
 	if ctx.Err() != nil {
 		return // it is gone on with after the next start
@@ -196,8 +208,9 @@ func (a *Arrivals) take(ctx context.Context, id string) {
 	a.remove(id)
 }
 
-// turnBack removes the parcels of a model that nobody has begun to take.
-func (a *Arrivals) turnBack(model string) {
+// turnBack removes the parcels of a model that nobody has begun to take, and has those not
+// be taken with which somebody is about to begin. It reports whether there were any.
+func (a *Arrivals) turnBack(model string) (turned bool) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	waiting, err := a.waiting()
@@ -205,8 +218,15 @@ func (a *Arrivals) turnBack(model string) {
 		a.service.Log.Error("what has arrived can't be looked at", "error", err)
 	}
 	for _, one := range waiting {
-		if one.model == model && !a.under[one.id] {
+		if one.model != model {
+			continue
+		}
+		turned = true
+		if _, under := a.under[one.id]; under {
+			a.under[one.id] = true
+		} else {
 			a.remove(one.id)
 		}
 	}
+	return turned
 }

@@ -92,6 +92,39 @@ func TestVersionsThatArriveTogether(t *testing.T) {
 	}
 }
 
+// TestADeletedModelDoesNotArrive deletes a model of which one version is about to be taken,
+// and two wait with one operation.
+func TestADeletedModelDoesNotArrive(t *testing.T) {
+	b := newBench(t, newShelf(), newHosts())
+	arrivals := NewArrivals(b.Service, t.TempDir())
+	for id, content := range map[string]string{"a": "GGUF a", "b": "GGUF bb", "c": "GGUF ccc"} {
+		if err := arrivals.Accept(id, b.parcel("tiny", "m.gguf", content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := arrivals.Accept("other", b.parcel("other", "m.gguf", "GGUF other")); err != nil {
+		t.Fatal(err)
+	}
+	if !arrivals.claim("a") {
+		t.Fatal("there is nothing to take")
+	}
+	if err := b.Delete(t.Context(), "tiny", Deletion{Purge: true}); err != nil {
+		t.Fatal(err)
+	}
+	arrivals.take(t.Context(), "a")
+	if waiting, err := arrivals.waiting(); err != nil || len(waiting) != 1 || waiting[0].id != "other" {
+		t.Errorf("%+v wait, %v", waiting, err)
+	}
+	if m := b.model("tiny"); m.Status != "" || len(b.shelf.keys()) > 0 {
+		t.Errorf("it is %+v, in the storage are %v", m, b.shelf.keys())
+	}
+	for _, o := range b.ops.List() {
+		if want := map[string]fleet.OperationState{"tiny:latest": fleet.OperationCancelled, "other:latest": fleet.OperationWaiting}[o.Model]; o.State != want {
+			t.Errorf("%+v", o)
+		}
+	}
+}
+
 func TestWhatHasArrivedIsTakenAfterAKill(t *testing.T) {
 	b := newBench(t, newShelf(), newHosts())
 	folder := t.TempDir()

@@ -94,6 +94,12 @@ func (s *Service) LetGo(ctx context.Context, name string, hostIDs ...string) err
 
 // turnBack ends what brings a model here, and reports whether anything did.
 func (s *Service) turnBack(ctx context.Context, name string) (turned bool) {
+	s.mu.RLock()
+	arrivals := s.arrivals
+	s.mu.RUnlock()
+	if arrivals != nil { // of several of a name that wait, not each has an operation
+		turned = arrivals.turnBack(fleet.CanonicalModel(name))
+	}
 	for _, o := range s.Operations.UnderWay() {
 		if !arriving(o) || !fleet.SameModel(o.Model, name) {
 			continue

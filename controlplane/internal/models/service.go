@@ -106,6 +106,7 @@ type Service struct {
 	placed   map[place]fleet.Placement
 	hosted   map[string]*hosted // by the host's id
 	surveyed time.Time          // when all hosts were looked at anew
+	arrivals *Arrivals          // that wait to be taken; nil where there are none
 	taking   map[string]*taking // by canonical name
 	runs     map[place]*run     // what is being done, or has failed, on hosts
 	changed  chan struct{}      // closed and replaced at each change of the catalogue

@@ -28,13 +28,23 @@ type taking struct {
 // files may be to blame for a few times. It returns when all is done or has failed for
 // good; [Service.Models] tells meanwhile how far it is. A model of the name that is in the
 // catalogue stays until the new one is there.
-func (s *Service) Take(ctx context.Context, p Parcel) (err error) {
+func (s *Service) Take(ctx context.Context, p Parcel) error {
+	return s.take(ctx, p, func() bool { return false })
+}
+
+// take is Take of what was perhaps turned back before its operation could be cancelled.
+func (s *Service) take(ctx context.Context, p Parcel, turned func() bool) (err error) {
 	if err := p.Check(); err != nil {
 		return err
 	}
 	name := fleet.ShownModel(p.Name)
 	job := s.announced(&p, nil)
 	doing, done := job.Start(ctx)
+	if turned() {
+		done()
+		job.End(operations.ErrCancelled)
+		return operations.ErrCancelled
+	}
 	t := &taking{job: job, parcel: p}
 	if err := s.begin(doing, name, t); err != nil {
 		done()
