@@ -38,6 +38,7 @@ func (m *unitManager) see(ctx context.Context, n unitNews) {
 	}
 	if m.life != nil && (m.life.pid != pid || m.life.invocation != s.Invocation) {
 		uptime := m.life.uptime()
+		m.life.end()                                // whoever watched it may just find it ready
 		m.board.state(wire.InstanceStopped, "", "") // how it ended takes a moment to find out
 		m.bury()
 		m.count(s, uptime)
